@@ -1,0 +1,36 @@
+"""The errors a user may meet: each is one readable paragraph that names the way out."""
+
+
+class LitposeError(Exception):
+    """Something went wrong that the user can understand and mend; the message is for them.
+
+    ``exit_code`` is what the command line returns: 1 failed, 2 wrong usage or configuration.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(LitposeError):
+    """The configuration or the command line is wrong."""
+
+    exit_code = 2
+
+
+class DataError(LitposeError):
+    """Labels, images or splits cannot be used as they are."""
+
+
+class VideoError(LitposeError):
+    """A video cannot be read, or was not read whole."""
+
+
+class ModelError(LitposeError):
+    """A model, backbone or checkpoint cannot be built or loaded."""
+
+
+class TrainingError(LitposeError):
+    """Training cannot go on; the message says what was kept."""
+
+
+class WriteError(LitposeError):
+    """A result could not be written; nothing half-written is left under its final name."""

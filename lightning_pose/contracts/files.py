@@ -1,0 +1,46 @@
+"""Writing files so that a name either holds the whole result or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lightning_pose.contracts.errors import WriteError
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it; return ``path``.
+
+    The temporary name keeps the suffix, because writers choose a format by it.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full; no file of either name is left.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WriteError(_why_not_written(path, error)) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8 atomically; return ``path`` (see :func:`write_atomically`)."""
+    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _why_not_written(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"{path} was not written: the disk is full. Free some space and run the same command again."
+    return f"{path} was not written: {error.strerror or error}."

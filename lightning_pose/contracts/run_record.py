@@ -1,0 +1,71 @@
+"""The record of a run: what made a model, written before training starts and closed when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.files import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Where a run came from and what became of it; ``run.json`` in the run directory.
+
+    Attributes:
+        run_id: 32 hexadecimal digits, also the MLflow run id when tracking is on.
+        parent: run id of the sweep or run this one belongs to, or null.
+        command: the command line.
+        overrides: configuration overrides as given.
+        code: commit, dirty (bool), diff_sha256; empty outside git.
+        data: name -> {path, sha256, rows...} of labels, images and videos.
+        config_sha256: hash of config.yaml.
+        seeds: data and model seeds.
+        packages: name -> version.
+        device: what it ran on.
+        started, ended: ISO 8601 times, UTC.
+        outcome: running, finished, failed or interrupted.
+        checkpoint: best checkpoint relative to the run directory, and its hash.
+        metrics: final numbers.
+    """
+
+    run_id: str
+    parent: str | None = None
+    command: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    code: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    config_sha256: str = ""
+    seeds: dict[str, int] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    ended: str | None = None
+    outcome: str = "running"
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> Path:
+        """Write the record as JSON; return ``path``."""
+        return write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Return the record in ``path``.
+
+        Raises:
+            DataError: there is none, or it is not readable.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values["command"] = tuple(values.get("command", ()))
+            values["overrides"] = tuple(values.get("overrides", ()))
+            return cls(**values)
+        except FileNotFoundError as error:
+            raise DataError(f"{path} is missing; is {path.parent} a run directory?") from error
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} is not a run record: {error}") from error
