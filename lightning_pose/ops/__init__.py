@@ -1,0 +1,1 @@
+"""Pure tensor functions: affine maps, heatmaps, windows, PCA. Torch and kornia only."""
