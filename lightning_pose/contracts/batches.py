@@ -1,7 +1,8 @@
 """Batches: what a network is fed, with the affine that leads back to the original pixels.
 
-Axis words: b batch, t time, v view, k keypoint. View and time axes are always there, size 1 when unused.
-Points are (x, y); pixel centres are integers. ``*_net`` is in network pixels, ``*_img`` in original ones.
+Axis words: b batch, t time, v view, k keypoint. View and time axes are always there, size 1 when
+unused. Points are (x, y); pixel centres are integers. ``*_net`` is in network pixels, ``*_img``
+in original ones.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ class LabeledBatch(Batch):
 
     Attributes:
         images: normalised RGB.
-        keypoints_net: where the labels are in the network's input; NaN = not labelled. Augmentation may move a
-            labelled point outside the picture: it keeps its coordinates, which then lie outside.
+        keypoints_net: where the labels are in the network's input; NaN = not labelled.
+            Augmentation may move a labelled point outside the picture: it keeps its coordinates,
+            which then lie outside.
         net_to_image: maps network pixels to pixels of the original image.
         row_ids: row of the label table each item came from.
     """
@@ -72,8 +74,8 @@ class LabeledBatch(Batch):
 class VideoBatch(Batch):
     """Consecutive frames of a video.
 
-    The first and last ``halo`` frames give context only: they are not predicted here. ``frame_ids`` are the
-    0-based numbers of the n = t - 2 * halo frames in between.
+    The first and last ``halo`` frames give context only: they are not predicted here.
+    ``frame_ids`` are the 0-based numbers of the n = t - 2 * halo frames in between.
     """
 
     frames: Float[Tensor, "t v 3 height width"]

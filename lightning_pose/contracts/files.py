@@ -16,7 +16,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     The temporary name keeps the suffix, because writers choose a format by it.
 
     Raises:
-        WriteError: the folder cannot be written or the disk is full; no file of either name is left.
+        WriteError: the folder cannot be written or the disk is full; neither name holds a
+            file afterwards.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
@@ -42,5 +43,5 @@ def write_text(path: Path, text: str) -> Path:
 
 def _why_not_written(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"{path} was not written: the disk is full. Free some space and run the same command again."
+        return f"{path} was not written: the disk is full. Free some space and run it again."
     return f"{path} was not written: {error.strerror or error}."

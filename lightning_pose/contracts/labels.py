@@ -37,8 +37,8 @@ class LabelTable:
         expected = (len(self.images), len(self.keypoint_names), 2)
         if self.xy_img.shape != expected:
             raise DataError(
-                f"A label table of {expected[0]} images and {expected[1]} keypoints needs coordinates of "
-                f"shape {expected}, got {self.xy_img.shape}."
+                f"A label table of {expected[0]} images and {expected[1]} keypoints needs "
+                f"coordinates of shape {expected}, got {self.xy_img.shape}."
             )
 
     def __len__(self) -> int:

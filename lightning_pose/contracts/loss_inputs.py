@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class LabeledLossInputs(TypedDict, total=False):
-    """Tensors of a labelled batch. ``*_net`` keypoints are in network pixels, ``*_img`` in original ones.
+    """Tensors of a labelled batch; keypoints in network pixels, ``*_img`` in original ones.
 
-    A tracker fills the keys it can; the loss factory checks that they are the ones the losses need.
-    Two-head trackers stack heads along the batch axis of every entry, never along time.
+    A tracker fills the keys it can; the loss factory checks that they are the ones the losses
+    need. Two-head trackers stack heads along the batch axis of every entry, never along time.
     """
 
     heatmaps_targ: Float[Tensor, "b k h w"]
@@ -47,5 +47,5 @@ class LossSum(Protocol):
     """What a tracker asks of a loss factory: the named terms of one batch, to be added up."""
 
     def __call__(self, inputs: LabeledLossInputs | UnlabeledLossInputs) -> list[LossTerm]:
-        """Return every term; a term with nothing to say (no labels) is 0 and keeps its gradient."""
+        """Return every term; one with nothing to say (no labels) is 0 and keeps its gradient."""
         ...

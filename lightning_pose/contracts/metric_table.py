@@ -37,7 +37,9 @@ class MetricTable:
 
     def to_csv(self, path: Path) -> Path:
         """Write one column a keypoint, last column ``set`` for labelled sets; return ``path``."""
-        frame = pd.DataFrame(self.values, index=list(self.index), columns=list(self.keypoint_names))
+        frame = pd.DataFrame(
+            self.values, index=list(self.index), columns=list(self.keypoint_names)
+        )
         if self.sets:
             frame["set"] = list(self.sets)
         return write_atomically(path, lambda temporary: frame.to_csv(temporary))

@@ -57,4 +57,6 @@ class ModelSpec:
             values["view_names"] = tuple(values.get("view_names", ()))
             return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"The model description in the checkpoint is not readable: {error}") from error
+            raise ModelError(
+                f"The model description in the checkpoint is not readable: {error}"
+            ) from error

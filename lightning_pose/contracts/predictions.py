@@ -1,7 +1,8 @@
 """The prediction table, and its csv, h5 and parquet files.
 
-Three header rows ``scorer / bodyparts / coords`` with coords x, y, likelihood, as DeepLabCut writes them. Videos are
-indexed by frame number; labelled sets by image path, with a last column ``("set", "", "")``.
+Three header rows ``scorer / bodyparts / coords`` with coords x, y, likelihood, as DeepLabCut
+writes them. Videos are indexed by frame number; labelled sets by image path, with a last column
+``("set", "", "")``.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class Predictions:
         n, k = len(self.frame_ids), len(self.keypoint_names)
         if self.xy_img.shape != (n, k, 2) or self.confidence.shape != (n, k):
             raise DataError(
-                f"Predictions of {n} frames and {k} keypoints need coordinates of shape {(n, k, 2)} and confidences "
-                f"of shape {(n, k)}, got {self.xy_img.shape} and {self.confidence.shape}."
+                f"Predictions of {n} frames and {k} keypoints need coordinates of shape "
+                f"{(n, k, 2)} and confidences of shape {(n, k)}, got {self.xy_img.shape} and "
+                f"{self.confidence.shape}."
             )
         if self.images and len(self.images) != n:
             raise DataError(f"There are {len(self.images)} image names for {n} predicted frames.")
@@ -97,9 +99,13 @@ class Predictions:
         """
         parts = list(batches)
         k = len(keypoint_names)
-        ids = np.concatenate([p.frame_ids for p in parts] or [np.zeros(0, dtype=np.int64)]).astype(np.int64)
+        ids = np.concatenate([p.frame_ids for p in parts] or [np.zeros(0, dtype=np.int64)]).astype(
+            np.int64
+        )
         xy = np.concatenate([p.xy_img for p in parts] or [np.zeros((0, k, 2), dtype=np.float32)])
-        confidence = np.concatenate([p.confidence for p in parts] or [np.zeros((0, k), dtype=np.float32)])
+        confidence = np.concatenate(
+            [p.confidence for p in parts] or [np.zeros((0, k), dtype=np.float32)]
+        )
         order = np.argsort(ids, kind="stable")
         _check_frames(ids[order], num_frames, source)
         return cls(
@@ -112,7 +118,7 @@ class Predictions:
         )
 
     def with_images(self, images: Sequence[str], sets: Sequence[str]) -> Predictions:
-        """Return the predictions of a labelled set: image names and parts instead of frame numbers."""
+        """Return the predictions of a labelled set, with image names and parts."""
         return replace(self, images=tuple(images), sets=tuple(sets))
 
     def rows(self, keep: Shaped[np.ndarray, " m"]) -> Predictions:
@@ -130,9 +136,12 @@ class Predictions:
     def to_frame(self) -> pd.DataFrame:
         """Return the table with the three-level header."""
         n, k = self.confidence.shape
-        values = np.concatenate([self.xy_img, self.confidence[..., None]], axis=-1).reshape(n, k * 3)
+        values = np.concatenate([self.xy_img, self.confidence[..., None]], axis=-1).reshape(
+            n, k * 3
+        )
         columns = pd.MultiIndex.from_product(
-            [[SCORER], self.keypoint_names, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+            [[SCORER], self.keypoint_names, ["x", "y", "likelihood"]],
+            names=["scorer", "bodyparts", "coords"],
         )
         index = pd.Index(self.images, dtype=object) if self.images else pd.Index(self.frame_ids)
         frame = pd.DataFrame(values, index=index, columns=columns)
@@ -148,7 +157,10 @@ class Predictions:
         """
         writer = _WRITERS.get(path.suffix)
         if writer is None:
-            raise DataError(f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these suffixes.")
+            raise DataError(
+                f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
+                "suffixes."
+            )
         return write_atomically(path, lambda temporary: writer(self.to_frame(), temporary))
 
     def to_csv(self, path: Path) -> Path:
@@ -172,8 +184,8 @@ class Predictions:
             raise DataError(f"{path}: there is no such predictions file.") from error
         except (ValueError, KeyError, IndexError) as error:
             raise DataError(
-                f"{path} is not a predictions table (three header rows scorer, bodyparts, coords; coords x, y, "
-                f"likelihood): {error}"
+                f"{path} is not a predictions table (three header rows scorer, bodyparts, coords; "
+                f"coords x, y, likelihood): {error}"
             ) from error
 
     @classmethod
@@ -185,7 +197,9 @@ class Predictions:
 def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: str) -> None:
     twice = ids[:-1][np.diff(ids) == 0]
     if twice.size:
-        raise VideoError(f"{source}: frame {int(twice[0])} was predicted twice; this is a fault of the reader.")
+        raise VideoError(
+            f"{source}: frame {int(twice[0])} was predicted twice; this is a fault of the reader."
+        )
     if num_frames is None:
         return
     if len(ids) != num_frames or (num_frames and (ids[0] != 0 or ids[-1] != num_frames - 1)):
@@ -197,7 +211,7 @@ def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: st
 
 
 def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Parquet has no column levels: names are joined as bodypart/coord, the header kept in the metadata."""
+    """Parquet has no column levels: names are joined as bodypart/coord."""
     flat = frame.copy()
     flat.columns = ["set" if c[0] == "set" else f"{c[1]}/{c[2]}" for c in frame.columns]
     flat.index.name = "image" if frame.index.dtype == object else "frame"
@@ -206,7 +220,9 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     flat = pd.read_parquet(path)
-    columns = [("set", "", "") if c == "set" else (SCORER, *c.rsplit("/", 1)) for c in flat.columns]
+    columns = [
+        ("set", "", "") if c == "set" else (SCORER, *c.rsplit("/", 1)) for c in flat.columns
+    ]
     flat.columns = pd.MultiIndex.from_tuples(columns)
     return flat
 

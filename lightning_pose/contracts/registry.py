@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Generic[T]):
-    """One registered thing: its name, the thing, its parameter dataclass and a one-line summary."""
+    """One registered thing: its name, the thing, its parameter dataclass, a one-line summary."""
 
     name: str
     value: T
@@ -120,7 +120,9 @@ AUGMENTATIONS: Registry[Any] = Registry("augmentation preset", "lightning_pose.d
 READERS: Registry[Any] = Registry("video reader", "lightning_pose.video")
 METRICS: Registry[Any] = Registry("metric", "lightning_pose.metrics")
 OPTIMIZERS: Registry[Any] = Registry("optimizer", "lightning_pose.training.optimizers")
-SCHEDULERS: Registry[Any] = Registry("learning-rate scheduler", "lightning_pose.training.optimizers")
+SCHEDULERS: Registry[Any] = Registry(
+    "learning-rate scheduler", "lightning_pose.training.optimizers"
+)
 
 
 def load_plugins(modules: Iterable[str], *, search_dir: Path | None = None) -> None:
@@ -140,12 +142,14 @@ def load_plugins(modules: Iterable[str], *, search_dir: Path | None = None) -> N
             importlib.import_module(name)
         except ImportError as error:
             raise ConfigError(
-                f"The plugin {name!r} cannot be imported ({error}). Check the name under `plugins`, "
-                "or install the package that holds it."
+                f"The plugin {name!r} cannot be imported ({error}). Check the name under "
+                "`plugins`, or install the package that holds it."
             ) from error
 
 
 def _same_definition(first: object, second: object) -> bool:
     """Tell a module imported twice from two things that share a name."""
-    where = [(getattr(x, "__module__", None), getattr(x, "__qualname__", None)) for x in (first, second)]
+    where = [
+        (getattr(x, "__module__", None), getattr(x, "__qualname__", None)) for x in (first, second)
+    ]
     return where[0] == where[1] and None not in where[0]

@@ -1,4 +1,4 @@
-"""The record of a run: what made a model, written before training starts and closed when it ends."""
+"""The record of a run: what made a model, written before training and closed at its end."""
 
 from __future__ import annotations
 
