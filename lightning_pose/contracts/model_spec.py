@@ -31,7 +31,7 @@ class ModelSpec:
     image_height: int
     image_width: int
     downsample_factor: int = 2
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
     view_names: tuple[str, ...] = ()
     version: str = ""
 

@@ -37,17 +37,17 @@ class RunRecord:
     parent: str | None = None
     command: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
-    code: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict[str, Any])
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
     config_sha256: str = ""
-    seeds: dict[str, int] = field(default_factory=dict)
-    packages: dict[str, str] = field(default_factory=dict)
-    device: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict[str, int])
+    packages: dict[str, str] = field(default_factory=dict[str, str])
+    device: dict[str, Any] = field(default_factory=dict[str, Any])
     started: str = ""
     ended: str | None = None
     outcome: str = "running"
-    checkpoint: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
+    checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
+    metrics: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def write(self, path: Path) -> Path:
         """Write the record as JSON; return ``path``."""
