@@ -1,0 +1,91 @@
+"""What every loss is: a module whose ``forward`` signature lists the tensors it needs."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_pose.contracts.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedParams:
+    """Settings of a supervised loss: none. Its weight is fixed; others are weighed against it."""
+
+    log_weight: ClassVar[float] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsupervisedParams:
+    """Settings that every unsupervised loss has.
+
+    Attributes:
+        log_weight: the loss is multiplied by 1 / (2 exp(log_weight)); larger means weaker.
+    """
+
+    log_weight: float = 11.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.log_weight):
+            raise ConfigError(f"log_weight must be a finite number, got {self.log_weight}.")
+
+
+class Loss(nn.Module, ABC):
+    """One term of the training objective.
+
+    A subclass states what it needs by the parameters of its ``forward``: each is a key of
+    ``LabeledLossInputs`` or ``UnlabeledLossInputs``, passed by name.
+    """
+
+    def __init__(self, params: SupervisedParams | UnsupervisedParams) -> None:
+        super().__init__()
+        self.params = params
+
+    @property
+    def log_weight(self) -> float:
+        """Return the setting behind :attr:`weight`."""
+        return self.params.log_weight
+
+    @property
+    def weight(self) -> float:
+        """Return the factor 1 / (2 exp(log_weight)) that the loss enters the sum with."""
+        return 1.0 / (2.0 * math.exp(self.log_weight))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return the keys of the tensors that ``forward`` takes."""
+        return required_keys(type(self))
+
+    def fit(self, keypoints_img: Float[Tensor, "n k 2"]) -> None:
+        """Learn from the training labels, once, before training; most losses learn nothing.
+
+        Args:
+            keypoints_img: labels of the training rows in image pixels; NaN = not labelled.
+        """
+
+    @abstractmethod
+    def forward(self, **tensors: Tensor) -> Float[Tensor, ""]:
+        """Return the loss of one batch, unweighted; 0 with a gradient if nothing can be said."""
+
+
+def required_keys(loss: type[nn.Module]) -> tuple[str, ...]:
+    """Return the names that the ``forward`` of a loss class asks for, in order.
+
+    Raises:
+        ConfigError: ``forward`` has no named parameters, so nobody can tell what to pass.
+    """
+    parameters: Any = inspect.signature(loss.forward).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = tuple(p.name for p in parameters if p.kind in kinds and p.name != "self")
+    if not names:
+        raise ConfigError(
+            f"{loss.__name__}.forward must name the tensors it needs, for example "
+            "`forward(self, *, heatmaps_pred, heatmaps_targ)`; it names none."
+        )
+    return names
