@@ -1,0 +1,80 @@
+"""Image files: their size, and their pixels as 8-bit RGB.
+
+Grey becomes RGB, alpha is dropped, 16-bit grey is scaled by 1/257 (the full range of 65535 becomes
+255), and the rotation a camera notes in a file (EXIF) is applied, as label tools do.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from lightning_pose.contracts.errors import DataError
+
+# What Pillow raises on broken files, beside its own UnidentifiedImageError (an OSError).
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_TURNED_BY_QUARTER = (5, 6, 7, 8)
+_WORD_TO_BYTE = 257
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width of an image in pixels, from its header alone.
+
+    Raises:
+        DataError: the file is missing or is no image.
+    """
+    try:
+        with _open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_QUARTER
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+    return (width, height) if turned else (height, width)
+
+
+def decode_image(path: Path, *, content: bytes | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the pixels of an image file as 8-bit RGB.
+
+    Args:
+        path: the file.
+        content: its bytes, if they were read already.
+
+    Raises:
+        DataError: the file is missing, truncated or no image, or holds floating-point pixels.
+    """
+    try:
+        with _open(io.BytesIO(content) if content is not None else path) as image:
+            pixels = _rgb(ImageOps.exif_transpose(image))
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+    return pixels
+
+
+def _open(source: Path | io.BytesIO) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(source)
+
+
+def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers; save it as 8-bit PNG")
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64)
+        if grey.min() < 0 or grey.max() > np.iinfo(np.uint16).max:
+            raise ValueError("its pixels do not fit in 16 bits; save it as 8-bit PNG")
+        grey = np.round(grey / _WORD_TO_BYTE).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.array(image.convert("RGB"))
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: there is no such image.")
+    return DataError(f"{path} cannot be read as an image: {error}.")
