@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ def image_size(path: Path) -> tuple[int, int]:
         DataError: the file is missing or is no image.
     """
     try:
-        with _open(path) as image:
+        with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_QUARTER
     except _BROKEN as error:
@@ -49,17 +48,11 @@ def decode_image(path: Path, *, content: bytes | None = None) -> UInt8[np.ndarra
         DataError: the file is missing, truncated or no image, or holds floating-point pixels.
     """
     try:
-        with _open(io.BytesIO(content) if content is not None else path) as image:
+        with Image.open(io.BytesIO(content) if content is not None else path) as image:
             pixels = _rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         raise _unreadable(path, error) from error
     return pixels
-
-
-def _open(source: Path | io.BytesIO) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(source)
 
 
 def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:

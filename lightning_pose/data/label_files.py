@@ -177,7 +177,7 @@ def _cut_to_width(path: Path, line: int, cells: list[str], width: int) -> list[s
 
 
 def _is_index_name(name: str, numbers: Sequence[str]) -> bool:
-    """Tell pandas' row of index names from a first image without labels: an image has a suffix."""
+    """Tell pandas' row of index names from an unlabelled image: images have a suffix."""
     return not any(numbers) and not PurePosixPath(name).suffix
 
 

@@ -1,0 +1,107 @@
+"""Bounding boxes: where the animal is, so that only that part is shown to the network.
+
+Files have the columns x, y, h, w: first column and row of the box, then height before width, in
+pixels. For labelled images the column before them names the image; for a video there is one row a
+frame. A box may reach over the image's edges; what is outside is black.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Int
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.data.label_files import read_cells
+from lightning_pose.data.wording import count, listed
+
+Box = tuple[int, int, int, int]
+_COLUMNS = ("x", "y", "h", "w")
+
+
+def read_bboxes(path: Path) -> dict[str, Box]:
+    """Return the box (x, y, height, width) of each image in a csv, rounded to whole pixels.
+
+    Raises:
+        DataError: the file is missing, lacks a column, or holds an unusable box.
+    """
+    header, rows = _read(path)
+    names = [i for i, cell in enumerate(header) if cell not in _COLUMNS]
+    if not names:
+        raise DataError(f"{path}: the first column must name the image each box is for.")
+    boxes = {}
+    for line, cells in rows:
+        image = PurePosixPath(cells[names[0]].replace("\\", "/")).as_posix()
+        if image in boxes:
+            raise DataError(f"{path}, line {line}: {image} has a box already.")
+        boxes[image] = _box(path, line, header, cells)
+    return boxes
+
+
+def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.ndarray, "n 4"]:
+    """Return the box (x, y, height, width) of each frame of a video, rounded to whole pixels.
+
+    Args:
+        path: the csv, by convention ``<video stem>_bbox.csv``.
+        num_frames: how many rows there must be; None = not checked.
+
+    Raises:
+        DataError: the file is missing, lacks a column, holds an unusable box or too few or many.
+    """
+    header, rows = _read(path)
+    boxes = [_box(path, line, header, cells) for line, cells in rows]
+    if num_frames is not None and len(boxes) != num_frames:
+        raise DataError(
+            f"{path} has {count(len(boxes), 'row')} where the video has "
+            f"{count(num_frames, 'frame')}; there must be one box a frame."
+        )
+    return np.array(boxes, dtype=np.int64).reshape(len(boxes), 4)
+
+
+def boxes_of(images: Sequence[str], boxes: dict[str, Box], *, source: Path) -> list[Box]:
+    """Return the box of every image.
+
+    Raises:
+        DataError: an image has none; the message names it.
+    """
+    missing = [image for image in images if image not in boxes]
+    if missing:
+        raise DataError(
+            f"{source} has no bounding box for {count(len(missing), 'image')}: {listed(missing)}."
+        )
+    return [boxes[image] for image in images]
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    rows, _ = read_cells(path)
+    header = [cell.lower() for cell in rows[0][1]] if rows else []
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise DataError(
+            f"{path} is not a list of bounding boxes: expected the columns x, y, h, w; missing: "
+            f"{', '.join(missing)}."
+        )
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise DataError(
+                f"{path}, line {line}: there are {len(cells)} cells where the header has "
+                f"{len(header)}."
+            )
+    return header, rows[1:]
+
+
+def _box(path: Path, line: int, header: list[str], cells: list[str]) -> Box:
+    try:
+        x, y, height, width = (round(float(cells[header.index(name)])) for name in _COLUMNS)
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{path}, line {line}: x, y, h and w must be numbers, got {', '.join(cells)}."
+        ) from error
+    if height < 1 or width < 1:
+        raise DataError(
+            f"{path}, line {line}: a box needs a height and width of at least 1 pixel, got "
+            f"{height} x {width}."
+        )
+    return (x, y, height, width)
