@@ -1,0 +1,57 @@
+"""Vision transformers; images of any size that is a multiple of 16.
+
+Position embeddings are kept for 256x256 and interpolated for other sizes, so that a checkpoint does
+not depend on the size of the images. Patches of 14 pixels are resampled to 16.
+"""
+
+from __future__ import annotations
+
+from timm.models import eva, vision_transformer, vision_transformer_sam
+from torch import Tensor, nn
+
+from lightning_pose.models.backbones.recipes import Recipe, TokenBackbone, register
+from lightning_pose.models.backbones.weights import CLASSIFIERS, WeightSource
+
+DYNAMIC = {"img_size": 256, "dynamic_img_size": True}
+
+VIT = vision_transformer.checkpoint_filter_fn
+EVA = eva.checkpoint_filter_fn
+
+
+def sam_to_timm(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return the image encoder's weights under timm's names."""
+    return vision_transformer_sam.checkpoint_filter_fn(state, net)
+
+
+VISION_TRANSFORMERS = (
+    ("vits_dino", "vit_small_patch16_224.dino", "ViT-S, DINO.", VIT),
+    ("vitb_dino", "vit_base_patch16_224.dino", "ViT-B, DINO.", VIT),
+    ("vits_dinov2", "vit_small_patch14_dinov2.lvd142m", "ViT-S, DINOv2.", VIT),
+    ("vitb_dinov2", "vit_base_patch14_dinov2.lvd142m", "ViT-B, DINOv2.", VIT),
+    ("vits_dinov3", "vit_small_patch16_dinov3.lvd1689m", "ViT-S, DINOv3.", EVA),
+    ("vitb_dinov3", "vit_base_patch16_dinov3.lvd1689m", "ViT-B, DINOv3.", EVA),
+    ("vitb_imagenet", "vit_base_patch16_224.augreg2_in21k_ft_in1k", "ViT-B, ImageNet.", VIT),
+)
+
+for _name, _net, _summary, _convert in VISION_TRANSFORMERS:
+    register(
+        Recipe(
+            name=_name,
+            net=_net,
+            source=WeightSource(hub_id=f"timm/{_net}", heads=CLASSIFIERS),
+            kind=TokenBackbone,
+            options=DYNAMIC | {"patch_size": 16},
+            convert=_convert,
+        ),
+        _summary,
+    )
+
+register(
+    Recipe(
+        name="vit_b_sam",
+        net="samvit_base_patch16.sa1b",
+        source=WeightSource(hub_id="timm/samvit_base_patch16.sa1b", heads=CLASSIFIERS),
+        convert=sam_to_timm,
+    ),
+    "ViT-B, Segment Anything.",
+)
