@@ -7,13 +7,14 @@ frame. A box may reach over the image's edges; what is outside is black.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_files import read_cells
 from lightning_pose.data.wording import count, listed
 
@@ -60,18 +61,19 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
     return np.array(boxes, dtype=np.int64).reshape(len(boxes), 4)
 
 
-def boxes_of(images: Sequence[str], boxes: dict[str, Box], *, source: Path) -> list[Box]:
-    """Return the box of every image.
+def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:
+    """Return the box of every row.
 
     Raises:
         DataError: an image has none; the message names it.
     """
-    missing = [image for image in images if image not in boxes]
+    missing = [image for image in table.images if image not in boxes]
     if missing:
         raise DataError(
-            f"{source} has no bounding box for {count(len(missing), 'image')}: {listed(missing)}."
+            f"There is no bounding box for {count(len(missing), 'image')} of "
+            f"{table.source or 'the label table'}: {listed(missing)}."
         )
-    return [boxes[image] for image in images]
+    return [boxes[image] for image in table.images]
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.wording import count
 
-_LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
+LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def inspect_context(tables: Sequence[LabelTable], *, context: int = 5) -> Contex
 
 def _numbered_names(path: Path, offset: int) -> list[str]:
     """Return the names the neighbour may have: zeros kept, and without where the width changes."""
-    match = _LAST_DIGITS.search(path.stem)
+    match = LAST_DIGITS.search(path.stem)
     if match is None:
         return []
     number = int(match[1]) + offset

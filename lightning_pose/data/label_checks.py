@@ -134,8 +134,8 @@ def _rows_without_labels(
     if not empty:
         return []
     return [
-        f"{name}: {count(len(empty), 'row')} without any label, not used in training: "
-        f"{listed(empty)}."
+        f"{name}: {count(len(empty), 'row')} without any label: {listed(empty)}. Rows "
+        "that no view labels are not trained on."
     ]
 
 

@@ -154,7 +154,7 @@ def _is_coords_row(cells: Sequence[str]) -> bool:
 
 
 def _coordinate_columns(path: Path, header: _Header) -> list[int]:
-    """Return the columns that hold coordinates; a column without names (``set``) is passed over."""
+    """Return the columns that hold coordinates; one without names (``set``) is passed over."""
     keep = []
     for i, (bodypart, coord) in enumerate(zip(header.bodyparts, header.coords, strict=True)):
         if bool(bodypart) != bool(coord):
@@ -177,7 +177,7 @@ def _cut_to_width(path: Path, line: int, cells: list[str], width: int) -> list[s
 
 
 def _is_index_name(name: str, numbers: Sequence[str]) -> bool:
-    """Tell pandas' row of index names from an unlabelled image: images have a suffix."""
+    """Tell pandas' row of index names from an image without labels, which has a suffix."""
     return not any(numbers) and not PurePosixPath(name).suffix
 
 

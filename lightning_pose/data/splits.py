@@ -98,6 +98,7 @@ def split_rows(
     by: str = "frame",
     split_file: Path | None = None,
     train_frames: float | None = 1,
+    other_views: Sequence[LabelTable] = (),
 ) -> Split:
     """Return the part of every row; rows without any label are unused.
 
@@ -113,13 +114,15 @@ def split_rows(
         split_file: csv with the columns image, set.
         train_frames: 1 or None trains on all training images, a fraction on that share, a number
             above 1 on that many; smaller choices are subsets of larger ones. The rest is unused.
+        other_views: tables of the same rows in other views; a label in any view counts.
 
     Raises:
         DataError: the split is impossible; the message has the numbers.
     """
     if by not in _WAYS:
         raise DataError(f"data can be split by {', '.join(_WAYS)}, not by {by!r}.")
-    labelled = ~np.isnan(table.xy_img).all(axis=(1, 2))
+    views = (table, *other_views)
+    labelled = np.any([~np.isnan(view.xy_img).all(axis=(1, 2)) for view in views], axis=0)
     request = _Request(
         images=tuple(table.images[row] for row in np.flatnonzero(labelled)),
         train_prob=train_prob,

@@ -1,0 +1,176 @@
+"""Batches of labelled frames, made on the device from the decoded cache.
+
+There are no worker processes: a batch is a gather, an augmentation and a normalisation, done for
+many batches at once (a *chunk*): few launches keep a GPU busy, and nothing makes it wait. Order
+and augmentation are functions of seed, epoch, rank and chunk, never of what ran before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.data.image_cache import CachedItems, ImageCache
+
+_CHUNK_PIXELS = {"cuda": 256 * 256 * 256, "cpu": 64 * 256 * 256}
+"""Pixels worked on at a time: 256 frames of 256 x 256 on a GPU, 64 on the CPU."""
+_ORDER, _AUGMENTATION = 0, 1
+
+
+class Augment(Protocol):
+    """A random change of frames, with their points and maps, as a function of ``seed``."""
+
+    def __call__(
+        self,
+        images: Float[Tensor, "b v t 3 height width"],
+        keypoints_net: Float[Tensor, "b v k 2"],
+        net_to_image: Float[Tensor, "b v 2 3"],
+        *,
+        seed: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the same three, changed; images are RGB in 0..1 before and after."""
+        ...
+
+
+class LabeledLoader:
+    """Yields :class:`LabeledBatch` on the device of the cache.
+
+    The last batch may be smaller. If it would hold a single row it is joined to the one before,
+    because batch normalisation cannot learn from one value per channel.
+
+    Args:
+        cache: the decoded images.
+        rows: which rows of it.
+        batch_size: rows a batch.
+        shuffle: draw a new order every epoch; otherwise rows come in the order given.
+        seed: of order and augmentation.
+        augment: changes frames at random; None = they stay as they are.
+        rank: which of the processes that share the work this is.
+        world_size: how many there are. With ``shuffle`` each gets equally many rows, some of them
+            twice an epoch if they do not divide.
+    """
+
+    def __init__(
+        self,
+        cache: ImageCache,
+        rows: Int[np.ndarray, " n"],
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        augment: Augment | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.cache = cache
+        self.rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.augment = augment
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        mean, std = torch.tensor([cache.spec.mean, cache.spec.std], device=cache.device)
+        self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
+
+    def __len__(self) -> int:
+        """Return the number of batches an epoch."""
+        return len(self._batch_sizes())
+
+    @property
+    def num_rows(self) -> int:
+        """Return the number of rows an epoch, in this process."""
+        total, world = len(self.rows), self.world_size
+        return -(-total // world) if self.shuffle else len(range(self.rank, total, world))
+
+    @property
+    def sampler(self) -> LabeledLoader:
+        """Return the loader: it is where Lightning looks for :meth:`set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order and augmentation come next."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[LabeledBatch]:
+        order = self._order()
+        for number, sizes in enumerate(self._chunks()):
+            rows, order = order.split([sum(sizes), len(order) - sum(sizes)])
+            chunk = self._finish(self.cache.fetch(rows), self._seed(_AUGMENTATION, number))
+            yield from _cut(chunk, sizes)
+
+    def _order(self) -> Int[Tensor, " n"]:
+        rows = self.rows
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch, _ORDER))
+            rows = rows[torch.randperm(len(rows), generator=generator)]
+            padding = self.num_rows * self.world_size - len(rows)
+            rows = torch.cat([rows, rows[:padding]])
+        return rows[self.rank :: self.world_size]
+
+    def _batch_sizes(self) -> list[int]:
+        full, rest = divmod(self.num_rows, self.batch_size)
+        sizes = [self.batch_size] * full
+        if rest == 1 and full:
+            sizes[-1] += 1
+        elif rest:
+            sizes.append(rest)
+        return sizes
+
+    def _chunks(self) -> list[list[int]]:
+        """Return the batch sizes of each chunk."""
+        sizes = self._batch_sizes()
+        spec = self.cache.spec
+        pixels = self.batch_size * self.cache.frames_per_row * spec.height * spec.width
+        per_chunk = max(1, _CHUNK_PIXELS[self.cache.device.type] // max(pixels, 1))
+        return [sizes[start : start + per_chunk] for start in range(0, len(sizes), per_chunk)]
+
+    def _seed(self, purpose: int, chunk: int) -> int:
+        return _mix(self.seed, self.epoch, purpose, self.rank, chunk)
+
+    def _finish(self, items: CachedItems, seed: int) -> LabeledBatch:
+        """Return the chunk augmented, normalised and laid out for channels-last networks."""
+        images = items.images.float().div_(255.0)
+        keypoints_net, net_to_image = items.keypoints_net, items.net_to_image
+        if self.augment is not None:
+            images, keypoints_net, net_to_image = self.augment(
+                images, keypoints_net, net_to_image, seed=seed
+            )
+        leading = images.shape[:3]
+        flat = images.sub(self._mean).div_(self._std).flatten(0, 2)
+        flat = flat.contiguous(memory_format=torch.channels_last)
+        return LabeledBatch(
+            images=flat.unflatten(0, leading),
+            keypoints_net=keypoints_net,
+            net_to_image=net_to_image,
+            row_ids=items.row_ids,
+        )
+
+
+def _cut(chunk: LabeledBatch, sizes: list[int]) -> Iterator[LabeledBatch]:
+    parts = zip(
+        chunk.images.split(sizes),
+        chunk.keypoints_net.split(sizes),
+        chunk.net_to_image.split(sizes),
+        chunk.row_ids.split(sizes),
+        strict=True,
+    )
+    for images, keypoints_net, net_to_image, row_ids in parts:
+        yield LabeledBatch(
+            images=images,
+            keypoints_net=keypoints_net,
+            net_to_image=net_to_image,
+            row_ids=row_ids,
+        )
+
+
+def _mix(*parts: int) -> int:
+    """Return a seed that depends on every part."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
