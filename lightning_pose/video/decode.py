@@ -1,0 +1,210 @@
+"""Decoding a video file frame by frame, in the order and orientation in which players show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.orientation import Orientation
+
+_NAMED_AT_MOST = 5
+_TOLERATED_GAP_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One decoded frame.
+
+    Attributes:
+        pixels: RGB, 0..255, as shown; a view, to be copied if it is kept.
+        time_s: when it is shown; None = the file does not say.
+    """
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    time_s: Fraction | None
+
+
+@dataclass
+class _Tally:
+    """What went in and came out of the decoder so far."""
+
+    packets: int = 0
+    frames: int = 0
+    lost_at_s: list[float] = field(default_factory=list)
+    patched_frames: list[int] = field(default_factory=list)
+    cut_at_s: float | None = None
+    last_time_s: Fraction | None = None
+
+
+class Decoder:
+    """Iterates over every frame of the default video track that can be decoded, once.
+
+    The count agrees with ``ffprobe -count_frames``: edit lists are honoured, a damaged packet
+    costs only the frames that hang on it. Colour follows the file's tags (BT.601 if it has none,
+    as FFmpeg does), 10-bit and 4:4:4 become 8-bit RGB.
+
+    Args:
+        path: the video.
+
+    Attributes:
+        info: what the header says.
+        num_frames: frames decoded so far.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.info = probe(self.path)
+        self._tally = _Tally()
+        self._whole = False
+
+    @property
+    def num_frames(self) -> int:
+        """Return how many frames have been decoded; all there are once iteration has ended."""
+        return self._tally.frames
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the file, one sentence each; complete after the last frame."""
+        return self.info.problems + (_problems(self._tally, self.info) if self._whole else ())
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Yield the frames.
+
+        Raises:
+            VideoError: the frame size changes midway, or the file can no longer be read.
+        """
+        reformatter = VideoReformatter()
+        orientation: Orientation | None = None
+        for frame in self.frames():
+            orientation = orientation or Orientation.of(frame, self.path)
+            pixels = orientation.apply(_rgb(reformatter, frame))
+            yield Picture(pixels=pixels, time_s=self._tally.last_time_s)
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """Yield the decoded frames as they are stored, without conversion to RGB."""
+        self._tally, self._whole = _Tally(), False
+        size: tuple[int, int] | None = None
+        with open_video(self.path) as (container, stream):
+            for frame in _decode(container, stream, self._tally, self.path):
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    raise _size_changed(self.path, self._tally.frames, size, frame)
+                if frame.is_corrupt:
+                    self._tally.patched_frames.append(self._tally.frames)
+                self._tally.frames += 1
+                stamped = frame.pts is not None and stream.time_base is not None
+                self._tally.last_time_s = frame.pts * stream.time_base if stamped else None
+                yield frame
+            if not stream.frames and not container.streams.audio:
+                self._tally.cut_at_s = _cut_at_s(container, self._tally, self.info.fps)
+        self._whole = True
+
+
+def count_frames(path: Path | str) -> int:
+    """Return how many frames of a video can be decoded, by decoding all of it.
+
+    Raises:
+        VideoError: the video cannot be read, or its frame size changes midway.
+    """
+    decoder = Decoder(path)
+    return sum(1 for _ in decoder.frames())
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
+) -> Iterator[av.VideoFrame]:
+    """Yield frames; note packets that give none, and go on after them."""
+    decoder = stream.codec_context
+    for packet in _packets(container, stream, tally, path):
+        try:
+            yield from decoder.decode(packet)
+        except av.error.FFmpegError:
+            when = 0 if packet.pts is None else packet.pts * packet.time_base
+            tally.lost_at_s.append(float(when))
+    while True:  # frames the decoder holds back for reordering
+        try:
+            yield from decoder.decode(None)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            tally.lost_at_s.append(float(tally.last_time_s or 0))
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
+) -> Iterator[av.Packet]:
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                tally.packets += not packet.is_discard
+                yield packet
+    except av.error.InvalidDataError:
+        tally.lost_at_s.append(float(tally.last_time_s or 0))
+    except (av.error.FFmpegError, OSError) as error:
+        reason = error.strerror or error
+        raise VideoError(
+            f"{path} cannot be read any further after frame {tally.frames}: {reason}."
+        ) from error
+
+
+def _rgb(reformatter: VideoReformatter, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a view of the frame's pixels as RGB; alive as long as the view is."""
+    picture = reformatter.reformat(frame, format="rgb24", threads=1)
+    plane = picture.planes[0]
+    rows = np.frombuffer(plane, dtype=np.uint8).reshape(picture.height, plane.line_size)
+    return rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
+
+
+def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float | None:
+    """Return where a file without index ends, if that is well before the end its header states."""
+    if not container.duration or tally.last_time_s is None:
+        return None
+    gap = container.duration / av.time_base - float(tally.last_time_s + 1 / fps)
+    return float(tally.last_time_s) if gap > max(_TOLERATED_GAP_S, 2 / fps) else None
+
+
+def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
+    promised = tally.packets if info.num_frames is None else info.num_frames
+    found = []
+    lost_at = f", the first near {tally.lost_at_s[0]:.2f} s" if tally.lost_at_s else ""
+    if tally.frames < promised:
+        found.append(
+            f"{promised - tally.frames} of {promised} frames could not be decoded{lost_at}; "
+            "frame numbers count the decoded ones."
+        )
+    elif lost_at:
+        found.append(f"Parts of the file could not be decoded{lost_at}.")
+    if tally.patched_frames:
+        named = ", ".join(str(n) for n in tally.patched_frames[:_NAMED_AT_MOST])
+        more = ", ..." if len(tally.patched_frames) > _NAMED_AT_MOST else ""
+        found.append(
+            f"Damage was patched over by the decoder at frame {named}{more}; the frames up to the "
+            "next key frame may show it too."
+        )
+    if tally.cut_at_s is not None:
+        found.append(
+            f"The file ends early: its last frame is at {tally.cut_at_s:.2f} s of the "
+            f"{info.duration_s:.2f} s its header states."
+        )
+    return tuple(found)
+
+
+def _size_changed(
+    path: Path, number: int, size: tuple[int, int], frame: av.VideoFrame
+) -> VideoError:
+    return VideoError(
+        f"{path}: frame {number} is {frame.width} x {frame.height} pixels where the video began "
+        f"with {size[0]} x {size[1]}. Split it there, or re-encode it to one size: "
+        "ffmpeg -i IN -c:v libx264 OUT.mp4"
+    )

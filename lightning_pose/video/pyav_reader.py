@@ -1,0 +1,83 @@
+"""The reader that works everywhere: FFmpeg through PyAV, decoding in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.registry import READERS
+from lightning_pose.video.background import in_background
+from lightning_pose.video.batching import RawFrames, in_batches
+from lightning_pose.video.decode import Decoder
+
+_BATCHES_AHEAD = 2
+
+
+@READERS.register("pyav")
+class PyAVReader:
+    """Decodes any file FFmpeg knows on the CPU; the reference for all other readers.
+
+    Memory does not grow with the length of the video: at most four batches of frames are held.
+
+    Args:
+        video: the file.
+        batch_size: frames to be predicted per batch.
+        halo: frames of context at either end of each batch.
+        device: where the frames go later; for a GPU they are put in pinned memory.
+
+    Raises:
+        VideoError: see :func:`~lightning_pose.video.info.probe`.
+    """
+
+    priority: ClassVar[int] = 0
+
+    def __init__(
+        self,
+        video: Path | str,
+        *,
+        batch_size: int,
+        halo: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if batch_size < 1 or halo < 0:
+            raise VideoError(
+                f"A batch needs at least one frame and a halo of at least 0, got {batch_size} and "
+                f"{halo}."
+            )
+        self._decoder = Decoder(video)
+        self.info = self._decoder.info
+        self.num_frames: int | None = None
+        self._batch_size = batch_size
+        self._halo = halo
+        self._pin_memory = torch.device(device).type == "cuda"
+
+    @classmethod
+    def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+        """Return None: FFmpeg is tried on everything, and says itself what it cannot read."""
+        return None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the file; complete once iteration has ended."""
+        return self._decoder.problems
+
+    def __iter__(self) -> Iterator[RawFrames]:
+        """Yield every frame that can be decoded once, in display order.
+
+        Raises:
+            VideoError: the frame size changes midway, or the file can no longer be read.
+        """
+        self.num_frames = None
+        pictures = (picture.pixels for picture in self._decoder)
+        batches = in_batches(
+            pictures,
+            batch_size=self._batch_size,
+            halo=self._halo,
+            pin_memory=self._pin_memory,
+        )
+        yield from in_background(batches, ahead=_BATCHES_AHEAD)
+        self.num_frames = self._decoder.num_frames

@@ -1,0 +1,82 @@
+"""What every video reader offers, and choosing one for a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import torch
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.registry import READERS
+from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.info import VideoInfo
+
+
+class VideoReader(Protocol):
+    """Reads one video from its first to its last frame, in batches.
+
+    A reader registers itself with ``@READERS.register(name)`` and is made as
+    ``Reader(video, batch_size=..., halo=..., device=...)``. It decides for itself where it
+    decodes; the frames it yields may lie on any device.
+
+    Attributes:
+        priority: where several readers can read a video, the highest is taken.
+        info: what the header of the video says.
+    """
+
+    priority: ClassVar[int]
+    info: VideoInfo
+
+    def __init__(
+        self, video: Path, *, batch_size: int, halo: int = 0, device: torch.device | str = "cpu"
+    ) -> None: ...
+
+    @classmethod
+    def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+        """Return None if this reader can read ``video`` here, else why not, in one sentence."""
+        ...
+
+    @property
+    def num_frames(self) -> int | None:
+        """Return how many frames were decoded; None until iteration has ended."""
+        ...
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the file; complete once iteration has ended."""
+        ...
+
+    def __iter__(self) -> Iterator[RawFrames]:
+        """Yield every frame once, in order, 0-based ``frame_ids``."""
+        ...
+
+
+def open_reader(
+    video: Path | str,
+    *,
+    batch_size: int,
+    halo: int = 0,
+    device: torch.device | str = "cpu",
+    name: str = "auto",
+) -> VideoReader:
+    """Return a reader for ``video``: the named one, or the best that can read it here.
+
+    Raises:
+        VideoError: the video cannot be read, or not by the named reader; the message says why.
+        ConfigError: there is no reader of that name.
+    """
+    video = Path(video)
+    if name != "auto":
+        kind = READERS.get(name)
+        if reason := kind.usable(video, device=device):
+            raise VideoError(f"{video} cannot be read with {name!r}: {reason}")
+        return kind(video, batch_size=batch_size, halo=halo, device=device)
+    reasons = []
+    for entry in sorted(READERS, key=lambda entry: -entry.value.priority):
+        reason = entry.value.usable(video, device=device)
+        if reason is None:
+            return entry.value(video, batch_size=batch_size, halo=halo, device=device)
+        reasons.append(f"{entry.name}: {reason}")
+    raise VideoError(f"{video} cannot be read here. {' '.join(reasons)}")
