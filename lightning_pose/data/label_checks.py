@@ -90,7 +90,9 @@ def inspect_positions(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Label
     outside = ((table.xy_img < -0.5) | (table.xy_img > limits)).any(-1)
     if not outside.any():
         return LabelReport()
-    places = [_place(table, sizes, row, keypoint) for row, keypoint in np.argwhere(outside)]
+    places = [
+        _place(table, sizes, row, keypoint) for row, keypoint in np.argwhere(outside).tolist()
+    ]
     lie = f"{name}: {count(len(places), 'label')} outside the image: {listed(places)}."
     labelled = ~np.isnan(table.xy_img).any(-1)
     if outside.sum() > MOSTLY_OUTSIDE * labelled.sum():

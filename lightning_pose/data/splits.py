@@ -97,7 +97,7 @@ def split_rows(
     seed: int = 0,
     by: str = "frame",
     split_file: Path | None = None,
-    train_frames: float | None = 1,
+    train_frames: float | int | None = 1,
     other_views: Sequence[LabelTable] = (),
 ) -> Split:
     """Return the part of every row; rows without any label are unused.
@@ -233,7 +233,7 @@ def _fill_if_empty(members: dict[str, list[str]], part: str) -> None:
         members[part].append(members[largest].pop())
 
 
-def _number_to_train_on(train_frames: float | None, available: int) -> int:
+def _number_to_train_on(train_frames: float | int | None, available: int) -> int:
     if train_frames is None or train_frames == 1:
         return available
     if 0 < train_frames < 1:

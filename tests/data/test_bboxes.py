@@ -1,0 +1,64 @@
+"""Bounding boxes: keyed by image for labels, one a frame for video; height before width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.bboxes import boxes_of, read_bboxes, read_video_bboxes
+
+Write = Callable[..., Path]
+
+
+def test_boxes_are_keyed_by_image_and_rounded(write: Write) -> None:
+    path = write(",x,y,h,w\na/1.png,10,20,30,40\na\\2.png,1.4,-2.6,3,4\n")
+    assert read_bboxes(path) == {"a/1.png": (10, 20, 30, 40), "a/2.png": (1, -3, 3, 4)}
+
+
+def test_columns_are_found_by_name(write: Write) -> None:
+    path = write("image,w,h,y,x\na.png,40,30,20,10\n")
+    assert read_bboxes(path) == {"a.png": (10, 20, 30, 40)}
+
+
+def test_a_video_has_one_box_a_frame(write: Write) -> None:
+    for header in ("x,y,h,w\n", "frame,x,y,h,w\n"):
+        index = "0," if header.startswith("frame") else ""
+        path = write(header + f"{index}1,2,3,4\n{index}5,6,7,8\n")
+        np.testing.assert_array_equal(
+            read_video_bboxes(path, num_frames=2), [[1, 2, 3, 4], [5, 6, 7, 8]]
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image,x,y,width,height\n", "missing: h, w"),
+        ("", "missing: x, y, h, w"),
+        ("image,x,y,h,w\na.png,1,2,0,4\n", "line 2: a box needs a height and width"),
+        ("image,x,y,h,w\na.png,1,2,,4\n", "line 2: x, y, h and w must be numbers"),
+        ("image,x,y,h,w\na.png,1,2,inf,4\n", "line 2: x, y, h and w must be numbers"),
+        ("image,x,y,h,w\na.png,1,2,4\n", "line 2: there are 4 cells"),
+        ("image,x,y,h,w\na.png,1,2,3,4\na.png,1,2,3,4\n", "line 3: a.png has a box already"),
+        ("x,y,h,w\n1,2,3,4\n", "must name the image"),
+    ],
+)
+def test_a_wrong_file_is_told(write: Write, text: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_bboxes(write(text))
+
+
+def test_too_few_boxes_for_a_video_are_told_with_both_numbers(write: Write) -> None:
+    path = write("x,y,h,w\n1,2,3,4\n", "v_bbox.csv")
+    with pytest.raises(DataError, match=r"v_bbox\.csv has 1 row where the video has 9 frames"):
+        read_video_bboxes(path, num_frames=9)
+
+
+def test_an_image_without_a_box_is_named(make_table: Callable[..., LabelTable]) -> None:
+    table = make_table(images=("a.png", "b.png"), hw=None)
+    with pytest.raises(DataError, match=r"no bounding box for 1 image of .*: b\.png"):
+        boxes_of(table, {"a.png": (0, 0, 1, 1)})

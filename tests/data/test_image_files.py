@@ -1,0 +1,90 @@
+"""Every kind of image file becomes 8-bit RGB, or a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.data.image_files import decode_image, image_size
+
+GREY = np.array([[0, 100, 255], [1, 2, 3]], dtype=np.uint8)
+RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
+
+
+def saved(folder: Path, image: Image.Image, name: str = "img.png", **options: object) -> Path:
+    path = folder / name
+    image.save(path, **options)
+    return path
+
+
+def test_rgb_is_kept(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(decode_image(saved(tmp_path, Image.fromarray(RGB))), RGB)
+
+
+def test_grey_becomes_rgb(tmp_path: Path) -> None:
+    pixels = decode_image(saved(tmp_path, Image.fromarray(GREY)))
+    np.testing.assert_array_equal(pixels, np.repeat(GREY[..., None], 3, axis=-1))
+
+
+def test_alpha_is_dropped(tmp_path: Path) -> None:
+    with_alpha = np.concatenate([RGB, np.full((2, 3, 1), 7, dtype=np.uint8)], axis=-1)
+    np.testing.assert_array_equal(decode_image(saved(tmp_path, Image.fromarray(with_alpha))), RGB)
+
+
+def test_palettes_are_looked_up(tmp_path: Path) -> None:
+    image = Image.fromarray(GREY).convert("P")
+    pixels = decode_image(saved(tmp_path, image))
+    np.testing.assert_array_equal(pixels[..., 0], GREY)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_sixteen_bit_grey_is_scaled_to_eight(tmp_path: Path, suffix: str) -> None:
+    words = np.array([[0, 257, 65535], [128, 129, 40000]], dtype=np.uint16)
+    pixels = decode_image(saved(tmp_path, Image.fromarray(words), f"img.{suffix}"))
+    np.testing.assert_array_equal(pixels[..., 1], [[0, 1, 255], [0, 1, 156]])
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, Image.fromarray(GREY.astype(np.float32)), "img.tiff")
+    with pytest.raises(DataError, match=r"img\.tiff cannot be read.*floating-point"):
+        decode_image(path)
+
+
+def test_the_cameras_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, Image.fromarray(RGB), exif=exif)
+    assert image_size(path) == (3, 2)
+    np.testing.assert_array_equal(decode_image(path), np.rot90(RGB, -1))
+
+
+def test_size_is_height_then_width(tmp_path: Path) -> None:
+    assert image_size(saved(tmp_path, Image.fromarray(RGB))) == (2, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp"])
+def test_a_truncated_image_is_named(tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), f"img.{suffix}")
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(DataError, match=rf"img\.{suffix} cannot be read as an image"):
+        decode_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image"])
+def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "img.png"
+    path.write_bytes(content)
+    for read in (decode_image, image_size):
+        with pytest.raises(DataError, match=r"img\.png cannot be read as an image"):
+            read(path)
+
+
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
+    for read in (decode_image, image_size):
+        with pytest.raises(DataError, match=r"none\.png: there is no such image"):
+            read(tmp_path / "none.png")
