@@ -8,7 +8,7 @@ in original ones.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -37,11 +37,15 @@ class DataSpec:
         return (self.context - 1) // 2
 
 
+# Not typing.Self: the shape checker wraps methods one by one, where Self has no class to mean.
+BatchT = TypeVar("BatchT", bound="Batch")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Tensors that travel together."""
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+    def to(self: BatchT, device: torch.device | str, *, non_blocking: bool = False) -> BatchT:
         """Return the batch with every tensor on ``device``."""
         moved = {
             f.name: value.to(device, non_blocking=non_blocking)
