@@ -1,0 +1,68 @@
+"""Starting is cheap, and below the command line a configuration is plain dataclasses.
+
+Who may import whom is kept by import-linter (``make lint``); here is what it cannot say.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {
+    "torch",
+    "lightning",
+    "torchvision",
+    "timm",
+    "kornia",
+    "mlflow",
+    "fiftyone",
+    "pandas",
+    "cv2",
+}
+KNOWS_CONFIG = {"config", "cli", "api"}
+
+
+def heavy_modules_after(code: str) -> set[str]:
+    """Return the heavy packages a fresh interpreter has loaded after ``code``."""
+    probe = f"import sys\n{code}\nprint(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
+    )
+    return HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert heavy_modules_after("import lightning_pose") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        f"sys.argv = ['litpose', *{arguments!r}]\n"
+        "from lightning_pose.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert heavy_modules_after(code) == set()
+
+
+def test_below_the_command_line_only_the_schema_of_config_is_imported(
+    module_path: Path, module_tree: ast.Module
+) -> None:
+    room = (
+        module_path.parts[module_path.parts.index("lightning_pose") + 1 :][:1]
+        if ("lightning_pose" in module_path.parts)
+        else ()
+    )
+    if not room or room[0] in KNOWS_CONFIG:
+        pytest.skip("this room may")
+    imported = {
+        node.module
+        for node in ast.walk(module_tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
+    config = {m for m in imported if m.startswith("lightning_pose.config")}
+    assert {m for m in config if not m.startswith("lightning_pose.config.schema")} == set()
