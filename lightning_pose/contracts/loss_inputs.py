@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -43,6 +43,7 @@ class LossTerm:
     weighted: Tensor
 
 
+@runtime_checkable
 class LossSum(Protocol):
     """What a tracker asks of a loss factory: the named terms of one batch, to be added up."""
 
