@@ -1,0 +1,68 @@
+"""The copy of the toy data set in the user's cache, made on first use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from lightning_pose.contracts.errors import WriteError
+from lightning_pose.data.toy.dataset import LABELS_FILE, make_toy_dataset
+
+TOY_VERSION = 1  # raise it whenever anything drawn or written changes
+_log = logging.getLogger(__name__)
+
+
+def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
+    """Return the folder of the toy data set, made now if it is not there.
+
+    It is drawn under a temporary name and renamed when whole, so that several processes may ask
+    at the same time, and one that is killed leaves nothing half-made under the final name.
+
+    Args:
+        cache_root: folder of caches; None = ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        seed: of the data set.
+
+    Raises:
+        WriteError: the cache cannot be written.
+    """
+    folder = (cache_root or _user_cache()) / "lightning_pose" / f"toy-v{TOY_VERSION}-seed{seed}"
+    if (folder / LABELS_FILE).is_file():
+        return folder
+    _log.info("Drawing the toy data set in %s; this takes about fifteen seconds.", folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise WriteError(_why_not(folder, error)) from error
+    try:
+        make_toy_dataset(temporary, seed=seed)
+        _rename(temporary, folder)
+    except OSError as error:
+        raise WriteError(_why_not(folder, error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    """Give the finished folder its name, unless another process was first."""
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not (folder / LABELS_FILE).is_file():
+            raise
+
+
+def _user_cache() -> Path:
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+
+
+def _why_not(folder: Path, error: OSError) -> str:
+    return (
+        f"The toy data set cannot be kept in {folder}: {error.strerror or error}. "
+        "Set XDG_CACHE_HOME to a folder you can write to."
+    )

@@ -1,0 +1,198 @@
+"""Writing the toy data set: a project folder with labels, images, videos and the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.labels import NOT_LABELLED, OCCLUDED, read_labels, write_labels
+from lightning_pose.data.toy.scene import Scene, Truth
+from lightning_pose.data.toy.skeleton import KEYPOINT_NAMES
+from lightning_pose.video.writer import VideoWriter
+
+LABELS_FILE = "CollectedData.csv"
+NEW_LABELS_FILE = "CollectedData_new.csv"
+NEW_SESSION = "new1"
+FPS = Fraction(30)
+
+_SCORER = "toy"
+_CONTEXT = 2  # neighbours on each side of a labelled frame
+_SPACING = 14  # frames of a session to each labelled one
+_NEW_SESSION_NUMBER = 1000
+_DECIMALS = 3
+_LABELS_STREAM = 2**31  # no frame has this number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labeller:
+    """How the person who labels the toy set errs.
+
+    Attributes:
+        noise_px: standard deviation of a label of a visible point, in x and in y.
+        hidden_noise_px: the same for a hidden point, which is a guess.
+        hidden_skipped: share of hidden points that are left out.
+        missed: share of visible points that are left out.
+    """
+
+    noise_px: float = 0.3
+    hidden_noise_px: float = 1.0
+    hidden_skipped: float = 0.3
+    missed: float = 0.01
+
+    def label(self, truth: Truth, rng: np.random.Generator) -> Truth:
+        """Return the labels that this person gives; a left-out point is NaN and 0."""
+        hidden = truth.visible == OCCLUDED
+        spread = np.where(hidden, self.hidden_noise_px, self.noise_px)
+        xy_img = truth.xy_img + spread[..., None] * rng.standard_normal(truth.xy_img.shape)
+        skipped = rng.uniform(size=hidden.shape) < np.where(
+            hidden, self.hidden_skipped, self.missed
+        )
+        skipped |= truth.visible == NOT_LABELLED
+        return Truth(
+            xy_img=np.where(skipped[..., None], np.nan, xy_img),
+            visible=np.where(skipped, NOT_LABELLED, truth.visible),
+        )
+
+
+def make_toy_dataset(
+    out: Path,
+    *,
+    seed: int = 0,
+    num_labeled: int = 90,
+    num_sessions: int = 5,
+    num_video_frames: int = 300,
+    num_new_labeled: int = 15,
+    num_new_video_frames: int = 120,
+    labeller: Labeller | None = None,
+) -> Path:
+    """Draw the toy data set and write it as a project folder; return ``out``.
+
+    ``CollectedData.csv`` holds labelled frames of the training sessions walk1, walk2, ...;
+    ``labeled-data/`` their images with two neighbours on each side. ``videos/`` has one session
+    that nothing is labelled of, and one of another animal in other light, which
+    ``CollectedData_new.csv`` and its images belong to as well. Beside each video,
+    ``<video>_truth.csv`` has the exact keypoints of every frame (see :func:`read_truth`).
+
+    Args:
+        out: a folder that holds no toy data set yet; made where it is missing.
+        seed: decides everything drawn; the same seed gives the same labels and pixels.
+        num_labeled: labelled frames, shared out among the sessions.
+        num_sessions: training sessions.
+        num_video_frames: length of the held-out video.
+        num_new_labeled: labelled frames of the out-of-distribution session.
+        num_new_video_frames: length of its video.
+        labeller: who labels; None = with 0.3 px noise and a few points left out.
+
+    Raises:
+        DataError: a number is too small, or ``out`` holds labels already.
+        WriteError: a file cannot be written.
+    """
+    out = Path(out)
+    smallest = min(num_sessions, num_new_labeled, num_video_frames, num_new_video_frames)
+    if smallest < 1 or num_labeled < num_sessions:
+        raise DataError(
+            "A toy data set needs at least one session, one new labelled frame, one frame in each "
+            f"video, and a labelled frame a session; got {num_sessions} sessions, {num_labeled} "
+            f"labelled frames, {num_new_labeled} new ones, videos of {num_video_frames} and "
+            f"{num_new_video_frames} frames."
+        )
+    if (out / LABELS_FILE).exists():
+        raise DataError(
+            f"{out / LABELS_FILE} exists already; choose another folder for the toy data set."
+        )
+    person = labeller or Labeller()
+    shares = np.array_split(np.arange(num_labeled), num_sessions)
+    labelled = [
+        _label_session(out, f"walk{number}", Scene(seed=seed, session=number), len(share), person)
+        for number, share in enumerate(shares, start=1)
+    ]
+    held_out = Scene(seed=seed, session=num_sessions + 1)
+    _film(out / "videos" / f"walk{num_sessions + 1}.mp4", held_out, num_video_frames)
+    new = Scene(seed=seed, session=_NEW_SESSION_NUMBER, new=True)
+    new_labels = _label_session(out, NEW_SESSION, new, num_new_labeled, person)
+    _film(out / "videos" / f"{NEW_SESSION}.mp4", new, num_new_video_frames)
+    write_labels(new_labels, out / NEW_LABELS_FILE)
+    write_labels(_joined(labelled), out / LABELS_FILE)
+    return out
+
+
+def read_truth(video: Path) -> LabelTable:
+    """Return the exact keypoints of a toy video, one row a frame.
+
+    ``visible`` is 0 for a point outside its view (then NaN), 1 for a hidden one, 2 for a visible
+    one; ``images`` are the frame numbers.
+
+    Raises:
+        DataError: there is no truth beside this video.
+    """
+    path = truth_path(Path(video))
+    return read_labels(path, data_dir=path.parent, keypoint_names=KEYPOINT_NAMES)
+
+
+def truth_path(video: Path) -> Path:
+    """Return where the truth of a toy video lies."""
+    return video.with_name(f"{video.stem}_truth.csv")
+
+
+def _label_session(
+    out: Path, session: str, scene: Scene, num_labeled: int, person: Labeller
+) -> LabelTable:
+    """Write the images of one session and return its labels."""
+    rng = np.random.default_rng([*scene.stream, _LABELS_STREAM])
+    earliest = _CONTEXT + _SPACING * np.arange(num_labeled)
+    frames = earliest + rng.integers(0, _SPACING - 2 * _CONTEXT, num_labeled)
+    folder = f"labeled-data/{session}"
+    (out / folder).mkdir(parents=True, exist_ok=True)
+    neighbours = np.unique(frames[:, None] + np.arange(-_CONTEXT, _CONTEXT + 1))
+    for frame in neighbours.tolist():
+        _write_png(out / folder / _image_name(frame), scene.render(frame))
+    labels = person.label(scene.truth(frames), rng)
+    images = tuple(f"{folder}/{_image_name(frame)}" for frame in frames.tolist())
+    return _table(images, labels, root=out)
+
+
+def _film(path: Path, scene: Scene, num_frames: int) -> None:
+    """Write a session's video, and the truth beside it."""
+    frames = np.arange(num_frames)
+    height, width = scene.render(0).shape
+    with VideoWriter(path, fps=FPS, width=width, height=height, crf=20) as video:
+        for frame in frames.tolist():
+            video.write(cv2.cvtColor(scene.render(frame), cv2.COLOR_GRAY2RGB))
+    images = tuple(str(frame) for frame in frames.tolist())
+    write_labels(_table(images, scene.truth(frames), root=path.parent), truth_path(path))
+
+
+def _table(images: tuple[str, ...], points: Truth, *, root: Path) -> LabelTable:
+    return LabelTable(
+        images=images,
+        xy_img=np.round(points.xy_img, _DECIMALS),
+        keypoint_names=KEYPOINT_NAMES,
+        root=root,
+        scorer=_SCORER,
+        visible=points.visible,
+    )
+
+
+def _joined(tables: list[LabelTable]) -> LabelTable:
+    images = tuple(image for table in tables for image in table.images)
+    points = Truth(
+        xy_img=np.concatenate([table.xy_img for table in tables]),
+        visible=np.concatenate([table.visible for table in tables if table.visible is not None]),
+    )
+    return _table(images, points, root=tables[0].root)
+
+
+def _write_png(path: Path, picture: UInt8[np.ndarray, "h w"]) -> None:
+    _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+    path.write_bytes(encoded.tobytes())
+
+
+def _image_name(frame: int) -> str:
+    return f"img{frame:08d}.png"
