@@ -51,7 +51,7 @@ class TrainingConfig:
         "A csv with columns image and set (train, validation or test), for split_by: file.",
         path="input",
     )
-    train_frames: float | None = setting(
+    train_frames: int | float | None = setting(
         1,
         "How much of the training part is used: 1 or null all of it, below 1 a fraction, above 1 "
         "a number of frames. For one seed the smaller sets lie in the larger.",
@@ -138,9 +138,9 @@ class TrainingConfig:
     gradient_clip_val: float | None = setting(
         None, "Largest norm of the gradient; null: not clipped.", above=0
     )
-    limit_train_batches: float | None = setting(
+    limit_train_batches: int | float | None = setting(
         None,
-        "Use only so many batches of an epoch (1.0 and below: a fraction); null: all.",
+        "Use only so many batches of an epoch: a whole number, or a share up to 1.0; null: all.",
         above=0,
     )
 
