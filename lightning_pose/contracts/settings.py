@@ -70,9 +70,9 @@ class Rule:
     """
 
     doc: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    above: int | float | None = None
     choices: tuple[Any, ...] = ()
     registry: Registry[Any] | None = None
     prefix: str = ""
