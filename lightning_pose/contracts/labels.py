@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lightning_pose.contracts.errors import DataError
 
@@ -43,6 +43,11 @@ class LabelTable:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def labelled(self) -> Bool[np.ndarray, "n k"]:
+        """Return which keypoints are labelled in which row."""
+        return np.asarray(~np.isnan(self.xy_img).any(-1))
 
     def path(self, row: int) -> Path:
         """Return where the image of ``row`` lies."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec
@@ -81,7 +81,6 @@ class ImageCache:
 
     Attributes:
         sizes: height and width of each row's images, in original pixels.
-        labelled: rows with at least one label.
         digests: SHA-256 of every file that was read.
         store: the frames; ``store.place`` says where they are.
 
@@ -117,7 +116,6 @@ class ImageCache:
         self.sizes = sizes[self._slots[:, :, spec.halo].numpy()]
         _check_sizes(self.tables, self.sizes, original_hw)
         xy_img = np.stack([table.xy_img for table in self.tables], axis=1)
-        self.labelled: Bool[np.ndarray, " n"] = ~np.isnan(xy_img).all(axis=(1, 2, 3))
         to_net = crop_resize_affine(_regions(self.sizes, boxes), (spec.height, spec.width))
         keypoints = apply_affine(to_net, torch.from_numpy(xy_img))
         self._keypoints_net = keypoints.float().to(self.device)

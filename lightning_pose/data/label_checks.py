@@ -62,7 +62,7 @@ def inspect_table(table: LabelTable) -> LabelReport:
     name = _name(table)
     if not len(table):
         return LabelReport(errors=(f"{name} has a header but no rows.",))
-    labelled = ~np.isnan(table.xy_img).any(-1)
+    labelled = table.labelled
     errors = [*_duplicates(table, name), *_missing_files(table, name)]
     if not labelled.any():
         errors.append(f"{name} has no label at all in its {count(len(table), 'row')}.")
@@ -94,8 +94,7 @@ def inspect_positions(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Label
         _place(table, sizes, row, keypoint) for row, keypoint in np.argwhere(outside).tolist()
     ]
     lie = f"{name}: {count(len(places), 'label')} outside the image: {listed(places)}."
-    labelled = ~np.isnan(table.xy_img).any(-1)
-    if outside.sum() > MOSTLY_OUTSIDE * labelled.sum():
+    if outside.sum() > MOSTLY_OUTSIDE * table.labelled.sum():
         advice = " These labels belong to images of another size, or to a cropped copy."
         return LabelReport(errors=(lie + advice,))
     return LabelReport(warnings=(lie + " They are not learnt.",))

@@ -148,7 +148,7 @@ def _visibility(
     stated = [name for name in names if (name, "visible") in raw.columns]
     if not stated:
         return None
-    labelled = ~np.isnan(xy).any(-1)
+    labelled = np.asarray(~np.isnan(xy).any(-1))
     visible = np.where(labelled, VISIBLE, NOT_LABELLED)
     for name in stated:
         k = names.index(name)

@@ -8,7 +8,7 @@ and augmentation are functions of seed, epoch, rank and chunk, never of what ran
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ _CHUNK_PIXELS = {"cuda": 256 * 256 * 256, "cpu": 64 * 256 * 256}
 _ORDER, _AUGMENTATION = 0, 1
 
 
+@runtime_checkable
 class Augment(Protocol):
     """A random change of frames, with their points and maps, as a function of ``seed``."""
 
@@ -111,8 +112,8 @@ class LabeledLoader:
         if self.shuffle:
             generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch, _ORDER))
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            padding = self.num_rows * self.world_size - len(rows)
-            rows = torch.cat([rows, rows[:padding]])
+            everyones = self.num_rows * self.world_size
+            rows = rows.repeat(1 + everyones // max(len(rows), 1))[:everyones]
         return rows[self.rank :: self.world_size]
 
     def _batch_sizes(self) -> list[int]:

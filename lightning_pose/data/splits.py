@@ -121,8 +121,7 @@ def split_rows(
     """
     if by not in _WAYS:
         raise DataError(f"data can be split by {', '.join(_WAYS)}, not by {by!r}.")
-    views = (table, *other_views)
-    labelled = np.any([~np.isnan(view.xy_img).all(axis=(1, 2)) for view in views], axis=0)
+    labelled = np.any([view.labelled.any(-1) for view in (table, *other_views)], axis=0)
     request = _Request(
         images=tuple(table.images[row] for row in np.flatnonzero(labelled)),
         train_prob=train_prob,
