@@ -138,6 +138,20 @@ def peak_mass(heatmaps: Float[Tensor, "*b h w"], *, radius: int = 4) -> Float[Te
     return _window(heatmaps, radius=radius).mass
 
 
+def locate_peaks(
+    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 4
+) -> tuple[Float[Tensor, "*b 2"], Float[Tensor, "*b"]]:
+    """Return :func:`soft_argmax` and :func:`peak_mass` of each map, for the price of one.
+
+    Example:
+        >>> maps = render_heatmaps(torch.tensor([[9.5, 1.5]]), net_hw=(64, 64), factor=2)
+        >>> locate_peaks(maps)
+        (tensor([[2., 0.]]), tensor([1.0000]))
+    """
+    window = _window(heatmaps, radius=radius)
+    return _fit_gaussian(window, sigma=sigma), window.mass
+
+
 @dataclass(frozen=True)
 class _Window:
     """The neighbourhood of each map's highest pixel.

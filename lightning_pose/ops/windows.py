@@ -9,8 +9,8 @@ from lightning_pose.contracts.errors import ModelError
 
 
 def sliding_windows(
-    frames: Shaped[Tensor, "t *rest"], *, halo: int
-) -> Shaped[Tensor, "n window *rest"]:
+    frames: Shaped[Tensor, "t ..."], *, halo: int
+) -> Shaped[Tensor, "n window ..."]:
     """Return, for each frame that has ``halo`` neighbours on both sides, the frames around it.
 
     Args:
@@ -37,8 +37,8 @@ def sliding_windows(
 
 
 def trim_halo(
-    frames: Shaped[Tensor, "t *rest"], *, given: int, wanted: int
-) -> Shaped[Tensor, "m *rest"]:
+    frames: Shaped[Tensor, "t ..."], *, given: int, wanted: int
+) -> Shaped[Tensor, "m ..."]:
     """Return ``frames`` with ``wanted`` instead of ``given`` extra frames at both ends.
 
     Raises:

@@ -1,7 +1,7 @@
 """Vision transformers; images of any size that is a multiple of 16.
 
-Position embeddings are kept for 256x256 and interpolated for other sizes, so that a checkpoint does
-not depend on the size of the images. Patches of 14 pixels are resampled to 16.
+Position embeddings are kept for 256x256 and interpolated for other sizes, so that a checkpoint
+does not depend on the size of the images. Patches of 14 pixels are resampled to 16.
 """
 
 from __future__ import annotations

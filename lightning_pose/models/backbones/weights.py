@@ -1,7 +1,7 @@
 """Where pretrained weights come from, and how they are laid onto a network.
 
-Nothing is guessed: every parameter of the network must be in the file, and what the file has beside
-them must belong to a head we know of.
+Nothing is guessed: every parameter of the network must be in the file, and what the file has
+beside them must belong to a head we know of.
 """
 
 from __future__ import annotations

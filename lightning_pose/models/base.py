@@ -1,0 +1,283 @@
+"""What every tracker is: a feature extractor that learns from labelled frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lightning_pose.contracts.batches import DataSpec, LabeledBatch, VideoBatch
+from lightning_pose.contracts.errors import ModelError
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossSum, LossTerm
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.contracts.predictions import Prediction
+from lightning_pose.models.feature_extractor import BaseFeatureExtractor
+from lightning_pose.models.running_means import RunningMeans
+from lightning_pose.ops.affine import apply_affine
+
+__all__ = ["BaseFeatureExtractor", "BaseSupervisedTracker", "BrokenStep", "TrackerParts"]
+
+KEYPOINT_INPUTS = (
+    "keypoints_targ",
+    "keypoints_pred",
+    "keypoints_targ_img",
+    "keypoints_pred_img",
+    "confidences",
+    "net_size",
+)
+STEPS_REMEMBERED = 256
+
+Optimizer = Callable[["BaseSupervisedTracker"], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerParts:
+    """What a tracker is made of.
+
+    Attributes:
+        spec: the recipe.
+        params: ``spec.params`` as an object of the tracker's parameter dataclass.
+        backbone: network that turns images into feature maps.
+        losses: the weighted losses of training; None for a tracker that only predicts.
+        optimizer: makes what Lightning's ``configure_optimizers`` returns; None likewise.
+    """
+
+    spec: ModelSpec
+    params: Any
+    backbone: nn.Module
+    losses: LossSum | None = None
+    optimizer: Optimizer | None = None
+
+
+@dataclass(frozen=True)
+class BrokenStep:
+    """A training step whose loss was not a finite number.
+
+    Attributes:
+        loss: NaN or infinite.
+        row_ids: rows of the label table that the batch was made of.
+    """
+
+    loss: float
+    row_ids: tuple[int, ...]
+
+
+class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
+    """A tracker that learns from labelled frames.
+
+    A subclass makes its head in ``__init__`` and implements :meth:`get_loss_inputs_labeled` and
+    :meth:`predict_batch`. Views are laid side by side along the keypoint axis: a batch of v views
+    gives v * k keypoints.
+
+    Attributes:
+        context: how many neighbouring frames make one item; 1 or an odd number.
+        loss_inputs: keys that :meth:`get_loss_inputs_labeled` fills.
+    """
+
+    context: ClassVar[int] = 1
+    loss_inputs: ClassVar[tuple[str, ...]] = KEYPOINT_INPUTS
+
+    def __init__(self, parts: TrackerParts) -> None:
+        spec, backbone = parts.spec, parts.backbone
+        data_spec = DataSpec(
+            context=self.context,
+            height=spec.image_height,
+            width=spec.image_width,
+            mean=backbone.mean,  # pyright: ignore
+            std=backbone.std,  # pyright: ignore
+        )
+        super().__init__(backbone=backbone, data_spec=data_spec)
+        self.spec = spec
+        self.losses = parts.losses
+        self._make_optimizer = parts.optimizer
+        self._means = RunningMeans()
+        self._recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=STEPS_REMEMBERED)
+        size = torch.tensor([float(spec.image_width), float(spec.image_height)])
+        self.register_buffer("net_size", size, persistent=False)
+
+    @classmethod
+    @abstractmethod
+    def supervised_loss(cls, *, heatmap_loss_type: str = "mse") -> str:
+        """Return the name of the loss on labels.
+
+        Args:
+            heatmap_loss_type: mse, kl or js, for trackers that predict heatmaps.
+        """
+
+    @abstractmethod
+    def get_loss_inputs_labeled(self, batch: LabeledBatch) -> LabeledLossInputs:
+        """Return what the losses need, under the names in ``loss_inputs``, with gradients.
+
+        :meth:`keypoint_inputs` fills the coordinate entries.
+        """
+
+    @abstractmethod
+    def predict_batch(
+        self, batch: LabeledBatch | VideoBatch
+    ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """Return keypoints in original image pixels and their confidences, on the device.
+
+        One row for each labelled item or each of the batch's ``frame_ids``.
+        """
+
+    def predict_step(self, batch: LabeledBatch | VideoBatch, batch_idx: int = 0) -> Prediction:
+        """Return :meth:`predict_batch` on the host, with frame numbers (label rows for images)."""
+        xy_img, confidence = self.predict_batch(batch)
+        ids = batch.row_ids if isinstance(batch, LabeledBatch) else batch.frame_ids
+        return Prediction(
+            xy_img=xy_img.float().cpu().numpy(),
+            confidence=confidence.float().cpu().numpy(),
+            frame_ids=ids.cpu().numpy(),
+        )
+
+    def keypoint_inputs(
+        self,
+        batch: LabeledBatch,
+        keypoints_net: Float[Tensor, "m k 2"],
+        confidences: Float[Tensor, "m k"],
+    ) -> LabeledLossInputs:
+        """Return the coordinate entries of the loss inputs.
+
+        Args:
+            batch: the batch of b items.
+            keypoints_net: predictions in network pixels; m is a multiple of b, one block of b rows
+                for each head of the tracker.
+            confidences: of the predictions.
+        """
+        heads = len(keypoints_net) // len(batch.keypoints_net)
+        targets = batch.keypoints_net.flatten(1, 2).repeat(heads, 1, 1)
+        net_to_image = batch.net_to_image.repeat(heads, 1, 1, 1)
+        return LabeledLossInputs(
+            keypoints_targ=targets,
+            keypoints_pred=keypoints_net,
+            keypoints_targ_img=to_image(targets, net_to_image),
+            keypoints_pred_img=to_image(keypoints_net, net_to_image),
+            confidences=confidences,
+            net_size=self.net_size,  # pyright: ignore
+        )
+
+    def final_keypoints_img(self, inputs: LabeledLossInputs) -> Float[Tensor, "b k 2"]:
+        """Return the keypoints this tracker would predict, from its loss inputs.
+
+        A tracker of several heads overrides this: its loss inputs hold the heads' predictions one
+        after the other.
+        """
+        return inputs["keypoints_pred_img"]
+
+    def evaluate_labeled(self, batch: LabeledBatch, stage: str) -> Float[Tensor, ""]:
+        """Return the supervised loss of a batch, and log it for ``stage``: train, val or test."""
+        if self.losses is None:
+            raise ModelError(
+                "This tracker was built without losses, so it can only predict. Give `losses` to "
+                "build_tracker to train or validate it."
+            )
+        inputs = self.get_loss_inputs_labeled(batch)
+        terms = self.losses(inputs)
+        total = torch.stack([term.weighted for term in terms]).sum()
+        values = named_values(terms, stage=stage) | {f"{stage}_supervised_loss": total}
+        if stage == "train":
+            self._log_now(values)
+        else:
+            for name, value in values.items():
+                self._means.add(name, value * len(batch.row_ids), len(batch.row_ids))
+            self._add_pixel_error(batch, inputs, stage)
+        return total
+
+    def training_step(self, batch: LabeledBatch, batch_idx: int = 0) -> Float[Tensor, ""]:
+        """Return the loss of a training batch."""
+        loss = self.evaluate_labeled(batch, "train")
+        self._log_now({"total_loss": loss})
+        self._recent.append((loss.detach(), batch.row_ids))
+        return loss
+
+    def validation_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
+        """Add a batch to the epoch's validation loss and pixel error."""
+        self.evaluate_labeled(batch, "val")
+
+    def test_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
+        """Add a batch to the test loss and pixel error."""
+        self.evaluate_labeled(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's means; ``val_pixel_error`` is in pixels of the original images."""
+        self.log_dict(self._means.take(self._sum_over_processes))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the means over the test set."""
+        self.log_dict(self._means.take(self._sum_over_processes))
+
+    def configure_optimizers(self) -> Any:
+        """Return what the optimiser factory makes for this tracker."""
+        if self._make_optimizer is None:
+            raise ModelError(
+                "This tracker was built without an optimizer. Give `optimizer` to build_tracker "
+                "to train it."
+            )
+        return self._make_optimizer(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the recipe, so that the checkpoint can be loaded without anything else."""
+        checkpoint["litpose"] = self.spec.to_json()
+
+    @property
+    def last_row_ids(self) -> Int[Tensor, " b"] | None:
+        """Return the label rows of the last training batch."""
+        return self._recent[-1][1] if self._recent else None
+
+    def take_broken_step(self) -> BrokenStep | None:
+        """Return the first step since the last call whose loss was not finite, if any.
+
+        Waits for the device, so call it every so many steps (at most 256), not in each.
+        """
+        steps = list(self._recent)
+        self._recent.clear()
+        if not steps:
+            return None
+        losses = torch.stack([loss for loss, _ in steps]).cpu()
+        broken = (~losses.isfinite()).nonzero().flatten().tolist()
+        if not broken:
+            return None
+        first = broken[0]
+        return BrokenStep(float(losses[first]), tuple(steps[first][1].tolist()))
+
+    def _add_pixel_error(self, batch: LabeledBatch, inputs: LabeledLossInputs, stage: str) -> None:
+        targets = to_image(batch.keypoints_net.flatten(1, 2), batch.net_to_image)
+        distance = (self.final_keypoints_img(inputs).detach() - targets).norm(dim=-1)
+        labelled = targets.isfinite().all(-1)
+        total = torch.where(labelled, distance, 0.0).sum()
+        self._means.add(f"{stage}_pixel_error", total, labelled.sum())
+
+    def _log_now(self, values: dict[str, Tensor]) -> None:
+        """Log training values, but only in the steps the trainer writes them: logging is slow."""
+        if self._trainer is None:
+            return
+        trainer = self.trainer
+        if (trainer.global_step + 1) % (trainer.log_every_n_steps or 1) == 0:
+            detached = {name: value.detach() for name, value in values.items()}
+            self.log_dict(detached, on_step=True, on_epoch=False)
+
+    def _sum_over_processes(self, values: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return values
+        return torch.as_tensor(self.all_gather(values)).sum(0)
+
+
+def to_image(
+    keypoints_net: Float[Tensor, "n k 2"], net_to_image: Float[Tensor, "n v 2 3"]
+) -> Float[Tensor, "n k 2"]:
+    """Return keypoints of all views, laid side by side, in original image pixels."""
+    by_view = keypoints_net.unflatten(1, (net_to_image.shape[1], -1))
+    return apply_affine(net_to_image, by_view).flatten(1, 2)
+
+
+def named_values(terms: list[LossTerm], *, stage: str) -> dict[str, Tensor]:
+    """Return raw and weighted value of each term under the names they are logged by."""
+    raw = {f"{stage}_{term.name}_loss": term.raw for term in terms}
+    weighted = {f"{stage}_{term.name}_loss_weighted": term.weighted for term in terms}
+    return raw | weighted

@@ -1,0 +1,188 @@
+"""Trackers from recipes and checkpoints, and checkpoints from trackers."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_pose.contracts.errors import ModelError
+from lightning_pose.contracts.files import write_atomically
+from lightning_pose.contracts.loss_inputs import LossSum
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.contracts.registry import TRACKERS, Entry
+from lightning_pose.models.backbones import build_backbone
+from lightning_pose.models.base import BaseSupervisedTracker, Optimizer, TrackerParts
+from lightning_pose.models.weight_files import check_fit, read_weight_file
+
+NOT_OF_THE_NETWORK = ("losses.",)  # what training keeps in a state_dict beside the network
+
+
+def build_tracker(
+    spec: ModelSpec,
+    *,
+    pretrained: bool = False,
+    backbone_checkpoint: Path | None = None,
+    losses: LossSum | None = None,
+    optimizer: Optimizer | None = None,
+) -> BaseSupervisedTracker:
+    """Return a new tracker.
+
+    Args:
+        spec: the recipe.
+        pretrained: start the backbone from the weights its name stands for (may download).
+        backbone_checkpoint: start it from this file instead.
+        losses: the weighted losses, to train; None for prediction only.
+        optimizer: makes what ``configure_optimizers`` returns, given the tracker.
+
+    Raises:
+        ConfigError: no tracker or backbone has that name.
+        ModelError: the parts do not fit together, or weights cannot be had.
+    """
+    entry = TRACKERS.entry(spec.model_type)
+    params = _params(entry, spec)
+    backbone = build_backbone(spec.backbone, pretrained=pretrained, checkpoint=backbone_checkpoint)
+    _check_image_size(spec, backbone)
+    parts = TrackerParts(
+        spec=spec, params=params, backbone=backbone, losses=losses, optimizer=optimizer
+    )
+    return entry.value(parts)
+
+
+def network_weights(tracker: BaseSupervisedTracker) -> dict[str, Tensor]:
+    """Return the network's weights; those of losses are not among them."""
+    return _of_the_network(tracker.state_dict())
+
+
+def save_weights(
+    tracker: BaseSupervisedTracker, path: Path, *, extra: Mapping[str, Any] | None = None
+) -> Path:
+    """Write weights and recipe, all that prediction needs; return ``path``.
+
+    Args:
+        tracker: the tracker.
+        path: a ``.ckpt`` file; it appears whole or not at all.
+        extra: further entries, of tensors and plain values only.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    state = {
+        key: value.detach().cpu().contiguous() for key, value in network_weights(tracker).items()
+    }
+    content = {"state_dict": state, "litpose": tracker.spec.to_json(), **(extra or {})}
+    return write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def read_spec(checkpoint: Path) -> ModelSpec:
+    """Return the recipe in a checkpoint.
+
+    Raises:
+        ModelError: the file is missing, cut short, or not one of ours.
+    """
+    return _open(checkpoint, "cpu")[0]
+
+
+def load_tracker(
+    checkpoint: Path, *, map_location: str | torch.device = "cpu"
+) -> BaseSupervisedTracker:
+    """Return the trained tracker in a checkpoint, in evaluation mode; nothing is downloaded.
+
+    Raises:
+        ModelError: the file is missing, cut short, of another program, or does not fit its recipe.
+    """
+    spec, weights = _open(checkpoint, map_location)
+    tracker = build_tracker(spec)
+    check_fit(
+        weights,
+        network_weights(tracker),
+        source=str(checkpoint),
+        net=f"the tracker {spec.model_type!r} with backbone {spec.backbone!r} that it names",
+    )
+    tracker.load_state_dict(weights, strict=True)
+    return tracker.to(map_location).eval()
+
+
+def start_from(tracker: BaseSupervisedTracker, checkpoint: Path) -> None:
+    """Set the tracker's weights to those of a trained one of the same architecture.
+
+    Image size and names of keypoints may differ; kind, backbone, number of keypoints and heatmap
+    size may not.
+
+    Raises:
+        ModelError: the checkpoint cannot be read or is of another architecture; says in what.
+    """
+    spec, weights = _open(checkpoint, "cpu")
+    ours = tracker.spec
+    compared = {
+        "model.model_type": (spec.model_type, ours.model_type),
+        "model.backbone": (spec.backbone, ours.backbone),
+        "the number of keypoints": (spec.num_keypoints, ours.num_keypoints),
+        "data.downsample_factor": (spec.downsample_factor, ours.downsample_factor),
+    }
+    differences = [
+        f"{what} is {a} there and {b} here" for what, (a, b) in compared.items() if a != b
+    ]
+    if differences:
+        names = sorted(set(spec.keypoint_names) ^ set(ours.keypoint_names))
+        hint = f" Only one of them has {', '.join(names[:5])}." if names else ""
+        raise ModelError(
+            f"Training cannot start from {checkpoint}: {'; '.join(differences)}.{hint} Choose a "
+            "checkpoint of the same architecture, or give only its backbone as "
+            "model.backbone_checkpoint."
+        )
+    net = f"the tracker {ours.model_type!r} with these settings"
+    own = tracker.state_dict()
+    check_fit(weights, _of_the_network(own), source=str(checkpoint), net=net)
+    tracker.load_state_dict(own | weights, strict=True)
+
+
+def _open(
+    checkpoint: Path, map_location: str | torch.device
+) -> tuple[ModelSpec, dict[str, Tensor]]:
+    content = read_weight_file(checkpoint, map_location=map_location)
+    absent = [key for key in ("litpose", "state_dict") if key not in content]
+    if absent:
+        raise ModelError(
+            f"{checkpoint} is not a checkpoint of this program: it has no entry "
+            f"{' and no entry '.join(map(repr, absent))}. Give a best.ckpt or last.ckpt of one of "
+            "its run directories."
+        )
+    return ModelSpec.from_json(content["litpose"]), _of_the_network(content["state_dict"])
+
+
+def _of_the_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in state.items() if not key.startswith(NOT_OF_THE_NETWORK)}
+
+
+def _params(entry: Entry[Any], spec: ModelSpec) -> Any:
+    """Return the tracker's settings as an object of its parameter dataclass."""
+    if entry.params is None:
+        raise ModelError(
+            f"The tracker {entry.name!r} was registered without params=; give it a dataclass."
+        )
+    known = [item.name for item in dataclasses.fields(entry.params)]
+    for name in spec.params:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ModelError(
+                f"The tracker {entry.name!r} has no setting {name!r}; it has "
+                f"{', '.join(known) or 'none'}.{f' Did you mean {near[0]!r}?' if near else ''}"
+            )
+    return entry.params(**spec.params)
+
+
+def _check_image_size(spec: ModelSpec, backbone: nn.Module) -> None:
+    stride: int = backbone.stride  # pyright: ignore
+    for name, size in (("height", spec.image_height), ("width", spec.image_width)):
+        if size < stride or size % stride:
+            below, above = max(stride, size // stride * stride), (size // stride + 1) * stride
+            raise ModelError(
+                f"data.image_resize_dims.{name} is {size}; the backbone {spec.backbone!r} needs a "
+                f"multiple of {stride}, {below} or {above} for instance."
+            )

@@ -1,0 +1,99 @@
+"""The lower half of every tracker: frames in, feature maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lightning_pose.contracts.batches import DataSpec, LabeledBatch, VideoBatch
+from lightning_pose.ops.windows import sliding_windows, trim_halo
+
+Extractor = TypeVar("Extractor", bound="BaseFeatureExtractor")
+
+
+class BaseFeatureExtractor(pl.LightningModule):
+    """A backbone, and how batches of every kind go through it.
+
+    Args:
+        backbone: a ``Backbone`` (see docs/add_a_backbone.md).
+        data_spec: what the tracker needs from the data room.
+    """
+
+    def __init__(self, *, backbone: nn.Module, data_spec: DataSpec) -> None:
+        super().__init__()
+        self.data_spec = data_spec
+        self.backbone = backbone.to(memory_format=torch.channels_last)  # pyright: ignore
+        self.backbone_is_frozen = False
+
+    def extract(
+        self, images: Float[Tensor, "*n 3 height width"]
+    ) -> Float[Tensor, "*n channels h w"]:
+        """Return the feature map of each image; no gradient while the backbone is frozen."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_is_frozen):
+            return over_leading_axes(self.backbone, images)
+
+    def frames_of(self, batch: VideoBatch) -> Float[Tensor, "t v 3 height width"]:
+        """Return the frames with just the halo that this tracker needs.
+
+        Raises:
+            ModelError: the batch has too few neighbouring frames.
+        """
+        return trim_halo(batch.frames, given=batch.halo, wanted=self.data_spec.halo)
+
+    def get_representations(
+        self, batch: LabeledBatch | VideoBatch
+    ) -> Float[Tensor, "n v context channels h w"]:
+        """Return the feature maps of each item's frames.
+
+        Images without neighbours, images with neighbours, and videos for either kind of tracker
+        come out alike: one row an item, with ``data_spec.context`` maps each. Each frame of a
+        video goes through the backbone once; windows are views of its maps.
+        """
+        if isinstance(batch, LabeledBatch):
+            return self.extract(batch.images)
+        maps = self.extract(self.frames_of(batch))
+        return sliding_windows(maps, halo=self.data_spec.halo).movedim(1, 2)
+
+    def freeze_backbone(self) -> None:
+        """Stop training the backbone.
+
+        It computes no gradient, and its batch norms use and keep the statistics they came with.
+        """
+        self.backbone_is_frozen = True
+        self.backbone.requires_grad_(False)
+        self.backbone.eval()
+
+    def unfreeze_backbone(self) -> None:
+        """Train the backbone (again), batch norms included."""
+        self.backbone_is_frozen = False
+        self.backbone.requires_grad_(True)
+        self.backbone.train(self.training)
+
+    def train(self: Extractor, mode: bool = True) -> Extractor:
+        """Set training mode, of the backbone only if it is not frozen."""
+        super().train(mode)
+        if self.backbone_is_frozen:
+            self.backbone.eval()
+        return self
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameters as optimiser groups named ``head`` and ``backbone``."""
+        backbone = {id(parameter) for parameter in self.backbone.parameters()}
+        head = [p for p in self.parameters() if id(p) not in backbone]
+        return [
+            {"name": "head", "params": head},
+            {"name": "backbone", "params": list(self.backbone.parameters())},
+        ]
+
+
+def over_leading_axes(
+    net: Callable[[Tensor], Tensor], images: Float[Tensor, "*n channels height width"]
+) -> Float[Tensor, "*n out h w"]:
+    """Return ``net`` of each image or map, whatever axes are in front; in channels-last order."""
+    flat = images.reshape(-1, *images.shape[-3:]).contiguous(memory_format=torch.channels_last)
+    return net(flat).unflatten(0, images.shape[:-3])

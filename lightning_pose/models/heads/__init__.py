@@ -1,0 +1,1 @@
+"""Heads: from feature maps to heatmaps or coordinates."""
