@@ -238,7 +238,8 @@ def _read_nested(
     if given is None:
         return section(), []
     if not isinstance(given, Mapping):
-        return section(), [Problem(key=key, value=given, rule="must be a section with keys")]
+        rule = "must be a section with keys"
+        return section(), [Problem(key=key, value=given, rule=rule, structural=True)]
     return read_section(section, given, prefix=f"{key}.", candidates=candidates)
 
 

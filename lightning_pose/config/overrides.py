@@ -205,13 +205,15 @@ def _add_value(key: str, value: Any, text: str, written: str, result: Overrides)
     result.problems += [_unknown(inner, text) for inner in wrong]
     if not wrong:
         result.values.append((key, value, text))
-        result.for_hydra.append(_as_hydra_wants(key, written))
+        force = isinstance(value, dict)
+        result.for_hydra.append(_as_hydra_wants(key, written, force=force))
 
 
 def _unknown(key: str, text: str) -> Problem:
-    return Problem(key=key, where=f"override {text}", rule=unknown_key(key, known_keys()))
+    rule = unknown_key(key, known_keys())
+    return Problem(key=key, where=f"override {text}", rule=rule, structural=True)
 
 
-def _as_hydra_wants(key: str, written: str) -> str:
-    """Return an override of a key that exists as it is, of one in an open mapping with ``++``."""
-    return f"{key}={written}" if key in known_keys() else f"++{key}={written}"
+def _as_hydra_wants(key: str, written: str, *, force: bool = False) -> str:
+    """Return an override of a key that exists as it is, of one that may be new with ``++``."""
+    return f"{key}={written}" if key in known_keys() and not force else f"++{key}={written}"

@@ -29,6 +29,7 @@ class Problem:
         value: the value found; NOT_GIVEN if it plays no part.
         where: the file and line or the override that the value came from.
         others: further keys that take part, for checks of several values at once.
+        structural: the key itself is wrong, whatever its value.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Problem:
     value: Any = NOT_GIVEN
     where: str = ""
     others: tuple[str, ...] = field(default=())
+    structural: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -62,6 +62,8 @@ class Rule:
         above: exclusive lower bound.
         choices: the only values allowed, if not empty.
         registry: the value is a name registered there, or each item of a list is.
+        params_of: the value is a mapping of settings for the registered thing that this field of
+            the same section names.
         prefix: what the registry's name has in front of the value (``heatmap_`` + ``mse``).
         path: ``input`` is a file or folder to be found when training starts, ``output`` one to
             be made; relative ones are made absolute.
@@ -75,6 +77,7 @@ class Rule:
     above: int | float | None = None
     choices: tuple[Any, ...] = ()
     registry: Registry[Any] | None = None
+    params_of: str = ""
     prefix: str = ""
     path: Literal["", "input", "output"] = ""
     follows: Follows | None = None

@@ -52,4 +52,5 @@ class ModelConfig:
         doc="Settings of the tracker's own (sizes of its head, temperature, ...); left out ones "
         "take its defaults.",
         factory=dict,
+        params_of="model_type",
     )

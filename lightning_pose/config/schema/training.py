@@ -120,7 +120,9 @@ class TrainingConfig:
     )
     optimizer: str = setting("Adam", "Optimiser, by name.", registry=OPTIMIZERS)
     optimizer_params: dict[str, Any] = setting(
-        doc="Settings of the optimiser; left out ones take its defaults.", factory=dict
+        doc="Settings of the optimiser; left out ones take its defaults.",
+        factory=dict,
+        params_of="optimizer",
     )
     lr_scheduler: str = setting(
         "multisteplr", "Learning-rate scheduler, by name.", registry=SCHEDULERS
@@ -128,6 +130,7 @@ class TrainingConfig:
     lr_scheduler_params: dict[str, Any] = setting(
         doc="Settings of the learning-rate scheduler; left out ones take its defaults.",
         factory=dict,
+        params_of="lr_scheduler",
     )
     uniform_heatmaps_for_nan_keypoints: bool = setting(
         True, "The target of a missing label is a uniform heatmap; false: no loss for it."

@@ -1,0 +1,252 @@
+"""The front door: a command line is checked whole before anything is made or started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from lightning_pose.config.app import PreparedApp
+from lightning_pose.config.assets import conf_dir
+from lightning_pose.config.build import Built, Hooks
+from lightning_pose.config.hydra_session import (
+    PRIMARY,
+    argument_parser,
+    compose,
+    group_choices,
+    hydra_session,
+    plain_values,
+)
+from lightning_pose.config.load import load_run_config
+from lightning_pose.config.origins import Layer, file_layer
+from lightning_pose.config.overrides import Overrides, read_overrides
+from lightning_pose.config.problems import ConfigProblems, Problem, placed, raise_if_any
+from lightning_pose.config.resume import changes
+from lightning_pose.config.run_dirs import find_run
+from lightning_pose.config.single_file import SingleFile, conflicts, find_file, load_file
+from lightning_pose.config.sweep_jobs import sweep_jobs, sweeper_overrides
+from lightning_pose.config.yaml_file import put, read_yaml
+from lightning_pose.contracts.errors import ConfigError
+
+SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
+DEFAULT_DATA = "data=toy"
+
+
+@dataclass
+class _Parts:
+    """What the command line consists of."""
+
+    options: Any
+    overrides: Overrides
+    file: SingleFile | None
+    resume: Path | None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the parts themselves."""
+        return [*self.overrides.problems, *(self.file.problems if self.file else [])]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return where values came from, the strongest first."""
+        layers = [self.overrides.layer()]
+        return (*layers, self.file.layer) if self.file else tuple(layers)
+
+
+def prepare(
+    argv: Sequence[str], *, cwd: Path | None = None, hooks: Hooks | None = None
+) -> PreparedApp:
+    """Return a checked command line of ``litpose train``; :func:`run.run_hydra` takes it.
+
+    Nothing is written, except that a data set that is to be generated is made when nothing else is
+    wrong. The values of every job of a multirun are checked.
+
+    Args:
+        argv: everything behind ``litpose train``.
+        cwd: the folder that relative paths start from; the current one if None.
+        hooks: generators of data sets and checks of rooms above.
+
+    Raises:
+        ConfigError: something is wrong; ``ConfigProblems`` if it is more than the way of asking.
+    """
+    cwd = (cwd or Path.cwd()).resolve()
+    options = argument_parser().parse_intermixed_args(list(argv))
+    config_dir = _config_dir(options.config_dir, cwd)
+    with hydra_session(config_dir) as hydra:
+        parts = _read_parts(hydra, options, cwd)
+        notes = list(parts.overrides.notes)
+        for_hydra = list(parts.overrides.for_hydra)
+        problems = list(parts.problems)
+        if parts.file is not None:
+            notes = [*parts.file.notes, *notes]
+            problems += conflicts(parts.file, parts.overrides.choices, hydra)
+            for_hydra.insert(0, parts.file.override)
+        elif not _asks_for_data(parts, options):
+            for_hydra.append(DEFAULT_DATA)
+            notes.append(f"No data set was chosen: this is {DEFAULT_DATA}, the generated one.")
+        if parts.resume is not None:
+            for_hydra.append(f"model.resume={str(parts.resume)!r}")
+        app = PreparedApp(
+            overrides=tuple(for_hydra),
+            given=tuple(options.overrides),
+            cwd=cwd,
+            config_file=parts.file.path if parts.file else None,
+            config_dir=config_dir,
+            multirun=options.multirun,
+            resume=parts.resume,
+            notes=tuple(notes),
+            options=options if _shows(options) else None,
+            layers=parts.layers,
+            hooks=hooks or Hooks(),
+        )
+        if app.shows_only:
+            raise_if_any(problems)
+            return app
+        return _check_jobs(hydra, app, problems)
+
+
+def _config_dir(named: str | None, cwd: Path) -> Path | None:
+    if named is None:
+        return None
+    folder = (cwd / Path(named).expanduser()).resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"--config-dir {named}: there is no such folder.")
+    return folder
+
+
+def _shows(options: Any) -> bool:
+    return any(getattr(options, name) for name in SHOWING)
+
+
+def _asks_for_data(parts: _Parts, options: Any) -> bool:
+    return parts.overrides.sets_section("data") or bool(parts.problems) or options.hydra_help
+
+
+def _read_parts(hydra: Hydra, options: Any, cwd: Path) -> _Parts:
+    groups = group_choices(hydra)
+    standing = _standing_groups()
+
+    def read(below: dict[str, Any]) -> Overrides:
+        return read_overrides(
+            options.overrides,
+            groups=groups,
+            standing=standing,
+            multirun=options.multirun,
+            below=below,
+        )
+
+    path = find_file(options.config_path, options.config_name, cwd=cwd)
+    overrides = read({})
+    resume = _resumed_run(overrides, path, options, cwd)
+    if resume is not None:
+        path = resume / "config.yaml"
+    if path is None:
+        return _Parts(options, overrides, None, None)
+    legacy = options.legacy_weights
+    file = load_file(path, cwd=cwd, legacy_weights=legacy, as_it_is=resume is not None)
+    return _Parts(options, read(file.tree), file, resume)
+
+
+def _standing_groups() -> list[str]:
+    """Return the groups that ``conf/config.yaml`` chooses from."""
+    entries = read_yaml(conf_dir() / f"{PRIMARY}.yaml").tree["defaults"]
+    keys = [next(iter(entry)) for entry in entries if isinstance(entry, dict)]
+    return [key for key in keys if not key.startswith("override ")]
+
+
+def _resumed_run(overrides: Overrides, path: Path | None, options: Any, cwd: Path) -> Path | None:
+    named = overrides.value("model.resume")
+    if named is None:
+        return None
+    run = find_run(str(named), cwd=cwd)
+    if path is not None or overrides.choices:
+        what = "--config-name" if path is not None else f"{next(iter(overrides.choices))}=..."
+        raise ConfigError(f"model.resume takes its configuration from {run}; leave {what} out.")
+    if options.multirun:
+        raise ConfigError("model.resume carries one run on; leave -m out.")
+    return run
+
+
+def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> PreparedApp:
+    """Check the configuration of every job; return the app with the notes that came up."""
+    try:
+        composed = compose(hydra, app.overrides, multirun=app.multirun)
+    except ConfigError:
+        raise_if_any(problems)
+        raise
+    if composed.hydra.mode == RunMode.MULTIRUN:
+        app = replace(app, multirun=True)
+    jobs = [list(app.overrides)]
+    if app.multirun:
+        swept, more = sweeper_overrides(composed.hydra.sweeper.get("params"))
+        problems += more
+        jobs = sweep_jobs([*swept, *app.overrides])
+    found: list[Problem] = []
+    notes: list[str] = list(app.notes)
+    for job in jobs:
+        built = app.build(plain_values(_job_config(hydra, job)), known_problems=problems)
+        if app.resume is not None and not built.problems:
+            built = _resumable(app, built)
+        found += built.problems
+        notes += built.notes
+    if found:
+        raise ConfigProblems(_with_group_files(hydra, app, found))
+    return replace(app, notes=tuple(dict.fromkeys(notes)))
+
+
+def _job_config(hydra: Hydra, overrides: list[str]) -> DictConfig:
+    return compose(hydra, overrides)
+
+
+def _resumable(app: PreparedApp, built: Built) -> Built:
+    if app.resume is None:
+        return built
+    before = app.build(_tree_of(load_run_config(app.resume))).config
+    problems = [placed(p, app.layers[0].find(p.key) or "") for p in changes(before, built.config)]
+    return Built(built.config, problems, built.notes)
+
+
+def _tree_of(config: Any) -> dict[str, Any]:
+    from lightning_pose.config.defaults import plain_tree
+
+    return plain_tree(config)
+
+
+def _with_group_files(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> list[Problem]:
+    """Name the group file of values that came from neither an override nor the user's file."""
+    layers = list(_group_layers(hydra, app))
+    placed_problems = []
+    for problem in problems:
+        plain_key = problem.key.split("[")[0]
+        where = next((at for layer in layers if (at := layer.find(plain_key))), "")
+        placed_problems.append(placed(problem, where))
+    return placed_problems
+
+
+def _group_layers(hydra: Hydra, app: PreparedApp) -> list[Layer]:
+    folders = [conf_dir(), *([app.config_dir] if app.config_dir else [])]
+    mode = RunMode.MULTIRUN if app.multirun else RunMode.RUN
+    entries = hydra.config_loader.compute_defaults_list(PRIMARY, list(app.overrides), mode)
+    layers = []
+    for entry in reversed(entries.defaults):
+        path = next((p for f in folders if (p := f / f"{entry.config_path}.yaml").is_file()), None)
+        if path is None or "/" not in str(entry.config_path):
+            continue
+        file = read_yaml(path)
+        layers.append(_under_package(file, entry.package or "", f"{entry.config_path}.yaml"))
+    return layers
+
+
+def _under_package(file: Any, package: str, shown: str) -> Layer:
+    tree: dict[str, Any] = {}
+    prefix = "" if package in ("", "_global_") else f"{package}."
+    if prefix:
+        put(tree, package, file.tree)
+    lines = {f"{prefix}{key}": line for key, line in file.lines.items()}
+    moved = replace(file, tree=tree or file.tree, lines=lines)
+    return file_layer(moved, moved.tree, moved={}, shown=shown)

@@ -1,0 +1,152 @@
+"""Runs a checked command line with Hydra: one job, or a multirun through launcher and sweeper."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, run_job
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_pose.config.app import PreparedApp, RunContext
+from lightning_pose.config.hydra_session import (
+    PRIMARY,
+    argument_parser,
+    compose,
+    hydra_session,
+    plain_values,
+)
+from lightning_pose.config.problems import in_yaml, raise_if_any
+from lightning_pose.config.run_dirs import claim
+from lightning_pose.config.schema import Config
+from lightning_pose.config.single_file import FILE_GROUP
+from lightning_pose.contracts.errors import ConfigError
+
+Task = Callable[[Config, RunContext], Any]
+
+
+def run_hydra(task: Task, app: PreparedApp) -> Any:
+    """Run the task once, or once for every job of a multirun, each in a run directory of its own.
+
+    Args:
+        task: gets the checked configuration and what there is to know about the run.
+        app: from :func:`compose.prepare`.
+
+    Returns:
+        What the task returned; for a multirun what the sweeper returned.
+
+    Raises:
+        Whatever the task raises; in a multirun the first job's error, when the launcher is done.
+    """
+    with hydra_session(app.config_dir) as hydra:
+        if app.multirun:
+            return _run_many(hydra, task, app)
+        return _run_one(hydra, task, app)
+
+
+def show(app: PreparedApp) -> None:
+    """Let Hydra print what it was asked for (``--cfg``, ``--help``, ``--info``) and return."""
+    options = app.options
+    if options is None:
+        raise ConfigError("There is nothing to show; run the application instead.")
+    with hydra_session(app.config_dir) as hydra:
+        _show(hydra, app)
+
+
+@dataclass
+class _Job:
+    """What Hydra calls: turns its configuration into ours and hands it to the task."""
+
+    task: Task
+    app: PreparedApp
+
+    def __call__(self, composed: DictConfig) -> Any:
+        built = self.app.build(plain_values(composed))
+        raise_if_any(built.problems)
+        return self.task(built.config, self._context())
+
+    def _context(self) -> RunContext:
+        about = HydraConfig.get()
+        run_dir = Path(about.runtime.output_dir)
+        if self.app.multirun and any(run_dir.iterdir()):
+            run_dir = claim(run_dir)
+        return RunContext(
+            run_dir=run_dir,
+            overrides=_as_given(about.overrides.task) if self.app.multirun else self.app.given,
+            config_file=self.app.config_file,
+            resumed=self.app.resume is not None,
+            job=int(about.job.num) if self.app.multirun else None,
+        )
+
+
+def _run_one(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
+    """Run one job as ``Hydra.run`` does, in a claimed folder and with the task's own error."""
+    wanted = compose(hydra, app.overrides).hydra.run.dir
+    run_dir = app.resume or claim(app.cwd / wanted)
+    config = compose(hydra, [*app.overrides, f"hydra.run.dir={in_yaml(str(run_dir))}"])
+    config.hydra.mode = RunMode.RUN
+    callbacks = Callbacks(config)
+    callbacks.on_run_start(config=config, config_name=PRIMARY)
+    done: JobReturn = run_job(
+        hydra_context=HydraContext(config_loader=hydra.config_loader, callbacks=callbacks),
+        task_function=_Job(task, app),
+        config=config,
+        job_dir_key="hydra.run.dir",
+        job_subdir_key=None,
+    )
+    callbacks.on_run_end(config=config, config_name=PRIMARY, job_return=done)
+    with contextlib.redirect_stderr(io.StringIO()):  # Hydra announces the error beside raising it
+        return done.return_value
+
+
+def _run_many(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
+    wanted = compose(hydra, app.overrides, multirun=True).hydra.sweep.dir
+    sweep_dir = claim(app.cwd / wanted)
+    folder = f"hydra.sweep.dir={in_yaml(str(sweep_dir))}"
+    try:
+        return hydra.multirun(
+            config_name=PRIMARY,
+            task_function=_Job(task, app),
+            overrides=[*app.overrides, folder, "hydra.mode=MULTIRUN"],
+        )
+    except HydraException as error:
+        raise ConfigError(f"The sweep cannot be run: {error}") from error
+
+
+def _as_given(overrides: Any) -> tuple[str, ...]:
+    """Return a job's overrides as a user would write them, without the single file's."""
+    texts: Any = OmegaConf.to_container(overrides) if OmegaConf.is_config(overrides) else overrides
+    plain = (text.lstrip("+") for text in texts)
+    return tuple(text for text in plain if not text.startswith(f"{FILE_GROUP}="))
+
+
+def _show(hydra: Hydra, app: PreparedApp) -> None:
+    """Show through Hydra's own methods, as its command line would."""
+    options: Any = app.options
+    overrides = list(app.overrides)
+    options.overrides = overrides
+    if options.help:
+        hydra.app_help(config_name=PRIMARY, args_parser=argument_parser(), args=options)
+    elif options.hydra_help:
+        hydra.hydra_help(config_name=PRIMARY, args_parser=argument_parser(), args=options)
+    elif options.cfg:
+        hydra.show_cfg(
+            config_name=PRIMARY,
+            overrides=overrides,
+            cfg_type=options.cfg,
+            package=options.package,
+            resolve=options.resolve,
+        )
+    elif options.info:
+        hydra.show_info(options.info, config_name=PRIMARY, overrides=overrides)
+    else:
+        hydra.shell_completion(config_name=PRIMARY, overrides=overrides)
