@@ -1,12 +1,14 @@
-"""Affine maps between pixel frames: make, join, invert, apply to points, sample images through them.
+"""Affine maps between pixel frames: make, join, invert, apply to points, sample images.
 
-A map is a 2x3 matrix ``[L | t]`` that takes the column (x, y) to ``L (x, y) + t``. Pixel centres are integers, so
-an image of width W covers x from -0.5 to W - 0.5 and a resize keeps those *edges*, not the centres, in place::
+A map is a 2x3 matrix ``[L | t]`` that takes the column (x, y) to ``L (x, y) + t``. Pixel centres
+are integers, so an image of width W covers x from -0.5 to W - 0.5, and a resize keeps those
+*edges* in place, not the centres of the outer pixels::
 
     x_net = (x_img + 0.5) * W_net / W_img - 0.5
 
-Every function is batched over leading axes, differentiable, and free of host synchronisation. None uses a matrix
-product: TF32 and autocast shorten those to 10 or 8 bits, which at x = 1000 is an error of whole pixels.
+Every function is batched over leading axes, differentiable, and free of host synchronisation.
+None uses a matrix product: TF32 and autocast shorten those to 10 or 8 bits, which at x = 1000 is
+an error of whole pixels.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def resize_affine(image_hw: Sequence[int], net_hw: Sequence[int]) -> Float[Tenso
 def crop_resize_affine(
     boxes_xyhw: Float[Tensor, "*batch 4"], net_hw: Sequence[int]
 ) -> Float[Tensor, "*batch 2 3"]:
-    """Return the maps from pixels of an image to pixels of a box that is cut out of it and resized.
+    """Return the maps from pixels of an image to those of a box cut out of it and resized.
 
     Args:
         boxes_xyhw: first column, first row, height and width of each box, in image pixels.
@@ -109,7 +111,7 @@ def compose_affine(
 def apply_affine(
     affine: Float[Tensor, "*#batch 2 3"], points: Float[Tensor, "*#batch k 2"]
 ) -> Float[Tensor, "*#batch k 2"]:
-    """Return where ``affine`` takes ``points`` (x, y); leading axes broadcast. NaN points stay NaN.
+    """Return where ``affine`` takes ``points`` (x, y); leading axes broadcast, NaN stays NaN.
 
     Example:
         >>> to_net = resize_affine((100, 200), (50, 50))
