@@ -46,6 +46,11 @@ class LossFactory(nn.Module):
         """Return the names of the terms, in order."""
         return tuple(self._needs)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Return the keys of all tensors that the terms take; a tracker may leave out others."""
+        return frozenset(key for needs in self._needs.values() for key in needs)
+
     def check_inputs(self, offered: Iterable[str], *, tracker: str = "") -> None:
         """Raise ModelError if a loss needs a tensor that is not among the ``offered`` keys."""
         offered = tuple(offered)

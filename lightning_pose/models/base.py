@@ -162,6 +162,15 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
             net_size=self.net_size,  # pyright: ignore
         )
 
+    def wants(self, *keys: str) -> bool:
+        """Tell whether any of these loss inputs is of use now.
+
+        In training, inputs that no loss asks for may be left out to save time; in validation, the
+        pixel error needs the coordinates.
+        """
+        needs: frozenset[str] | None = getattr(self.losses, "needs", None)
+        return not self.training or needs is None or not needs.isdisjoint(keys)
+
     def final_keypoints_img(self, inputs: LabeledLossInputs) -> Float[Tensor, "b k 2"]:
         """Return the keypoints this tracker would predict, from its loss inputs.
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_pose.contracts.batches import DataSpec, LabeledBatch, VideoBatch
+from lightning_pose.models.cuda_graphs import TrainingGraphs
 from lightning_pose.ops.windows import sliding_windows, trim_halo
 
 Extractor = TypeVar("Extractor", bound="BaseFeatureExtractor")
@@ -22,6 +23,11 @@ class BaseFeatureExtractor(pl.LightningModule):
     Args:
         backbone: a ``Backbone`` (see docs/add_a_backbone.md).
         data_spec: what the tracker needs from the data room.
+
+    Attributes:
+        backbone_is_frozen: whether :meth:`freeze_backbone` was called last.
+        use_cuda_graphs: replay the backbone's training passes as CUDA graphs. Not for several
+            processes, nor for gradients accumulated over batches.
     """
 
     def __init__(self, *, backbone: nn.Module, data_spec: DataSpec) -> None:
@@ -29,13 +35,16 @@ class BaseFeatureExtractor(pl.LightningModule):
         self.data_spec = data_spec
         self.backbone = backbone.to(memory_format=torch.channels_last)  # pyright: ignore
         self.backbone_is_frozen = False
+        self.use_cuda_graphs = False
+        self._graphs = TrainingGraphs(self.backbone)
 
     def extract(
         self, images: Float[Tensor, "*n 3 height width"]
     ) -> Float[Tensor, "*n channels h w"]:
         """Return the feature map of each image; no gradient while the backbone is frozen."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_is_frozen):
-            return over_leading_axes(self.backbone, images)
+            net = self._graphs if self.use_cuda_graphs else self.backbone
+            return over_leading_axes(net, images)
 
     def frames_of(self, batch: VideoBatch) -> Float[Tensor, "t v 3 height width"]:
         """Return the frames with just the halo that this tracker needs.

@@ -79,8 +79,9 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         self, batch: LabeledBatch, heatmaps: Float[Tensor, "m k h w"]
     ) -> LabeledLossInputs:
         """Return all loss inputs of b items; m is a multiple of b, one block a head."""
-        keypoints_net, confidences = self.read(heatmaps)
-        inputs = self.keypoint_inputs(batch, keypoints_net, confidences)
+        inputs = LabeledLossInputs()
+        if self.wants(*KEYPOINT_INPUTS):
+            inputs = self.keypoint_inputs(batch, *self.read(heatmaps))
         targets = self.target_heatmaps(batch)
         inputs["heatmaps_pred"] = heatmaps
         inputs["heatmaps_targ"] = targets.repeat(len(heatmaps) // len(targets), 1, 1, 1)

@@ -204,12 +204,11 @@ def _fit_gaussian(window: _Window, *, sigma: float) -> Float[Tensor, "*b 2"]:
     """Return the centre of the Gaussian whose truncation to the window has the window's mean."""
     mean = (window.profiles * window.offsets).sum(-1) / _not_zero(window.profiles.sum(-1))
     goal = mean.detach()
-    center = goal
+    center, slope = goal, torch.ones_like(goal)
     for _ in range(NEWTON_STEPS):
         expected, slope = _truncated_mean(center, window, sigma=sigma)
         center = center + (goal - expected) / slope
         center = center.minimum(window.high_xy).maximum(window.low_xy)
-    _, slope = _truncated_mean(center, window, sigma=sigma)
     return window.peak_xy + center + (mean - goal) / slope  # the last term is 0 with a gradient
 
 

@@ -6,6 +6,7 @@ does not depend on the size of the images. Patches of 14 pixels are resampled to
 
 from __future__ import annotations
 
+import torch
 from timm.models import eva, vision_transformer, vision_transformer_sam
 from torch import Tensor, nn
 
@@ -33,13 +34,43 @@ VISION_TRANSFORMERS = (
     ("vitb_imagenet", "vit_base_patch16_224.augreg2_in21k_ft_in1k", "ViT-B, ImageNet.", VIT),
 )
 
+
+class RememberedRope(nn.Module):
+    """Rotary position embeddings, made once a shape: timm builds them on the host in each pass.
+
+    Args:
+        rope: timm's module.
+    """
+
+    def __init__(self, rope: nn.Module) -> None:
+        super().__init__()
+        self.rope = rope
+        self._made: dict[object, Tensor] = {}
+
+    def get_embed(self, shape: tuple[int, int]) -> Tensor:
+        """Return the embedding of a map of that height and width."""
+        key = (*shape, self.rope.periods.device)  # pyright: ignore
+        if key not in self._made:
+            with torch.inference_mode(False), torch.no_grad():
+                self._made[key] = self.rope.get_embed(list(shape))  # pyright: ignore
+        return self._made[key]
+
+
+class RopeBackbone(TokenBackbone):
+    """A timm transformer with rotary position embeddings."""
+
+    def __init__(self, net: nn.Module, *, without: tuple[str, ...] = ()) -> None:
+        super().__init__(net, without=without)
+        net.rope = RememberedRope(net.rope)  # pyright: ignore
+
+
 for _name, _net, _summary, _convert in VISION_TRANSFORMERS:
     register(
         Recipe(
             name=_name,
             net=_net,
             source=WeightSource(hub_id=f"timm/{_net}", heads=CLASSIFIERS),
-            kind=TokenBackbone,
+            kind=RopeBackbone if _convert is EVA else TokenBackbone,
             options=DYNAMIC | {"patch_size": 16},
             convert=_convert,
         ),
