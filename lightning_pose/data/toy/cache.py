@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from lightning_pose.contracts.errors import WriteError
 from lightning_pose.data.toy.dataset import LABELS_FILE, make_toy_dataset
 
 TOY_VERSION = 1  # raise it whenever anything drawn or written changes
+_ABANDONED_AFTER_S = 3600
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +37,7 @@ def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
     _log.info("Drawing the toy data set in %s; this takes about fifteen seconds.", folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise WriteError(_why_not(folder, error)) from error
@@ -45,6 +49,14 @@ def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what processes that were killed an hour or longer ago left half-made."""
+    for old in folder.parent.glob(f".{folder.name}.*"):
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if time.time() - old.stat().st_mtime > _ABANDONED_AFTER_S:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _rename(temporary: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.labels import NOT_LABELLED, OCCLUDED, read_labels, write_labels
 from lightning_pose.data.toy.scene import Scene, Truth
@@ -20,12 +20,12 @@ from lightning_pose.video.writer import VideoWriter
 LABELS_FILE = "CollectedData.csv"
 NEW_LABELS_FILE = "CollectedData_new.csv"
 NEW_SESSION = "new1"
+NEW_SESSION_NUMBER = 1000
 FPS = Fraction(30)
 
 _SCORER = "toy"
 _CONTEXT = 2  # neighbours on each side of a labelled frame
 _SPACING = 14  # frames of a session to each labelled one
-_NEW_SESSION_NUMBER = 1000
 _DECIMALS = 3
 _LABELS_STREAM = 2**31  # no frame has this number
 
@@ -94,19 +94,9 @@ def make_toy_dataset(
         DataError: a number is too small, or ``out`` holds labels already.
         WriteError: a file cannot be written.
     """
-    out = Path(out)
-    smallest = min(num_sessions, num_new_labeled, num_video_frames, num_new_video_frames)
-    if smallest < 1 or num_labeled < num_sessions:
-        raise DataError(
-            "A toy data set needs at least one session, one new labelled frame, one frame in each "
-            f"video, and a labelled frame a session; got {num_sessions} sessions, {num_labeled} "
-            f"labelled frames, {num_new_labeled} new ones, videos of {num_video_frames} and "
-            f"{num_new_video_frames} frames."
-        )
-    if (out / LABELS_FILE).exists():
-        raise DataError(
-            f"{out / LABELS_FILE} exists already; choose another folder for the toy data set."
-        )
+    videos = (num_video_frames, num_new_video_frames)
+    _check_numbers(num_sessions, num_labeled, num_new_labeled, videos)
+    _check_free(out)
     person = labeller or Labeller()
     shares = np.array_split(np.arange(num_labeled), num_sessions)
     labelled = [
@@ -115,7 +105,7 @@ def make_toy_dataset(
     ]
     held_out = Scene(seed=seed, session=num_sessions + 1)
     _film(out / "videos" / f"walk{num_sessions + 1}.mp4", held_out, num_video_frames)
-    new = Scene(seed=seed, session=_NEW_SESSION_NUMBER, new=True)
+    new = Scene(seed=seed, session=NEW_SESSION_NUMBER, new=True)
     new_labels = _label_session(out, NEW_SESSION, new, num_new_labeled, person)
     _film(out / "videos" / f"{NEW_SESSION}.mp4", new, num_new_video_frames)
     write_labels(new_labels, out / NEW_LABELS_FILE)
@@ -141,6 +131,22 @@ def truth_path(video: Path) -> Path:
     return video.with_name(f"{video.stem}_truth.csv")
 
 
+def _check_numbers(sessions: int, labeled: int, new: int, videos: tuple[int, int]) -> None:
+    if min(sessions, new, *videos) < 1 or labeled < sessions:
+        raise DataError(
+            "A toy data set needs at least one session, one new labelled frame, one frame in each "
+            f"video, and a labelled frame a session; got {sessions} sessions, {labeled} labelled "
+            f"frames, {new} new ones, videos of {videos[0]} and {videos[1]} frames."
+        )
+
+
+def _check_free(out: Path) -> None:
+    if (out / LABELS_FILE).exists():
+        raise DataError(
+            f"{out / LABELS_FILE} exists already; choose another folder for the toy data set."
+        )
+
+
 def _label_session(
     out: Path, session: str, scene: Scene, num_labeled: int, person: Labeller
 ) -> LabelTable:
@@ -149,7 +155,6 @@ def _label_session(
     earliest = _CONTEXT + _SPACING * np.arange(num_labeled)
     frames = earliest + rng.integers(0, _SPACING - 2 * _CONTEXT, num_labeled)
     folder = f"labeled-data/{session}"
-    (out / folder).mkdir(parents=True, exist_ok=True)
     neighbours = np.unique(frames[:, None] + np.arange(-_CONTEXT, _CONTEXT + 1))
     for frame in neighbours.tolist():
         _write_png(out / folder / _image_name(frame), scene.render(frame))
@@ -191,7 +196,11 @@ def _joined(tables: list[LabelTable]) -> LabelTable:
 
 def _write_png(path: Path, picture: UInt8[np.ndarray, "h w"]) -> None:
     _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 6])
-    path.write_bytes(encoded.tobytes())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded.tobytes())
+    except OSError as error:
+        raise WriteError(f"{path} was not written: {error.strerror or error}.") from error
 
 
 def _image_name(frame: int) -> str:

@@ -28,7 +28,7 @@ def side_stage(look: Look) -> Canvas:
     stage = Canvas(width=IMAGE_WIDTH, height=SIDE.height, shade=look.backdrop)
     for x, width, gain in ((30.0, 7.0, 1.8), (196.0, 4.0, 2.4), (206.0, 2.0, 1.7)):
         stage.tube(_column(x, lean=3.0), np.full(2, width / 2), look.backdrop * gain)
-    stage.pixels = cv2.GaussianBlur(stage.pixels, (0, 0), 5)
+    stage.pixels[:] = cv2.GaussianBlur(stage.pixels, (0, 0), 5)
     hub = SIDE.project(np.array([0.0, 0.0, -WHEEL_RADIUS]))
     rim = [(0.0, 1.25), (1.5, 0.75), (4.0, 1.0), (_RIM_DEPTH - 1.5, 1.3)]
     for depth, gain in rim:

@@ -49,7 +49,7 @@ class View:
     def holds(self, xy: Float[np.ndarray, "*n 2"]) -> Bool[np.ndarray, "*n"]:
         """Tell which points (pixels of this view) lie inside it."""
         limits = np.array([IMAGE_WIDTH - 1, self.height - 1])
-        return ((xy >= 0) & (xy <= limits)).all(axis=-1)
+        return np.asarray(((xy >= 0) & (xy <= limits)).all(axis=-1))
 
 
 SIDE = View(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         toy_dataset_dir(tmp_path)
     assert list((tmp_path / "lightning_pose").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_away_after_a_while(
+    made: list[Path], tmp_path: Path
+) -> None:
+    left = [tmp_path / "lightning_pose" / f".toy-v{TOY_VERSION}-seed0.{n}" for n in ("old", "new")]
+    for folder in left:
+        folder.mkdir(parents=True)
+    os.utime(left[0], (0, 0))
+    toy_dataset_dir(tmp_path)
+    assert [folder.exists() for folder in left] == [False, True]
 
 
 def test_two_at_once_both_get_the_whole_set(

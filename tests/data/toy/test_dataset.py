@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.toy import (
@@ -129,6 +129,12 @@ def test_too_small_numbers_are_refused_before_anything_is_written(
     with pytest.raises(DataError, match="needs"):
         make_toy_dataset(tmp_path / "set", **numbers)
     assert not (tmp_path / "set").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(WriteError, match="img"):
+        make_small(tmp_path / "file")
 
 
 def test_a_perfect_labeller_gives_the_truth() -> None:
