@@ -18,8 +18,9 @@ from torch import Tensor
 from lightning_pose.contracts.batches import LabeledBatch
 from lightning_pose.data.image_cache import CachedItems, ImageCache
 
-_CHUNK_PIXELS = {"cuda": 256 * 256 * 256, "cpu": 64 * 256 * 256}
-"""Pixels worked on at a time: 256 frames of 256 x 256 on a GPU, 64 on the CPU."""
+# Pixels worked on at a time: 256 frames of 256 x 256 on a GPU, 64 elsewhere.
+_CHUNK_PIXELS = {"cuda": 256 * 256 * 256}
+_OTHER_CHUNK_PIXELS = 64 * 256 * 256
 _ORDER, _AUGMENTATION = 0, 1
 
 
@@ -131,7 +132,8 @@ class LabeledLoader:
         sizes = self._batch_sizes()
         spec = self.cache.spec
         pixels = self.batch_size * self.cache.frames_per_row * spec.height * spec.width
-        per_chunk = max(1, _CHUNK_PIXELS[self.cache.device.type] // max(pixels, 1))
+        allowed = _CHUNK_PIXELS.get(self.cache.device.type, _OTHER_CHUNK_PIXELS)
+        per_chunk = max(1, allowed // max(pixels, 1))
         return [sizes[start : start + per_chunk] for start in range(0, len(sizes), per_chunk)]
 
     def _seed(self, purpose: int, chunk: int) -> int:
