@@ -1,0 +1,277 @@
+"""A trained model, ready to predict."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+
+from lightning_pose.contracts.batches import DataSpec
+from lightning_pose.contracts.errors import DataError, ModelError, VideoError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.data.bboxes import Box
+from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.folding import fold_batch_norms
+from lightning_pose.inference.model_files import ModelFiles
+from lightning_pose.inference.prediction_handler import PredictionHandler
+from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.build import load_tracker
+from lightning_pose.video.batching import in_batches
+from lightning_pose.video.network_input import NetworkInput
+from lightning_pose.video.reader import VideoReader, open_reader
+
+_BATCH_SIZE = {"cpu": 8, "cuda": 64}
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoResult:
+    """What came of predicting a video.
+
+    Attributes:
+        predictions: one table a view, every decodable frame once.
+        problems: what was wrong with the files, one sentence each.
+        progress: frames and time at the end.
+        reader: name of the reader's class.
+    """
+
+    predictions: tuple[Predictions, ...]
+    problems: tuple[str, ...]
+    progress: Progress
+    reader: str
+
+
+class Model:
+    """A trained tracker on a device.
+
+    Make it with :meth:`load`; the constructor takes a tracker that is in memory already.
+
+    Args:
+        tracker: in evaluation mode; its batch norms are folded into convolutions.
+        compute: where and in which arithmetic it runs.
+        files: where it came from, if from files.
+    """
+
+    def __init__(
+        self,
+        tracker: BaseSupervisedTracker,
+        *,
+        compute: Compute | None = None,
+        files: ModelFiles | None = None,
+    ) -> None:
+        self.compute = compute or Compute.choose()
+        self.files = files
+        self.tracker = tracker.eval().to(self.compute.device)
+        self.data_spec: DataSpec = tracker.data_spec
+        self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
+        self.view_names: tuple[str, ...] = tracker.spec.view_names
+        self._to_network = NetworkInput(self.data_spec, device=self.compute.device)
+        self._fold()
+
+    @classmethod
+    def load(cls, model: Path | str, *, device: str = "auto", precision: str = "auto") -> Model:
+        """Return the model in a run directory or checkpoint file; nothing is downloaded.
+
+        Args:
+            model: a run directory (its best checkpoint is taken) or a ``.ckpt`` file.
+            device: auto, cpu, cuda or cuda:N.
+            precision: auto, fp32, bf16 or fp16.
+
+        Raises:
+            ModelError: there is no such model, a file of it is missing, or it cannot be read.
+            ConfigError: there is no such device or precision here.
+        """
+        files = ModelFiles.find(model)
+        compute = Compute.choose(device=device, precision=precision)
+        tracker = load_tracker(files.checkpoint, map_location=compute.device)
+        return cls(tracker, compute=compute, files=files)
+
+    @property
+    def run_id(self) -> str:
+        """Return the id of the run that trained it; empty if unknown."""
+        return self.files.run_id if self.files else ""
+
+    def predict_video(
+        self,
+        video: Path | str,
+        *,
+        reader: str = "auto",
+        batch_size: int | None = None,
+        boxes: Int[np.ndarray, "n 4"] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Predictions:
+        """Return the keypoints of every frame of a video, which is streamed, never held whole.
+
+        What is wrong with the file is logged as a warning.
+
+        Args:
+            video: the file.
+            reader: name of a video reader; auto takes the best that can read it.
+            batch_size: frames at a time; None = what is fast on this device.
+            boxes: the part of each frame shown to the network: x, y, height, width.
+            on_progress: is told after each batch how far it is.
+
+        Raises:
+            VideoError: the video cannot be read.
+            ModelError: the model needs several views.
+        """
+        size = batch_size or self.default_batch_size
+        opened = open_reader(
+            Path(video),
+            batch_size=size,
+            halo=self.data_spec.halo,
+            device=self.compute.device,
+            name=reader,
+        )
+        result = self.predict_views([opened], boxes=[boxes], on_progress=on_progress)
+        for problem in result.problems:
+            _logger.warning("%s: %s", video, problem)
+        return result.predictions[0]
+
+    def predict_views(
+        self,
+        readers: Sequence[VideoReader],
+        *,
+        boxes: Sequence[Int[np.ndarray, "n 4"] | None] = (),
+        on_progress: OnProgress | None = None,
+    ) -> VideoResult:
+        """Return the keypoints of a session seen by one camera a view.
+
+        Args:
+            readers: one a view, in the order of the model's views, made with the model's halo.
+            boxes: for each view, the part of each frame shown to the network; empty = all of it.
+            on_progress: is told after each batch how far it is.
+
+        Raises:
+            VideoError: a video cannot be read, or the views have different numbers of frames.
+            ModelError: the model needs another number of views.
+        """
+        self._check_views(len(readers))
+        names = [str(reader.info.path) for reader in readers]
+        shown = [None if box is None else torch.from_numpy(box) for box in boxes]
+        handler = PredictionHandler(self.keypoint_names, num_views=len(readers))
+        watch = Stopwatch(readers[0].info.approximate_frames, on_progress)
+        with self._predicting():
+            for raws in watch.timed(_in_step(readers, names)):
+                batch = self._to_network(raws, shown)
+                handler.add(batch.frame_ids, *self.tracker.predict_batch(batch))
+                watch.report(handler.num_frames)
+            tables = handler.predictions(
+                num_frames=readers[0].num_frames, source=names[0], run_id=self.run_id
+            )
+        return VideoResult(
+            predictions=tuple(tables),
+            problems=tuple(problem for reader in readers for problem in reader.problems),
+            progress=watch.report(handler.num_frames),
+            reader=type(readers[0]).__name__,
+        )
+
+    def predict_frames(self, frames: UInt8[np.ndarray, "n height width 3"]) -> Predictions:
+        """Return the keypoints of consecutive RGB frames in memory.
+
+        Raises:
+            ModelError: the model needs several views.
+        """
+        self._check_views(1)
+        handler = PredictionHandler(self.keypoint_names)
+        batches = in_batches(frames, batch_size=self.default_batch_size, halo=self.data_spec.halo)
+        with self._predicting():
+            for raw in batches:
+                batch = self._to_network([raw])
+                handler.add(batch.frame_ids, *self.tracker.predict_batch(batch))
+        return handler.predictions(num_frames=len(frames), run_id=self.run_id)[0]
+
+    def predict_labels(
+        self,
+        tables: LabelTable | Sequence[LabelTable],
+        sets: Sequence[str],
+        *,
+        bboxes: dict[str, Box] | None = None,
+        batch_size: int | None = None,
+    ) -> list[Predictions]:
+        """Return the keypoints of the images of a labelled set, one table a view, in its rows.
+
+        Args:
+            tables: one a view, with the same rows; labels are not looked at.
+            sets: train, validation, test or unused for each row.
+            bboxes: box (x, y, height, width) of each image by its path.
+            batch_size: images at a time; None = what is fast on this device.
+
+        Raises:
+            DataError: an image cannot be read, or has no box.
+            ModelError: the model needs another number of views.
+        """
+        # Here, because it brings the augmentation library, which takes seconds to import.
+        from lightning_pose.data.labeled_data import evaluation_loader
+
+        tables = [tables] if isinstance(tables, LabelTable) else list(tables)
+        self._check_views(len(tables))
+        if len(sets) != len(tables[0]):
+            raise DataError(f"There are {len(sets)} sets for {len(tables[0])} labelled images.")
+        loader = evaluation_loader(
+            tables,
+            spec=self.data_spec,
+            device=self.compute.device,
+            batch_size=batch_size or self.default_batch_size,
+            bboxes=bboxes,
+        )
+        handler = PredictionHandler(self.keypoint_names, num_views=len(tables))
+        with self._predicting():
+            for batch in loader:
+                handler.add(batch.row_ids, *self.tracker.predict_batch(batch))
+        found = handler.predictions(
+            num_frames=len(sets), source=str(tables[0].source or ""), run_id=self.run_id
+        )
+        return [
+            predictions.with_images(table.images, sets)
+            for predictions, table in zip(found, tables, strict=True)
+        ]
+
+    @property
+    def default_batch_size(self) -> int:
+        """Return how many frames at a time are fast: on a CPU few, so that they stay in cache."""
+        return _BATCH_SIZE[self.compute.device.type]
+
+    @contextlib.contextmanager
+    def _predicting(self) -> Iterator[None]:
+        with torch.inference_mode(), self.compute.autocast():
+            yield
+
+    def _fold(self) -> None:
+        spec = self.data_spec
+        example = torch.zeros(1, 3, spec.height, spec.width, device=self.compute.device)
+        example += torch.linspace(-2, 2, spec.width, device=self.compute.device)
+        with torch.no_grad():
+            folded, count = fold_batch_norms(self.tracker.backbone, lambda net: net(example))
+        if count:
+            self.tracker.backbone = folded.to(memory_format=torch.channels_last)
+
+    def _check_views(self, given: int) -> None:
+        needed = max(1, len(self.view_names))
+        if given != needed:
+            views = f" ({', '.join(self.view_names)})" if self.view_names else ""
+            raise ModelError(
+                f"This model looks at {needed} camera view(s) at a time{views}, got {given}."
+            )
+
+
+def _in_step(readers: Sequence[VideoReader], names: Sequence[str]) -> Iterator[tuple]:
+    """Yield the batches of all views together.
+
+    Raises:
+        VideoError: one video is shorter than another, or has no frame.
+    """
+    try:
+        yield from zip(*readers, strict=True)
+    except ValueError as error:
+        raise VideoError(
+            f"The videos of one session differ in length: {', '.join(names)}."
+        ) from error

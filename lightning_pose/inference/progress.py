@@ -1,0 +1,70 @@
+"""How far a prediction has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the prediction of one video has come.
+
+    Attributes:
+        done: frames predicted.
+        total: frames expected; None = unknown, and a guess where the file keeps no index.
+        seconds: since the first frame was asked for.
+        waited_s: of these, spent waiting for the decoder.
+    """
+
+    done: int
+    total: int | None
+    seconds: float
+    waited_s: float
+
+    @property
+    def fps(self) -> float:
+        """Return frames predicted per second so far."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Stopwatch:
+    """Measures a loop over batches: all of it, and the wait for each batch."""
+
+    def __init__(self, total: int | None, on_progress: OnProgress | None) -> None:
+        self.total = total
+        self.waited_s = 0.0
+        self._on_progress = on_progress
+        self._start = time.perf_counter()
+
+    def timed(self, batches: Iterable[T]) -> Iterator[T]:
+        """Yield the batches and add up how long each took to come."""
+        iterator = iter(batches)
+        while True:
+            before = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.waited_s += time.perf_counter() - before
+            yield batch
+
+    def report(self, done: int) -> Progress:
+        """Tell the listener how many frames are done; return that."""
+        progress = Progress(
+            done=done,
+            total=self.total,
+            seconds=time.perf_counter() - self._start,
+            waited_s=self.waited_s,
+        )
+        if self._on_progress is not None:
+            self._on_progress(progress)
+        return progress

@@ -1,0 +1,97 @@
+"""From decoded frames to what a network is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from lightning_pose.contracts.batches import DataSpec, VideoBatch
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.ops.affine import crop_resize_affine, invert_affine
+from lightning_pose.ops.resize import crop_frames, resize_frames
+from lightning_pose.video.batching import RawFrames
+
+
+class NetworkInput:
+    """Resizes and normalises frames exactly as labelled images are in training.
+
+    Args:
+        spec: size and normalisation of the network's input.
+        device: where the network is; frames are sent there as bytes and resized there.
+    """
+
+    def __init__(self, spec: DataSpec, *, device: torch.device | str = "cpu") -> None:
+        self.spec = spec
+        self.device = torch.device(device)
+        mean, std = torch.tensor([spec.mean, spec.std], device=self.device)
+        self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
+
+    def __call__(
+        self, views: Sequence[RawFrames], boxes: Sequence[Int[Tensor, "m 4"] | None] = ()
+    ) -> VideoBatch:
+        """Return one batch of the same frames seen by one or several cameras.
+
+        Args:
+            views: one a camera, with the same frame numbers.
+            boxes: for each camera the part shown to the network, a box (x, y, height, width) for
+                every frame of the video; None = the whole frame. Empty: None for all.
+
+        Raises:
+            VideoError: the cameras' frames differ in number.
+        """
+        first = views[0]
+        if any(len(view.frame_ids) != len(first.frame_ids) for view in views):
+            raise VideoError("The videos of the views have different numbers of frames.")
+        parts = [
+            self._one_view(view, box)
+            for view, box in zip(views, boxes or [None] * len(views), strict=True)
+        ]
+        frames = (
+            torch.stack([frames for frames, _ in parts], dim=1)
+            if len(parts) > 1
+            else (parts[0][0].unsqueeze(1))
+        )
+        return VideoBatch(
+            frames=frames,
+            net_to_image=torch.stack([affine for _, affine in parts], dim=1),
+            frame_ids=first.frame_ids,
+            halo=first.halo,
+        )
+
+    def _one_view(
+        self, raw: RawFrames, boxes: Int[Tensor, "m 4"] | None
+    ) -> tuple[Float[Tensor, "t 3 h w"], Float[Tensor, "n 2 3"]]:
+        net_hw = (self.spec.height, self.spec.width)
+        frames = raw.frames.to(self.device, non_blocking=True)
+        if boxes is None:
+            shown = torch.tensor([[0, 0, *frames.shape[1:3]]]).expand(len(raw.frame_ids), 4)
+            resized = resize_frames(frames, *net_hw)
+        else:
+            shown = boxes[raw.frame_ids]
+            resized = _crop(frames, boxes[_ids_with_halo(raw, len(boxes))], net_hw)
+        to_image = invert_affine(crop_resize_affine(shown.double(), net_hw)).float()
+        images = resized.float().div_(255.0).sub_(self._mean).div_(self._std)
+        return images, to_image.to(self.device, non_blocking=True)
+
+
+def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:
+    """Return the number of every frame of the batch; beyond the ends of the video, of the edge."""
+    first, last = int(raw.frame_ids[0]), int(raw.frame_ids[-1])
+    return torch.arange(first - raw.halo, last + raw.halo + 1).clamp(0, num_frames - 1)
+
+
+def _crop(
+    frames: UInt8[Tensor, "t height width 3"],
+    boxes: Int[Tensor, "t 4"],
+    net_hw: tuple[int, int],
+) -> UInt8[Tensor, "t 3 h w"]:
+    """Return each frame's box at network size; runs of equal boxes go together."""
+    runs, lengths = boxes.unique_consecutive(return_counts=True, dim=0)
+    parts = [
+        resize_frames(crop_frames(some, box), *net_hw)
+        for some, box in zip(frames.split(lengths.tolist()), runs.tolist(), strict=True)
+    ]
+    return torch.cat(parts)
