@@ -19,6 +19,23 @@ def sweeps_dir() -> Path:
     return _asset("sweeps")
 
 
+def group_choices(config_dir: Path | None = None) -> dict[str, list[str]]:
+    """Return every configuration group with its choices, Hydra's own left out.
+
+    Args:
+        config_dir: a folder with more groups.
+    """
+    groups: dict[str, list[str]] = {}
+    for folder in (conf_dir(), *([config_dir] if config_dir else [])):
+        for path in sorted(folder.rglob("*.yaml")):
+            group = path.parent.relative_to(folder).as_posix()
+            if group != "." and not group.startswith("hydra"):
+                groups.setdefault(group, []).append(path.stem)
+    own_sweeps = [path.stem for path in sorted(sweeps_dir().glob("*.yaml"))]
+    groups["sweeps"] = [*own_sweeps, *groups.get("sweeps", [])]
+    return groups
+
+
 def _asset(name: str) -> Path:
     places = (PACKAGE / "_assets" / name, PACKAGE.parent / name)
     found = next((place for place in places if place.is_dir()), None)

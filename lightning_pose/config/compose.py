@@ -9,16 +9,15 @@ from typing import Any
 
 from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
-from omegaconf import DictConfig
 
 from lightning_pose.config.app import PreparedApp
-from lightning_pose.config.assets import conf_dir
-from lightning_pose.config.build import Built, Hooks
+from lightning_pose.config.assets import conf_dir, group_choices
+from lightning_pose.config.build import Hooks
+from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.hydra_session import (
     PRIMARY,
     argument_parser,
     compose,
-    group_choices,
     hydra_session,
     plain_values,
 )
@@ -28,6 +27,7 @@ from lightning_pose.config.overrides import Overrides, read_overrides
 from lightning_pose.config.problems import ConfigProblems, Problem, placed, raise_if_any
 from lightning_pose.config.resume import changes
 from lightning_pose.config.run_dirs import find_run
+from lightning_pose.config.schema import Config
 from lightning_pose.config.single_file import SingleFile, conflicts, find_file, load_file
 from lightning_pose.config.sweep_jobs import sweep_jobs, sweeper_overrides
 from lightning_pose.config.yaml_file import put, read_yaml
@@ -78,7 +78,7 @@ def prepare(
     options = argument_parser().parse_intermixed_args(list(argv))
     config_dir = _config_dir(options.config_dir, cwd)
     with hydra_session(config_dir) as hydra:
-        parts = _read_parts(hydra, options, cwd)
+        parts = _read_parts(options, cwd, config_dir)
         notes = list(parts.overrides.notes)
         for_hydra = list(parts.overrides.for_hydra)
         problems = list(parts.problems)
@@ -124,11 +124,16 @@ def _shows(options: Any) -> bool:
 
 
 def _asks_for_data(parts: _Parts, options: Any) -> bool:
-    return parts.overrides.sets_section("data") or bool(parts.problems) or options.hydra_help
+    return (
+        parts.overrides.sets_section("data")
+        or bool(parts.problems)
+        or options.help
+        or options.hydra_help
+    )
 
 
-def _read_parts(hydra: Hydra, options: Any, cwd: Path) -> _Parts:
-    groups = group_choices(hydra)
+def _read_parts(options: Any, cwd: Path, config_dir: Path | None) -> _Parts:
+    groups = group_choices(config_dir)
     standing = _standing_groups()
 
     def read(below: dict[str, Any]) -> Overrides:
@@ -181,40 +186,28 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
         raise
     if composed.hydra.mode == RunMode.MULTIRUN:
         app = replace(app, multirun=True)
-    jobs = [list(app.overrides)]
+    jobs = iter([composed])
     if app.multirun:
         swept, more = sweeper_overrides(composed.hydra.sweeper.get("params"))
         problems += more
-        jobs = sweep_jobs([*swept, *app.overrides])
+        jobs = (compose(hydra, job) for job in sweep_jobs([*swept, *app.overrides]))
     found: list[Problem] = []
     notes: list[str] = list(app.notes)
     for job in jobs:
-        built = app.build(plain_values(_job_config(hydra, job)), known_problems=problems)
-        if app.resume is not None and not built.problems:
-            built = _resumable(app, built)
-        found += built.problems
+        built = app.build(plain_values(job), known_problems=problems)
         notes += built.notes
+        found += built.problems
+        if app.resume is not None and not built.problems:
+            found += _bends(app, app.resume, built.config)
     if found:
         raise ConfigProblems(_with_group_files(hydra, app, found))
     return replace(app, notes=tuple(dict.fromkeys(notes)))
 
 
-def _job_config(hydra: Hydra, overrides: list[str]) -> DictConfig:
-    return compose(hydra, overrides)
-
-
-def _resumable(app: PreparedApp, built: Built) -> Built:
-    if app.resume is None:
-        return built
-    before = app.build(_tree_of(load_run_config(app.resume))).config
-    problems = [placed(p, app.layers[0].find(p.key) or "") for p in changes(before, built.config)]
-    return Built(built.config, problems, built.notes)
-
-
-def _tree_of(config: Any) -> dict[str, Any]:
-    from lightning_pose.config.defaults import plain_tree
-
-    return plain_tree(config)
+def _bends(app: PreparedApp, run: Path, config: Config) -> list[Problem]:
+    """Return what would make the resumed training another one than the stopped one."""
+    before = app.build(plain_tree(load_run_config(run))).config
+    return [placed(p, app.layers[0].find(p.key) or "") for p in changes(before, config)]
 
 
 def _with_group_files(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> list[Problem]:
@@ -237,7 +230,7 @@ def _group_layers(hydra: Hydra, app: PreparedApp) -> list[Layer]:
         path = next((p for f in folders if (p := f / f"{entry.config_path}.yaml").is_file()), None)
         if path is None or "/" not in str(entry.config_path):
             continue
-        file = read_yaml(path)
+        file = read_yaml(path, may_be_empty=True)
         layers.append(_under_package(file, entry.package or "", f"{entry.config_path}.yaml"))
     return layers
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from hydra import version
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
@@ -54,7 +54,7 @@ def hydra_session(config_dir: Path | None = None) -> Iterator[Hydra]:
     version.setbase("1.3")
     # A plug-in that the package scan has found already is registered once.
     Plugins.instance().register(LitposeSearchPath)
-    search_path = create_automatic_config_search_path(None, None, None)
+    search_path = create_config_search_path(None)
     if config_dir is not None:
         anchor = SearchPathQuery(provider="schema")
         search_path.prepend(provider="command-line", path=f"file://{config_dir}", anchor=anchor)
@@ -99,12 +99,6 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError(f"A reference cannot be resolved. {_in_words(error)}") from error
     return tree
-
-
-def group_choices(hydra: Hydra) -> dict[str, list[str]]:
-    """Return every configuration group of ours and of the user with its choices."""
-    names = [name for name in hydra.list_all_config_groups() if not name.startswith("hydra")]
-    return {name: list(hydra.config_loader.get_group_options(name)) for name in names}
 
 
 def _in_words(error: BaseException) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from lightning_pose.config.yaml_file import leaves, look_up, put, take
 
-UNUSED_HERE = "is not used by this version"
+UNUSED_HERE = "not used by this version"
+EPSILON = "epsilon: null is the 99th percentile of the training error, or set epsilon"
 PREDECESSOR_LOSSES = (
     "pca_multiview",
     "pca_singleview",
@@ -28,27 +29,25 @@ PREDECESSOR_LOSSES = (
 
 _DROPPED: dict[str, str] = {
     "callbacks.anneal_weight.attr_name": UNUSED_HERE,
-    "dali.context.predict.batch_size": "is dali.context.predict.sequence_length here",
-    "dali.context.train.sequence_length": "is dali.context.train.batch_size here",
+    "dali.context.predict.batch_size": "dali.context.predict.sequence_length says it",
+    "dali.context.train.sequence_length": "dali.context.train.batch_size says it",
     "dali.*.*.consecutive_sequences": UNUSED_HERE,
     "dali.*.*.step": UNUSED_HERE,
     "dali.base.train.random_shuffle": UNUSED_HERE,
-    "data.header_rows": "is not needed: header rows are recognised",
+    "data.header_rows": "header rows are recognised",
     "eval.fiftyone.build_speed": UNUSED_HERE,
     "eval.fiftyone.n_dirs_back": UNUSED_HERE,
-    "eval.pred_csv_files_to_plot": "is not needed: `litpose predict --labeled-video` draws",
-    "eval.video_file_to_plot": "is not needed: `litpose predict --labeled-video` draws",
-    "hydra.job.chdir": "has no effect: training never changes the folder",
-    "losses.*.empirical_epsilon_multiplier": "is always 1: set epsilon for another tolerance",
-    "losses.*.empirical_epsilon_percentile": (
-        "is always the 99th percentile (epsilon: null): set epsilon for another tolerance"
-    ),
+    "eval.pred_csv_files_to_plot": "`litpose predict --labeled-video` draws",
+    "eval.video_file_to_plot": "`litpose predict --labeled-video` draws",
+    "hydra.job.chdir": "training never changes the folder",
+    "losses.*.empirical_epsilon_multiplier": EPSILON,
+    "losses.*.empirical_epsilon_percentile": EPSILON,
     "losses.*.error_metric": UNUSED_HERE,
     "losses.*.loss_name": UNUSED_HERE,
     "model.head": UNUSED_HERE,
-    "training.gpu_id": "has no effect: choose a GPU with the variable CUDA_VISIBLE_DEVICES",
+    "training.gpu_id": "choose a GPU with the variable CUDA_VISIBLE_DEVICES",
     "training.imgaug_3d": UNUSED_HERE,
-    "training.multiple_trainloader_mode": "has no effect: the shorter loader always cycles",
+    "training.multiple_trainloader_mode": "the shorter loader always cycles",
     "training.patch_mask": UNUSED_HERE,
     "training.patch_mask.*": UNUSED_HERE,
     "training.profiler": UNUSED_HERE,
@@ -63,12 +62,14 @@ class Translation:
         tree: the values.
         notes: what was translated, a sentence each.
         moved: new key -> old key.
+        dropped: reason -> keys left out for it.
         below: the tree this one will lie on.
     """
 
     tree: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
     below: Mapping[str, Any] = field(default_factory=dict)
 
     def asked(self, key: str, default: Any) -> Any:
@@ -86,7 +87,16 @@ class Translation:
     def drop(self, old: str, why: str) -> None:
         """Take a value out."""
         take(self.tree, old)
-        self.notes.append(f"{old} {why}; left out.")
+        self.dropped.setdefault(why, []).append(old)
+
+    def all_notes(self) -> list[str]:
+        """Return the notes, the keys left out gathered by reason."""
+        return [*self.notes, *(left_out(keys, why) for why, keys in self.dropped.items())]
+
+
+def left_out(keys: Sequence[str], why: str) -> str:
+    """Return the note on keys that have no effect."""
+    return f"{', '.join(keys)} {'is' if len(keys) == 1 else 'are'} left out: {why}."
 
 
 def translate(tree: Mapping[str, Any], *, below: Mapping[str, Any] | None = None) -> Translation:
@@ -109,6 +119,7 @@ def loss_weights(result: Translation, *, legacy: bool) -> None:
     The predecessor applied each weight twice until then. ``log_weight`` enters through
     1 / (2 exp(log_weight)) and w is added to itself, so 2w keeps the ratio to its supervised loss.
     """
+    small = []
     for name, settings in (result.tree.get("losses") or {}).items():
         weight = settings.get("log_weight") if isinstance(settings, dict) else None
         if isinstance(weight, bool) or not isinstance(weight, (int, float)):
@@ -118,10 +129,12 @@ def loss_weights(result: Translation, *, legacy: bool) -> None:
             settings["log_weight"] = 2 * weight
             result.notes.append(f"{key} is doubled from {weight:g} to {2 * weight:g}.")
         elif weight <= 7:
-            result.notes.append(
-                f"{key} is {weight:g}. If this file was written before February 2026, the loss "
-                "was weaker there than it is here: --legacy-weights doubles the value."
-            )
+            small.append(f"{key} {weight:g}")
+    if small:
+        result.notes.append(
+            f"If this file was written before February 2026, its losses weighed less there than "
+            f"here; --legacy-weights doubles the values to make up for it: {', '.join(small)}."
+        )
 
 
 def _drop_empty_sections(result: Translation) -> None:
@@ -149,14 +162,14 @@ def _context(result: Translation) -> None:
     wanted = look_up(result.tree, "model.do_context")
     if "do_context" not in (result.tree.get("model") or {}):
         return
-    take(result.tree, "model.do_context")
     kind = result.asked("model.model_type", "heatmap")
     if wanted is True and kind == "heatmap":
+        take(result.tree, "model.do_context")
         put(result.tree, "model.model_type", "heatmap_mhcrnn")
         result.moved["model.model_type"] = "model.do_context"
         result.notes.append("model.do_context: true is now model.model_type: heatmap_mhcrnn.")
     else:
-        result.notes.append("model.do_context is not needed: model.model_type says it; left out.")
+        result.drop("model.do_context", "model.model_type says it")
 
 
 def _scheduler_settings(result: Translation) -> None:
@@ -168,7 +181,7 @@ def _scheduler_settings(result: Translation) -> None:
     for inner in [key for key, value in section.items() if isinstance(value, dict)]:
         key = f"training.lr_scheduler_params.{inner}"
         if inner != name:
-            result.drop(key, f"is not the chosen scheduler {name}")
+            result.drop(key, f"the chosen scheduler is {name}")
             continue
         settings = take(result.tree, key)
         for setting, value in settings.items():

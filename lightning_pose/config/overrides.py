@@ -182,7 +182,7 @@ def _read_values(items: Sequence[Override], result: Overrides, below: Mapping[st
         key, value, text = item.key_or_group, item.value(), item.input_line or ""
         if _is_old(key, value, context):
             translation = _translated(key, value, context)
-            result.notes += translation.notes
+            result.notes += translation.all_notes()
             for new, now in leaves(translation.tree):
                 _add_value(new, now, text, in_yaml(now), result)
 

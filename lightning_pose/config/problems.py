@@ -54,7 +54,7 @@ class ConfigProblems(ConfigError):
     """Every problem that was found in a configuration, in one message."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = tuple(dict.fromkeys(problems))
+        self.problems = tuple({str(problem): problem for problem in problems}.values())
         super().__init__(_message(self.problems))
 
     def __reduce__(self) -> tuple[type[ConfigProblems], tuple[tuple[Problem, ...]]]:

@@ -14,7 +14,7 @@ from typing import Any
 from lightning_pose.config.check import read_section
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.keys import annotations_of
-from lightning_pose.config.old_keys import PREDECESSOR_LOSSES
+from lightning_pose.config.old_keys import PREDECESSOR_LOSSES, left_out
 from lightning_pose.config.problems import Problem
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.registry import LOSSES, Registry
@@ -90,7 +90,7 @@ def complete_losses(config: Config) -> tuple[list[Problem], list[str]]:
         The problems, and notes on sections of losses that this version does not have.
     """
     problems: list[Problem] = []
-    notes: list[str] = []
+    missing: list[str] = []
     for name in dict.fromkeys([*config.losses, *config.model.losses_to_use]):
         if name in LOSSES:
             filled = _complete(LOSSES, name, config.losses.get(name, {}), f"losses.{name}.")
@@ -98,11 +98,11 @@ def complete_losses(config: Config) -> tuple[list[Problem], list[str]]:
             config.losses[name] = filled.values
         elif name in PREDECESSOR_LOSSES:
             config.losses.pop(name, None)
-            notes.append(f"losses.{name} is left out: this version has no such loss.")
+            missing.append(f"losses.{name}")
         elif name in config.losses:
             rule = _not_registered(LOSSES, name, LOSSES.names())
             problems.append(Problem(key=f"losses.{name}", rule=rule))
-    return problems, notes
+    return problems, [left_out(missing, "this version has no such loss")] if missing else []
 
 
 @dataclasses.dataclass

@@ -90,9 +90,8 @@ class _Job:
 
 def _run_one(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
     """Run one job as ``Hydra.run`` does, in a claimed folder and with the task's own error."""
-    wanted = compose(hydra, app.overrides).hydra.run.dir
-    run_dir = app.resume or claim(app.cwd / wanted)
-    config = compose(hydra, [*app.overrides, f"hydra.run.dir={in_yaml(str(run_dir))}"])
+    config = compose(hydra, app.overrides)
+    config.hydra.run.dir = str(app.resume or claim(app.cwd / config.hydra.run.dir))
     config.hydra.mode = RunMode.RUN
     callbacks = Callbacks(config)
     callbacks.on_run_start(config=config, config_name=PRIMARY)

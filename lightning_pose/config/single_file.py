@@ -98,7 +98,7 @@ def load_file(
     loss_weights(translation, legacy=legacy_weights)
     tree = translation.tree
     layer = file_layer(file, tree, moved=translation.moved, shown=short_path(path, cwd))
-    result = SingleFile(path, tree, layer, notes=translation.notes)
+    result = SingleFile(path, tree, layer, notes=translation.all_notes())
     _take_out_mistakes(result)
     if not as_it_is:
         _unset_followers(tree)

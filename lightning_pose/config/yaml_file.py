@@ -23,7 +23,7 @@ class YamlFile:
     lines: dict[str, int]
 
 
-def read_yaml(path: Path) -> YamlFile:
+def read_yaml(path: Path, *, may_be_empty: bool = False) -> YamlFile:
     """Return the sections and lines of a configuration file.
 
     Raises:
@@ -41,6 +41,8 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigError(f"{path} is not valid yaml: {_reason(error)}.") from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path} is not a usable configuration: {error}.") from error
+    if node is None and may_be_empty:
+        return YamlFile(path=path, tree={}, lines={})
     if not isinstance(loaded, DictConfig) or not isinstance(node, yaml.MappingNode):
         raise ConfigError(
             f"{path} should hold sections such as `data:` and `training:`, but it "
