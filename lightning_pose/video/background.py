@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class _End:
         self.error = error
 
 
-def in_background(items: Generator[T], *, ahead: int) -> Iterator[T]:
+def in_background(items: Generator[T], *, ahead: int) -> Generator[T]:
     """Yield ``items``, made in a thread that runs at most ``ahead`` items before the consumer.
 
     An error raised while making an item is raised here, in its place. Closing the iterator early

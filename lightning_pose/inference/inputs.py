@@ -1,0 +1,194 @@
+"""What the user wants predicted: videos, folders, image folders, label files, lists of paths."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_pose.contracts.errors import VideoError
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .mjpeg .mjpg "
+    ".h264 .264 .hevc .h265 .y4m .gif .asf .vob .mxf".split()
+)
+IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp".split())
+LABEL_SUFFIXES = frozenset({".csv", ".h5"})
+LIST_SUFFIXES = frozenset({".txt", ".list", ""})
+OUR_VIDEOS = ("_labeled", "_snippet")
+_LIST_BYTES_AT_MOST = 4 * 2**20
+
+
+class Kind(enum.Enum):
+    """What an input is."""
+
+    VIDEO = "video"
+    IMAGES = "images"
+    LABELS = "labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One thing to predict.
+
+    Attributes:
+        kind: a video, images in order, or the images of a label file.
+        path: the video, the image folder or the label file.
+        images: of an image folder, in natural order.
+    """
+
+    kind: Kind
+    path: Path
+    images: tuple[Path, ...] = ()
+
+
+def expand_inputs(paths: Sequence[Path | str]) -> list[Input]:
+    """Return the things to predict that ``paths`` stand for, each once, in order.
+
+    A path may be a video, a folder of videos (our own labelled copies are passed over), a folder
+    of images, a label csv or h5, or a text file with one path a line (relative ones lie beside
+    it; lines that begin with # do not count).
+
+    Raises:
+        VideoError: a path does not exist or holds nothing to predict; the message names it.
+    """
+    found: dict[Path, Input] = {}
+    for item in _expand(paths):
+        found.setdefault(item.path.resolve(), item)
+    return list(found.values())
+
+
+def natural_key(path: Path) -> tuple[object, ...]:
+    """Return a key that sorts names as people do: img2 before img10.
+
+    Example:
+        >>> sorted([Path("img10.png"), Path("img2.png")], key=natural_key)[0].name
+        'img2.png'
+    """
+    parts = re.split(r"(\d+)", path.name.lower())
+    return (*((int(part), "") if part.isdigit() else (-1, part) for part in parts), path.name)
+
+
+def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[Input, ...]]:
+    """Return the inputs grouped into sessions, one input a view, in the order of the views.
+
+    A file of a session is named ``<session>_<view>`` (the view may also stand elsewhere in the
+    name). A model of one view takes each input by itself.
+
+    Raises:
+        VideoError: a file names no view, or a session lacks one.
+    """
+    if len(view_names) <= 1:
+        return [(item,) for item in inputs]
+    sessions: dict[tuple[Path, str], dict[str, Input]] = {}
+    for item in inputs:
+        view = _view_of(item, view_names)
+        session = re.sub(rf"_?{re.escape(view)}_?", "_", item.path.stem, count=1).strip("_")
+        sessions.setdefault((item.path.parent, session), {})[view] = item
+    for (folder, session), members in sessions.items():
+        missing = [view for view in view_names if view not in members]
+        if missing:
+            raise VideoError(
+                f"The session {session!r} in {folder} has no file for the view "
+                f"{' and '.join(missing)}; its files are to be named {session}_<view>."
+            )
+    return [tuple(members[view] for view in view_names) for members in sessions.values()]
+
+
+def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
+    for given in paths:
+        path = Path(given)
+        suffix = path.suffix.lower()
+        if path.is_dir():
+            yield from _of_folder(path)
+        elif not path.exists():
+            raise VideoError(f"There is no file or folder {path}.")
+        elif suffix in IMAGE_SUFFIXES:
+            yield Input(kind=Kind.IMAGES, path=path, images=(path,))
+        elif suffix in LABEL_SUFFIXES:
+            yield Input(kind=Kind.LABELS, path=path)
+        elif suffix in LIST_SUFFIXES and suffix not in VIDEO_SUFFIXES:
+            yield from _expand(_listed(path))
+        else:
+            yield Input(kind=Kind.VIDEO, path=path)
+
+
+def _of_folder(folder: Path) -> Iterator[Input]:
+    files = sorted((f for f in folder.iterdir() if _is_visible_file(f)), key=natural_key)
+    videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
+    images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
+    stems = {video.stem for video in videos}
+    videos = [video for video in videos if not _is_our_copy(video, stems)]
+    if videos and images:
+        raise VideoError(
+            f"The folder {folder} holds videos ({videos[0].name}, ...) and images "
+            f"({images[0].name}, ...); name the files, or put them in folders of their own."
+        )
+    if not videos and not images:
+        inner = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name[0] != ".")
+        hint = (
+            f" Its folders are not searched; name them: {', '.join(inner[:5])}." if inner else ""
+        )
+        raise VideoError(f"The folder {folder} holds no video and no image.{hint}")
+    if images:
+        yield Input(kind=Kind.IMAGES, path=folder, images=tuple(images))
+    yield from (Input(kind=Kind.VIDEO, path=video) for video in videos)
+
+
+def _is_visible_file(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _is_our_copy(video: Path, stems: set[str]) -> bool:
+    return any(
+        video.stem.endswith(ending) and video.stem.removesuffix(ending) in stems
+        for ending in OUR_VIDEOS
+    )
+
+
+def _listed(path: Path) -> list[Path]:
+    """Return the paths in a text file, one a line.
+
+    Raises:
+        VideoError: it is not such a list.
+    """
+    try:
+        if path.stat().st_size > _LIST_BYTES_AT_MOST:
+            raise ValueError("it is too long")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if any("\0" in line for line in lines):
+            raise ValueError("it is not text")
+    except ValueError as error:
+        raise VideoError(
+            f"{path} is taken for a list of paths, one a line, but {error}. A video needs a "
+            "suffix such as .mp4."
+        ) from error
+    named = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not named:
+        raise VideoError(
+            f"{path} lists no path; put one video, folder or label file on each line."
+        )
+    found = [path.parent / Path(line).expanduser() for line in named]
+    missing = [p for p in found if not p.exists()]
+    if missing:
+        raise VideoError(
+            f"{path} names {len(missing)} files that do not exist, the first is {missing[0]}."
+        )
+    if any(p.resolve() == path.resolve() for p in found):
+        raise VideoError(f"{path} lists itself.")
+    return found
+
+
+def _view_of(item: Input, view_names: Sequence[str]) -> str:
+    parts = re.split(r"[_\-. ]", item.path.stem)
+    views = [view for view in view_names if view in parts] or [
+        view for view in view_names if view in item.path.stem
+    ]
+    if len(views) != 1:
+        raise VideoError(
+            f"{item.path} should name one of the views {', '.join(view_names)}, as in "
+            f"{item.path.stem}_{view_names[0]}{item.path.suffix}."
+        )
+    return views[0]

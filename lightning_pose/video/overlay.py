@@ -1,0 +1,221 @@
+"""A video with the predicted keypoints drawn in."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from lightning_pose.contracts.errors import ConfigError, VideoError
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.video.background import in_background
+from lightning_pose.video.decode import Decoder, Picture
+from lightning_pose.video.info import VideoInfo
+from lightning_pose.video.writer import VideoWriter
+
+_SHIFT = 4  # OpenCV draws at 1/16 pixel
+_TICKS_PER_S = 90_000
+_SAME_TIME_S = Fraction(1, 1000)
+_FRAMES_AHEAD = 16
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_FONT_PX = 22  # height of its capitals at scale 1
+_DARK, _LIGHT = (16, 16, 16), (240, 240, 240)
+_LUMINANCE = (0.299, 0.587, 0.114)
+_MIDDLE_GREY = 110
+
+
+def draw_labeled_video(
+    video: Path | str,
+    out: Path | str,
+    predictions: Predictions,
+    *,
+    confidence_threshold: float = 0.9,
+    colormap: str = "cool",
+    frames: range | None = None,
+    on_frame: Callable[[int], None] | None = None,
+) -> Path:
+    """Write ``video`` with dots on its keypoints and the frame number; return ``out``.
+
+    Same frames, same times, same size (an odd width or height grows by a pixel).
+
+    Args:
+        video: what was predicted.
+        out: the file to write; it appears whole or not at all.
+        predictions: one row for each frame of ``video``.
+        confidence_threshold: keypoints below it are not drawn; those of unknown confidence are.
+        colormap: name of a matplotlib colour map; every keypoint has its own colour.
+        frames: only these frame numbers (a snippet); None = all.
+        on_frame: is told after each frame how many are done.
+
+    Raises:
+        VideoError: the video cannot be read, or has another number of frames than ``predictions``.
+        ConfigError: there is no such colour map.
+        WriteError: the file cannot be written.
+    """
+    decoder = Decoder(video)
+    wanted = frames if frames is not None else range(len(predictions))
+    painter = Painter.for_size(
+        decoder.info.height,
+        decoder.info.width,
+        colors=keypoint_colors(len(predictions.keypoint_names), colormap),
+    )
+    shown = np.where(
+        predictions.confidence[..., None] < confidence_threshold, np.nan, predictions.xy_img
+    )
+    done = 0
+    clock = _Clock(decoder.info)
+    with clock.writer(Path(out)) as writer, contextlib.closing(_copied(decoder)) as pictures:
+        for number, picture in enumerate(pictures):
+            if number >= wanted.stop and frames is not None:
+                break
+            if number >= len(shown):
+                raise _wrong_number(decoder.info, len(predictions))
+            if number not in wanted:
+                continue
+            painter.draw(picture.pixels, shown[number], label=str(number))
+            writer.write(picture.pixels, pts=clock.ticks(picture.time_s))
+            done += 1
+            if on_frame is not None:
+                on_frame(done)
+        if done < len(wanted):
+            raise _wrong_number(decoder.info, len(predictions))
+    return Path(out)
+
+
+def keypoint_colors(number: int, colormap: str) -> UInt8[np.ndarray, "{number} 3"]:
+    """Return evenly spread RGB colours of a matplotlib colour map.
+
+    Raises:
+        ConfigError: there is no such map; the message names the nearest.
+    """
+    import matplotlib
+
+    if colormap not in matplotlib.colormaps:
+        near = difflib.get_close_matches(colormap, list(matplotlib.colormaps), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"There is no colour map named {colormap!r}.{hint}")
+    places = np.linspace(0, 1, number) if number > 1 else np.array([0.5])
+    return np.round(matplotlib.colormaps[colormap](places)[:, :3] * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painter:
+    """Draws dots and a frame number, in sizes that suit the picture.
+
+    Attributes:
+        colors: RGB of each keypoint.
+        radius_px: of a dot.
+        outline_px: width of its rim.
+        text_scale: of the font.
+    """
+
+    colors: UInt8[np.ndarray, "k 3"]
+    radius_px: float
+    outline_px: float
+    text_scale: float
+
+    @classmethod
+    def for_size(cls, height: int, width: int, *, colors: UInt8[np.ndarray, "k 3"]) -> Painter:
+        """Return a painter for pictures of ``height`` x ``width`` pixels."""
+        side = min(height, width)
+        text_px = float(np.clip(side / 28, 9, 48))
+        return cls(
+            colors=colors,
+            radius_px=float(np.clip(side / 110, 1.5, 16)),
+            outline_px=float(np.clip(side / 600, 0.6, 3)),
+            text_scale=text_px / _FONT_PX,
+        )
+
+    def draw(
+        self,
+        picture: UInt8[np.ndarray, "height width 3"],
+        xy_img: Float[np.ndarray, "k 2"],
+        *,
+        label: str = "",
+    ) -> None:
+        """Draw into ``picture``: ``label``, and a dot at every keypoint that is not NaN.
+
+        A bright dot has a dark rim and a dark one a bright rim, to stand out on any ground.
+        """
+        if label:
+            self._write(picture, label)
+        rim = round((self.radius_px + self.outline_px) * 2**_SHIFT)
+        core = round(self.radius_px * 2**_SHIFT)
+        height, width = picture.shape[:2]
+        near = (np.abs(xy_img) < 2 * max(height, width) + 100).all(-1)  # False for NaN
+        for (x, y), color in zip(xy_img[near], self.colors[near].tolist(), strict=True):
+            center = (round(float(x) * 2**_SHIFT), round(float(y) * 2**_SHIFT))
+            around = _DARK if np.dot(color, _LUMINANCE) > _MIDDLE_GREY else _LIGHT
+            cv2.circle(picture, center, rim, around, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+            cv2.circle(picture, center, core, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+    def _write(self, picture: UInt8[np.ndarray, "height width 3"], text: str) -> None:
+        """Write white text on a darkened plate in the upper left corner."""
+        (width, height), _ = cv2.getTextSize(text, _FONT, self.text_scale, 1)
+        pad = max(2, round(0.35 * height))
+        plate = picture[: height + 2 * pad, : width + 2 * pad]
+        plate[:] = plate // 3
+        corner = (pad, pad + height)
+        thickness = max(1, round(self.text_scale * 1.3))
+        cv2.putText(
+            picture, text, corner, _FONT, self.text_scale, (255, 255, 255), thickness, cv2.LINE_AA
+        )
+
+
+class _Clock:
+    """Gives every frame of the copy the time it has in the source.
+
+    Times that lie on the even grid of the frame rate, but for rounding, are put on it.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._info = info
+        self._even = info.variable_rate is False
+        self._first_s: Fraction | None = None
+        self._number = 0
+        self._last = -1
+
+    def writer(self, out: Path) -> VideoWriter:
+        """Return a writer for frames of the source's size and rate."""
+        info = self._info
+        self._even = self._even or out.suffix.lower() == ".avi"
+        return VideoWriter(
+            out,
+            fps=info.fps,
+            width=info.width,
+            height=info.height,
+            time_base=None if self._even else Fraction(1, _TICKS_PER_S),
+        )
+
+    def ticks(self, time_s: Fraction | None) -> int | None:
+        """Return when the next frame is shown, in the writer's units; None = one frame later."""
+        if self._even:
+            return None
+        if self._first_s is None:
+            self._first_s = time_s or Fraction(0)
+        even_s = self._number / self._info.fps
+        since_s = even_s if time_s is None else time_s - self._first_s
+        self._number += 1
+        when_s = even_s if abs(since_s - even_s) <= _SAME_TIME_S else since_s
+        self._last = max(self._last + 1, round(when_s * _TICKS_PER_S))
+        return self._last
+
+
+def _copied(decoder: Decoder) -> Generator[Picture]:
+    """Yield pictures that may be drawn into, decoded ahead in a thread."""
+    copies = (Picture(pixels=p.pixels.copy(), time_s=p.time_s) for p in decoder)
+    return in_background(copies, ahead=_FRAMES_AHEAD)
+
+
+def _wrong_number(info: VideoInfo, rows: int) -> VideoError:
+    return VideoError(
+        f"The predictions have {rows} rows, but {info.path} has another number of frames; were "
+        "they made from this video?"
+    )
