@@ -125,24 +125,24 @@ def apply_affine(
 
 def sampling_points(
     out_to_source: Float[Tensor, "n 2 3"], out_hw: Sequence[int]
-) -> Float[Tensor, "n h w 2"]:
+) -> Float[Tensor, "n 2 h w"]:
     """Return, for every pixel of the output, the source pixel (x, y) it is read from.
 
     Example:
         >>> shift = torch.tensor([[[1.0, 0.0, 4.0], [0.0, 1.0, 0.0]]])
-        >>> sampling_points(shift, (2, 3))[0, 1, 2]
+        >>> sampling_points(shift, (2, 3))[0, :, 1, 2]
         tensor([6., 1.])
     """
     height, width = out_hw
     columns = torch.arange(width, device=out_to_source.device, dtype=out_to_source.dtype)
     rows = torch.arange(height, device=out_to_source.device, dtype=out_to_source.dtype)
-    by_column = out_to_source[:, None, :, 0] * columns[:, None] + out_to_source[:, None, :, 2]
-    by_row = out_to_source[:, None, :, 1] * rows[:, None]
-    return by_column[:, None] + by_row[:, :, None]
+    by_column = out_to_source[..., :1] * columns + out_to_source[..., 2:]
+    by_row = out_to_source[..., 1:2] * rows
+    return by_column[:, :, None, :] + by_row[:, :, :, None]
 
 
 def sample_images(
-    images: Float[Tensor, "n c source_h source_w"], points: Float[Tensor, "n h w 2"]
+    images: Float[Tensor, "n c source_h source_w"], points: Float[Tensor, "n 2 h w"]
 ) -> Float[Tensor, "n c h w"]:
     """Return ``images`` read at ``points`` (source pixels): bilinear, zero outside.
 
@@ -150,13 +150,16 @@ def sample_images(
     ``x_grid = (2 x + 1) / W - 1`` with integer pixel centres.
 
     Example:
-        >>> row = torch.tensor([[[[0.0, 10.0, 20.0]]]])
-        >>> sample_images(row, torch.tensor([[[[0.5, 0.0], [2.0, 0.0], [9.0, 0.0]]]]))
+        >>> row = torch.tensor([[[[0.0, 10.0, 20.0, 30.0]]]])
+        >>> x, y = torch.tensor([0.5, 2.0, 9.0]), torch.zeros(3)
+        >>> sample_images(row, torch.stack([x, y]).view(1, 2, 1, 3))
         tensor([[[[ 5., 20.,  0.]]]])
     """
     height, width = images.shape[-2:]
-    x, y = points.unbind(-1)
-    grid = torch.stack([(2.0 * x + 1.0) / width - 1.0, (2.0 * y + 1.0) / height - 1.0], -1)
+    x, y = points.unbind(1)
+    x_grid = x * (2.0 / width) + (1.0 / width - 1.0)
+    y_grid = y * (2.0 / height) + (1.0 / height - 1.0)
+    grid = torch.stack([x_grid, y_grid], -1)
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 

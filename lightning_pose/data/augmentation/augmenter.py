@@ -97,7 +97,11 @@ def _change_levels(
 def _unit_floats(
     images: Float[Tensor, "b v t 3 h w"] | UInt8[Tensor, "b v t 3 h w"],
 ) -> Float[Tensor, "b v t 3 h w"]:
-    """Return ``images`` as float32 in 0..1, in memory of their own."""
+    """Return ``images`` as float32 in 0..1, in memory of their own, colour by colour.
+
+    They may come channels-last; filters and resampling are faster on planes.
+    """
+    planes = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     if images.dtype == torch.uint8:
-        return torch.div(images, 255.0)
-    return images.to(torch.float32, copy=True)
+        return torch.div(images, 255.0, out=planes)
+    return planes.copy_(images)

@@ -37,15 +37,14 @@ TOLERANCE_PX = 0.005
 @TRANSFORMS.register("ElasticTransformation")
 @dataclass(frozen=True, kw_only=True)
 class ElasticTransformation(DisplacementTransform):
-    """Shift every place by a smooth random field of 0.16 alpha / sigma pixels RMS per axis.
+    """Shift every place by a smooth random field of 0.16 alpha / sigma pixels RMS per axis."""
 
-    Attributes:
-        alpha: strength, in network pixels; with sigma 5 the strongest default moves 0.33 px RMS.
-        sigma: width over which neighbouring pixels move together, in network pixels.
-    """
-
-    alpha: tuple[float, float] = span(0.0, 10.0, within=(0.0, 1e6))
-    sigma: float = number(5.0, within=(1.0, 1e3))
+    alpha: tuple[float, float] = span(
+        0.0, 10.0, "Strength in network pixels; 10 with sigma 5 moves 0.33 px RMS.", minimum=0.0
+    )
+    sigma: float = number(
+        5.0, "Width in network pixels over which places move together.", minimum=1.0, maximum=1e3
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,7 +84,7 @@ class ElasticTransformation(DisplacementTransform):
         # before the root.
         return {"noise": (rms / math.sqrt(math.pi) * noise).astype(np.float32)}
 
-    def at_pixels(self, draws: Draws, hw: tuple[int, int]) -> Float[Tensor, "n h w 2"]:
+    def at_pixels(self, draws: Draws, hw: tuple[int, int]) -> Float[Tensor, "n 2 h w"]:
         """Return d at every pixel, (x, y) in network pixels."""
         noise = draws["noise"]
         height, width = hw
@@ -93,7 +92,7 @@ class ElasticTransformation(DisplacementTransform):
         columns = torch.arange(width, device=noise.device, dtype=noise.dtype)
         by_row = self._bumps(rows, noise.shape[-2])
         by_column = self._bumps(columns, noise.shape[-1])
-        return (by_row @ noise @ by_column.T).permute(0, 2, 3, 1)
+        return by_row @ noise @ by_column.T
 
     def at_points(self, draws: Draws, points: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k 2"]:
         """Return d at ``points``; NaN points give NaN."""

@@ -32,14 +32,10 @@ class MotionBlur(FilterTransform):
 
     The line is weighted evenly. imgaug can weight one end more (``direction``), which shifts the
     picture by up to a pixel against its labels; that is left out.
-
-    Attributes:
-        k: length of the line and width of the filter, in network pixels.
-        angle: direction of the line, in degrees.
     """
 
-    k: int = odd_count(5, at_least=3)
-    angle: tuple[float, float] = span(0.0, 360.0)
+    k: int = odd_count(5, "Length of the line in network pixels.", minimum=3)
+    angle: tuple[float, float] = span(0.0, 360.0, "Direction of the line in degrees.")
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return one line filter a sample, of sum 1."""
@@ -50,13 +46,11 @@ class MotionBlur(FilterTransform):
 @TRANSFORMS.register("GaussianBlur")
 @dataclass(frozen=True, kw_only=True)
 class GaussianBlur(FilterTransform):
-    """Blur the picture, as out of focus.
+    """Blur the picture, as out of focus."""
 
-    Attributes:
-        sigma: width of the Gaussian, in network pixels.
-    """
-
-    sigma: tuple[float, float] = span(0.5, 1.5, within=(0.01, 5.0))
+    sigma: tuple[float, float] = span(
+        0.5, 1.5, "Width in network pixels.", minimum=0.01, maximum=5.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return one Gaussian filter a sample, cut at three times the largest sigma."""
@@ -74,14 +68,14 @@ class Emboss(FilterTransform):
 
     The filter is (1 - alpha) I + alpha E, where I leaves the picture alone and, with strength s,
     E = [[-1-s, -s, 0], [-s, 1, s], [0, s, 1+s]] (imgaug's).
-
-    Attributes:
-        alpha: share of the embossed picture in the result.
-        strength: s, how strong the light is.
     """
 
-    alpha: tuple[float, float] = span(0.0, 0.5, within=(0.0, 1.0))
-    strength: tuple[float, float] = span(0.5, 1.5, within=(0.0, 10.0))
+    alpha: tuple[float, float] = span(
+        0.0, 0.5, "Share of the embossed picture.", minimum=0.0, maximum=1.0
+    )
+    strength: tuple[float, float] = span(
+        0.5, 1.5, "How strong the light is.", minimum=0.0, maximum=10.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return one 3x3 filter a sample, of sum 1."""

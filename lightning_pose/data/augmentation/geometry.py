@@ -19,19 +19,16 @@ from lightning_pose.data.augmentation.transform import TRANSFORMS, GeometricTran
 @TRANSFORMS.register("Affine")
 @dataclass(frozen=True, kw_only=True)
 class Affine(GeometricTransform):
-    """Turn, zoom, slant and shift about the picture's centre.
+    """Turn, zoom, slant and shift about the picture's centre."""
 
-    Attributes:
-        rotate: degrees, clockwise as one sees it.
-        scale: factor, the same for both axes.
-        shear: degrees by which vertical lines slant.
-        translate_percent: shift along each axis as a fraction of the picture's size.
-    """
-
-    rotate: tuple[float, float] = span(0.0, 0.0)
-    scale: tuple[float, float] = span(1.0, 1.0, within=(0.05, 20.0))
-    shear: tuple[float, float] = span(0.0, 0.0, within=(-80.0, 80.0))
-    translate_percent: tuple[float, float] = span(0.0, 0.0, within=(-2.0, 2.0))
+    rotate: tuple[float, float] = span(0.0, 0.0, "Degrees, clockwise as one sees it.")
+    scale: tuple[float, float] = span(1.0, 1.0, "Factor on both axes.", minimum=0.05, maximum=20.0)
+    shear: tuple[float, float] = span(
+        0.0, 0.0, "Degrees that vertical lines slant.", minimum=-80.0, maximum=80.0
+    )
+    translate_percent: tuple[float, float] = span(
+        0.0, 0.0, "Shift as a share of the picture's size.", minimum=-2.0, maximum=2.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int) -> Motion:
         """Return one motion for each of n samples."""
@@ -49,13 +46,9 @@ class Affine(GeometricTransform):
 @TRANSFORMS.register("Rotate")
 @dataclass(frozen=True, kw_only=True)
 class Rotate(GeometricTransform):
-    """Turn the picture about its centre; corners that leave it are lost, what comes in is black.
+    """Turn the picture about its centre; corners are lost, what comes in is black."""
 
-    Attributes:
-        rotate: degrees, clockwise as one sees it.
-    """
-
-    rotate: tuple[float, float] = span(-25.0, 25.0)
+    rotate: tuple[float, float] = span(-25.0, 25.0, "Degrees, clockwise as one sees it.")
 
     def draw(self, rng: np.random.Generator, n: int) -> Motion:
         """Return one motion for each of n samples."""
@@ -69,12 +62,11 @@ class Rot90(GeometricTransform):
     """Turn the picture by a multiple of 90 degrees, without stretching it.
 
     In a picture that is not square a quarter turn pushes the two ends out and leaves black bars.
-
-    Attributes:
-        k: numbers of quarter turns (clockwise) to choose from.
     """
 
-    k: tuple[int, ...] = one_of(0, 1, 2, 3)
+    k: tuple[int, ...] = one_of(
+        (0, 1, 2, 3), "Numbers of quarter turns, clockwise, to choose from."
+    )
 
     def draw(self, rng: np.random.Generator, n: int) -> Motion:
         """Return one motion for each of n samples."""
@@ -86,14 +78,16 @@ class Rot90(GeometricTransform):
 @TRANSFORMS.register("CropAndPad")
 @dataclass(frozen=True, kw_only=True)
 class CropAndPad(GeometricTransform):
-    """Move each of the four edges in or out, then stretch the result to the network's input.
+    """Move each of the four edges in or out, then stretch the result to the network's input."""
 
-    Attributes:
-        percent: how far each edge moves, as a fraction of the picture's size: negative cuts,
-            positive adds black. The four edges are drawn independently.
-    """
-
-    percent: tuple[float, float] = span(-0.15, 0.15, within=(-0.45, 2.0))
+    percent: tuple[float, float] = span(
+        -0.15,
+        0.15,
+        "How far each edge moves, as a share of the picture's size, each drawn on its own. "
+        "Below 0 cuts, above 0 adds black.",
+        minimum=-0.45,
+        maximum=2.0,
+    )
 
     def draw(self, rng: np.random.Generator, n: int) -> Motion:
         """Return one motion for each of n samples."""
@@ -109,15 +103,12 @@ class CropAndPad(GeometricTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class Flip(GeometricTransform):
-    """Mirror the picture and swap the names of left and right keypoints.
-
-    Attributes:
-        pairs: keypoint indices that change places, [] if none do. They must be given: a mirrored
-            animal with its old labels teaches the network that left is right.
-    """
+    """Mirror the picture and swap the names of left and right keypoints."""
 
     axis: ClassVar[int]
-    pairs: tuple[tuple[int, int], ...] | None = index_pairs()
+    pairs: tuple[tuple[int, int], ...] | None = index_pairs(
+        "Keypoints that swap names, by number from 0; [] if none do."
+    )
 
     def draw(self, rng: np.random.Generator, n: int) -> Motion:
         """Return the mirroring, the same for all n samples."""

@@ -38,14 +38,22 @@ class AllChannelsCLAHE(PhotometricTransform):
     """Equalise tile by tile, with a limit on the contrast (CLAHE).
 
     Limit and tiles are drawn once for the batch: kornia's function takes one of each.
-
-    Attributes:
-        clip_limit: how many times the mean a bin of the histogram may hold.
-        tile_grid_size_px: tiles along each axis (imgaug's name, although it counts tiles).
     """
 
-    clip_limit: tuple[float, float] = span(0.1, 8.0, within=(0.01, 256.0))
-    tile_grid_size_px: tuple[float, float] = span(3.0, 12.0, within=(2.0, 64.0))
+    clip_limit: tuple[float, float] = span(
+        0.1,
+        8.0,
+        "How many times the mean a bin of the histogram may hold.",
+        minimum=0.01,
+        maximum=256.0,
+    )
+    tile_grid_size_px: tuple[float, float] = span(
+        3.0,
+        12.0,
+        "Tiles along each axis (imgaug's name, although it counts tiles).",
+        minimum=2.0,
+        maximum=64.0,
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return ``clip_limit`` and ``tiles``, plain numbers."""
@@ -68,13 +76,11 @@ class AllChannelsCLAHE(PhotometricTransform):
 @TRANSFORMS.register("Multiply")
 @dataclass(frozen=True, kw_only=True)
 class Multiply(PhotometricTransform):
-    """Make the picture brighter or darker.
+    """Make the picture brighter or darker."""
 
-    Attributes:
-        mul: factor on all grey levels.
-    """
-
-    mul: tuple[float, float] = span(0.75, 1.25, within=(0.0, 10.0))
+    mul: tuple[float, float] = span(
+        0.75, 1.25, "Factor on all grey levels.", minimum=0.0, maximum=10.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return ``factor[n, 1, 1, 1, 1]``."""
@@ -90,13 +96,11 @@ class Multiply(PhotometricTransform):
 @TRANSFORMS.register("LinearContrast")
 @dataclass(frozen=True, kw_only=True)
 class LinearContrast(PhotometricTransform):
-    """Stretch or squeeze the grey levels about the middle.
+    """Stretch or squeeze the grey levels about the middle."""
 
-    Attributes:
-        alpha: factor on the distance from middle grey.
-    """
-
-    alpha: tuple[float, float] = span(0.75, 1.25, within=(0.0, 10.0))
+    alpha: tuple[float, float] = span(
+        0.75, 1.25, "Factor on the distance from middle grey.", minimum=0.0, maximum=10.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return ``factor[n, 1, 1, 1, 1]``."""

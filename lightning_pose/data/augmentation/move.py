@@ -120,8 +120,9 @@ def _move_all(placed: Placed, plan: MotionPlan) -> Placed:
 
     sources = sampling_points(backward, hw)
     for field, drawn in plan.fields:
-        displacement = field.at_pixels(drawn, hw)
-        sources = sources + (backward[:, None, None, :, :2] * displacement[..., None, :]).sum(-1)
+        along_x, along_y = field.at_pixels(drawn, hw).split(1, dim=1)
+        sources = torch.addcmul(sources, backward[..., :1, None], along_x)
+        sources = torch.addcmul(sources, backward[..., 1:2, None], along_y)
     warped = sample_images(images.flatten(1, 2), sources).view_as(images)
 
     points = _undisplace(apply_affine(forward, placed.points), plan.fields)

@@ -25,17 +25,19 @@ SMALLEST_GRID = 4  # cells along each axis; imgaug's min_size
 @TRANSFORMS.register("CoarseDropout")
 @dataclass(frozen=True, kw_only=True)
 class CoarseDropout(PhotometricTransform):
-    """Blacken rectangles.
+    """Blacken rectangles."""
 
-    Attributes:
-        p: share of the area.
-        size_percent: cells along an axis, as a share of its pixels: .3 makes cells of 3.3 pixels.
-        per_channel: share of the samples where each colour is blackened on its own.
-    """
-
-    p: float = number(0.02, within=(0.0, 1.0))
-    size_percent: tuple[float, float] = span(0.3, 0.3, within=(0.001, 1.0))
-    per_channel: float = number(0.5, within=(0.0, 1.0))
+    p: float = number(0.02, "Share of the area.", minimum=0.0, maximum=1.0)
+    size_percent: tuple[float, float] = span(
+        0.3,
+        0.3,
+        "Cells along an axis as a share of its pixels: 0.1 makes cells of 10 pixels.",
+        minimum=0.001,
+        maximum=1.0,
+    )
+    per_channel: float = number(
+        0.5, "Share of samples where each colour is hit on its own.", minimum=0.0, maximum=1.0
+    )
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return ``keep[n, 3, rows, columns]``, 0 where a cell is hit and 1 elsewhere."""
@@ -78,31 +80,33 @@ class SpeckTransform(PhotometricTransform):
 @TRANSFORMS.register("CoarseSalt")
 @dataclass(frozen=True, kw_only=True)
 class CoarseSalt(SpeckTransform):
-    """Put bright rectangles on the picture.
-
-    Attributes:
-        p: share of the area.
-        size_percent: cells along an axis, as a share of its pixels: .1 makes cells of 10 pixels.
-    """
+    """Put bright rectangles on the picture."""
 
     side: ClassVar[float] = 1.0
-    p: float = number(0.01, within=(0.0, 1.0))
-    size_percent: tuple[float, float] = span(0.05, 0.1, within=(0.001, 1.0))
+    p: float = number(0.01, "Share of the area.", minimum=0.0, maximum=1.0)
+    size_percent: tuple[float, float] = span(
+        0.05,
+        0.1,
+        "Cells along an axis as a share of its pixels: 0.1 makes cells of 10 pixels.",
+        minimum=0.001,
+        maximum=1.0,
+    )
 
 
 @TRANSFORMS.register("CoarsePepper")
 @dataclass(frozen=True, kw_only=True)
 class CoarsePepper(SpeckTransform):
-    """Put dark rectangles on the picture.
-
-    Attributes:
-        p: share of the area.
-        size_percent: cells along an axis, as a share of its pixels: .1 makes cells of 10 pixels.
-    """
+    """Put dark rectangles on the picture."""
 
     side: ClassVar[float] = -1.0
-    p: float = number(0.01, within=(0.0, 1.0))
-    size_percent: tuple[float, float] = span(0.05, 0.1, within=(0.001, 1.0))
+    p: float = number(0.01, "Share of the area.", minimum=0.0, maximum=1.0)
+    size_percent: tuple[float, float] = span(
+        0.05,
+        0.1,
+        "Cells along an axis as a share of its pixels: 0.1 makes cells of 10 pixels.",
+        minimum=0.001,
+        maximum=1.0,
+    )
 
 
 def _grid(rng: np.random.Generator, size_percent: Span, hw: tuple[int, int]) -> tuple[int, int]:

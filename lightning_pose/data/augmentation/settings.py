@@ -1,7 +1,8 @@
-"""Dataclass fields for the settings of transforms; each checks and tidies what a user wrote.
+"""Fields for the settings of transforms: ranges, odd counts, choices and pairs.
 
-A field's ``read`` takes the written value and returns the stored one, or raises ``ValueError``
-with the rule ("two numbers from 0 to 1"). ``Transform`` turns that into a readable error.
+Each is a :func:`lightning_pose.contracts.settings.setting` (default, documentation, rule) that
+also says how to *read* what a user wrote: ``read`` returns the value to store, or raises
+``ValueError`` with the rule in words. ``Transform`` makes that a readable error.
 """
 
 from __future__ import annotations
@@ -12,97 +13,117 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
+from lightning_pose.contracts.settings import Rule, setting
+
+READ = "augmentation_read"
+
 Span = tuple[float, float]
 """Lowest and highest value of a uniform draw; equal ends mean always that value."""
 
 
-def span(low: float, high: float, *, within: Span = (-math.inf, math.inf)) -> Any:
+def span(low: float, high: float, doc: str, **bounds: float) -> Any:
     """Return a field for a range; a single number as setting means exactly that value."""
-    rule = f"a number or [low, high]{_bounds(within)}"
+    rule = Rule(**bounds)
+    text = _with_bounds("a number or [low, high]", rule)
 
     def read(value: object) -> Span:
-        ends = [value, value] if _is_number(value) else value
-        if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
-            raise ValueError(rule)
-        if not all(_is_number(end) and within[0] <= end <= within[1] for end in ends):
-            raise ValueError(rule)
+        ends = [value, value] if _is_number(value) else _items(value, text)
+        if len(ends) != 2 or not all(_is_number(end) and rule.allows(end) for end in ends):
+            raise ValueError(text)
         if ends[0] > ends[1]:
-            raise ValueError(f"{rule}, the low end first")
+            raise ValueError(f"{text}, the low end first")
         return float(ends[0]), float(ends[1])
 
-    return _field((low, high), read)
+    return _field((low, high), doc, read, **bounds)
 
 
-def number(default: float, *, within: Span = (-math.inf, math.inf)) -> Any:
+def number(default: float, doc: str, **bounds: float) -> Any:
     """Return a field for one number."""
-    rule = f"a number{_bounds(within)}"
+    rule = Rule(**bounds)
+    text = _with_bounds("a number", rule)
 
     def read(value: object) -> float:
-        if not _is_number(value) or not within[0] <= value <= within[1]:
-            raise ValueError(rule)
+        if not isinstance(value, Real) or not _is_number(value) or not rule.allows(value):
+            raise ValueError(text)
         return float(value)
 
-    return _field(default, read)
+    return _field(default, doc, read, **bounds)
 
 
-def odd_count(default: int, *, at_least: int) -> Any:
+def odd_count(default: int, doc: str, *, minimum: int) -> Any:
     """Return a field for an odd whole number, such as the width of a filter."""
 
     def read(value: object) -> int:
-        if not _is_number(value) or value % 2 != 1 or value < at_least:
-            raise ValueError(f"an odd whole number of at least {at_least}")
-        return int(value)
+        if not isinstance(value, int) or value % 2 != 1 or value < minimum:
+            raise ValueError(f"an odd whole number of at least {minimum}")
+        return value
 
-    return _field(default, read)
+    return _field(default, doc, read, minimum=minimum)
 
 
-def one_of(*choices: int) -> Any:
-    """Return a field for a list of whole numbers to choose from; the default is all of them."""
+def one_of(choices: Sequence[int], doc: str) -> Any:
+    """Return a field for whole numbers to choose from; the default is all of ``choices``."""
+    text = f"a list of numbers out of {list(choices)}"
 
     def read(value: object) -> tuple[int, ...]:
-        listed = [value] if _is_number(value) else value
-        if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
-            raise ValueError(f"a list of numbers out of {list(choices)}")
-        if len(listed) == 1 and isinstance(
-            listed[0], Sequence
-        ):  # [[0, 1]] is how imgaug writes it
-            return read(listed[0])
-        if not all(entry in choices for entry in listed):
-            raise ValueError(f"a list of numbers out of {list(choices)}")
+        listed = [value] if _is_number(value) else _items(value, text)
+        if len(listed) == 1 and isinstance(listed[0], Sequence):  # imgaug's way: [[0, 1]]
+            listed = listed[0]
+        if not listed or not all(entry in choices for entry in listed):
+            raise ValueError(text)
         return tuple(int(entry) for entry in listed)
 
-    return _field(tuple(choices), read)
+    return _field(tuple(choices), doc, read)
 
 
-def index_pairs() -> Any:
-    """Return a field for pairs of keypoint indices; it has no default, since none is safe."""
-    rule = "a list of pairs of keypoint indices, no index twice ([] if nothing changes sides)"
+def index_pairs(doc: str) -> Any:
+    """Return a field for pairs of keypoint numbers; it must be set, since no default is safe."""
+    text = "a list of pairs of keypoint numbers, no number twice ([] if nothing changes sides)"
 
     def read(value: object) -> tuple[tuple[int, int], ...]:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ValueError(rule)
-        pairs = [tuple(pair) if isinstance(pair, Sequence) else () for pair in value]
+        pairs = [tuple(_items(pair, text)) for pair in _items(value, text)]
         indices = [index for pair in pairs for index in pair]
         whole = all(isinstance(index, int) and index >= 0 for index in indices)
         if not whole or {len(pair) for pair in pairs} - {2} or len(set(indices)) < len(indices):
-            raise ValueError(rule)
+            raise ValueError(text)
         return tuple((first, second) for first, second in pairs)
 
-    return _field(None, read)
+    return _field(None, doc, read)
 
 
-def _field(default: object, read: Callable[[Any], object]) -> Any:
-    return dataclasses.field(default=default, metadata={"read": read})
+def read_settings(owner: Any) -> list[str]:
+    """Store every field of a frozen dataclass as its reader, if it has one, returns it.
+
+    Returns:
+        What is wrong, a clause for each field that could not be read.
+    """
+    problems = []
+    for field in dataclasses.fields(owner):
+        if READ not in field.metadata:
+            continue
+        value = getattr(owner, field.name)
+        try:
+            object.__setattr__(owner, field.name, field.metadata[READ](value))
+        except ValueError as rule:
+            problems.append(f"{field.name} must be {rule}, got {value!r}")
+    return problems
+
+
+def _field(default: object, doc: str, read: Callable[[Any], object], **rule: Any) -> Any:
+    field = setting(default, doc, **rule)
+    field.metadata = {**field.metadata, READ: read}
+    return field
+
+
+def _items(value: object, rule: str) -> Sequence[Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(rule)
+    return value
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _bounds(within: Span) -> str:
-    low, high = within
-    if math.isinf(low) and math.isinf(high):
-        return ""
-    if math.isinf(high):
-        return f" of at least {low:g}"
-    return f" from {low:g} to {high:g}"
+def _with_bounds(what: str, rule: Rule) -> str:
+    return f"{what}, {rule.bounds}" if rule.bounds else what

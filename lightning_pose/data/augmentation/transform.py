@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import Registry
+from lightning_pose.data.augmentation.settings import read_settings
 
 TRANSFORMS: Registry[Any] = Registry("augmentation transform", "lightning_pose.data.augmentation")
 
@@ -30,18 +31,9 @@ class Transform:
     """One random change. Its fields are its settings, checked as :mod:`.settings` says."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            read = field.metadata.get("read")
-            if read is None:
-                continue
-            value = getattr(self, field.name)
-            try:
-                object.__setattr__(self, field.name, read(value))
-            except (TypeError, ValueError) as rule:
-                raise ConfigError(
-                    f"Augmentation {type(self).__name__}: {field.name} must be {rule}; "
-                    f"got {value!r}."
-                ) from None
+        problems = read_settings(self)
+        if problems:
+            raise ConfigError(f"Augmentation {type(self).__name__}: {'; '.join(problems)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +100,7 @@ class DisplacementTransform(Transform, ABC):
         """Return what describes n displacement fields over pictures of height and width ``hw``."""
 
     @abstractmethod
-    def at_pixels(self, draws: Draws, hw: tuple[int, int]) -> Float[Tensor, "n h w 2"]:
+    def at_pixels(self, draws: Draws, hw: tuple[int, int]) -> Float[Tensor, "n 2 h w"]:
         """Return d at every pixel, (x, y) in network pixels."""
 
     @abstractmethod
