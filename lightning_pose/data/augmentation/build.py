@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from numbers import Real
 from typing import Any
 
 from lightning_pose.contracts.errors import ConfigError
@@ -79,7 +78,7 @@ def _read_entry(
             f"Augmentation {name}: expected a mapping with the keys p and args, got {entry!r}."
         )
     p = given.get("p", DEFAULT_P)
-    if not isinstance(p, Real) or not 0.0 <= p <= 1.0:
+    if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
         raise ConfigError(f"Augmentation {name}: p must be a number from 0 to 1, got {p!r}.")
     return float(p), _settings(name, given, transform_class)
 

@@ -21,12 +21,19 @@ Span = tuple[float, float]
 """Lowest and highest value of a uniform draw; equal ends mean always that value."""
 
 
-def span(low: float, high: float, doc: str, **bounds: float) -> Any:
+def span(
+    low: float,
+    high: float,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
     """Return a field for a range; a single number as setting means exactly that value."""
-    rule = Rule(**bounds)
+    rule = Rule(minimum=minimum, maximum=maximum)
     text = _with_bounds("a number or [low, high]", rule)
 
-    def read(value: object) -> Span:
+    def read(value: Any) -> Span:
         ends = [value, value] if _is_number(value) else _items(value, text)
         if len(ends) != 2 or not all(_is_number(end) and rule.allows(end) for end in ends):
             raise ValueError(text)
@@ -34,26 +41,28 @@ def span(low: float, high: float, doc: str, **bounds: float) -> Any:
             raise ValueError(f"{text}, the low end first")
         return float(ends[0]), float(ends[1])
 
-    return _field((low, high), doc, read, **bounds)
+    return _field((low, high), doc, read, minimum=minimum, maximum=maximum)
 
 
-def number(default: float, doc: str, **bounds: float) -> Any:
+def number(
+    default: float, doc: str, *, minimum: float | None = None, maximum: float | None = None
+) -> Any:
     """Return a field for one number."""
-    rule = Rule(**bounds)
+    rule = Rule(minimum=minimum, maximum=maximum)
     text = _with_bounds("a number", rule)
 
-    def read(value: object) -> float:
-        if not isinstance(value, Real) or not _is_number(value) or not rule.allows(value):
+    def read(value: Any) -> float:
+        if not _is_number(value) or not rule.allows(value):
             raise ValueError(text)
         return float(value)
 
-    return _field(default, doc, read, **bounds)
+    return _field(default, doc, read, minimum=minimum, maximum=maximum)
 
 
 def odd_count(default: int, doc: str, *, minimum: int) -> Any:
     """Return a field for an odd whole number, such as the width of a filter."""
 
-    def read(value: object) -> int:
+    def read(value: Any) -> int:
         if not isinstance(value, int) or value % 2 != 1 or value < minimum:
             raise ValueError(f"an odd whole number of at least {minimum}")
         return value
@@ -65,7 +74,7 @@ def one_of(choices: Sequence[int], doc: str) -> Any:
     """Return a field for whole numbers to choose from; the default is all of ``choices``."""
     text = f"a list of numbers out of {list(choices)}"
 
-    def read(value: object) -> tuple[int, ...]:
+    def read(value: Any) -> tuple[int, ...]:
         listed = [value] if _is_number(value) else _items(value, text)
         if len(listed) == 1 and isinstance(listed[0], Sequence):  # imgaug's way: [[0, 1]]
             listed = listed[0]
@@ -80,7 +89,7 @@ def index_pairs(doc: str) -> Any:
     """Return a field for pairs of keypoint numbers; it must be set, since no default is safe."""
     text = "a list of pairs of keypoint numbers, no number twice ([] if nothing changes sides)"
 
-    def read(value: object) -> tuple[tuple[int, int], ...]:
+    def read(value: Any) -> tuple[tuple[int, int], ...]:
         pairs = [tuple(_items(pair, text)) for pair in _items(value, text)]
         indices = [index for pair in pairs for index in pair]
         whole = all(isinstance(index, int) and index >= 0 for index in indices)
@@ -115,13 +124,13 @@ def _field(default: object, doc: str, read: Callable[[Any], object], **rule: Any
     return field
 
 
-def _items(value: object, rule: str) -> Sequence[Any]:
+def _items(value: Any, rule: str) -> Sequence[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError(rule)
     return value
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
