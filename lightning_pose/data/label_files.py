@@ -20,7 +20,7 @@ from jaxtyping import Float
 from lightning_pose.contracts.errors import DataError
 
 COORDINATES = ("x", "y", "visible", "likelihood")
-NOT_LABELLED = frozenset({"", "nan", "na", "n/a", "none", "null"})
+EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "none", "null"})
 HEADER = "three header rows (scorer, bodyparts, coords) and one row an image, its path first"
 _SEARCHED_ROWS = 8
 
@@ -184,7 +184,7 @@ def _is_index_name(name: str, numbers: Sequence[str]) -> bool:
 def _number(
     path: Path, line: int, header: _Header, column: int, cell: str, decimal_comma: bool
 ) -> float:
-    if cell.lower() in NOT_LABELLED:
+    if cell.lower() in EMPTY_CELLS:
         return math.nan
     try:
         return float(cell.replace(",", ".") if decimal_comma else cell)

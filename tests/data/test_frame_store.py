@@ -15,7 +15,9 @@ FRAMES = torch.arange(4 * 6 * 5 * 3, dtype=torch.uint8).reshape(4, 6, 5, 3)
 NUM_BYTES = FRAMES.numel()
 
 
-def filled(*, host: int, device: int = 0, on: str = "cpu", temp_dir: Path | None = None):  # noqa: ANN201
+def filled(
+    *, host: int, device: int = 0, on: str = "cpu", temp_dir: Path | None = None
+) -> FrameStore:
     limits = MemoryLimits(device=device, host=host)
     store = FrameStore(4, 6, 5, device=torch.device(on), limits=limits, temp_dir=temp_dir)
     for slot, frame in enumerate(FRAMES):
