@@ -88,13 +88,12 @@ def build_config(
 
 def _followed(tree: Mapping[str, Any], config: Config) -> list[str]:
     """Return the keys that nobody set and that were worked out from the length of training."""
-    if config.training.max_epochs is None:
-        return []
     return [
         setting.key
         for setting in settings_of(config)
         if setting.rule.follows is not None
         and setting.value is not None
+        and config.training.end_in(setting.rule.follows.unit) is not None
         and look_up(tree, setting.key) is None
     ]
 

@@ -225,12 +225,10 @@ def _unknown(
 ) -> list[Problem]:
     names = annotations_of(section)
     known = [f"{prefix}{name}" for name in names] if candidates is None else candidates
+    keys = {f"{prefix}{name}": value for name, value in tree.items() if name not in names}
     return [
-        Problem(
-            key=f"{prefix}{name}", value=tree[name], rule=unknown_key(f"{prefix}{name}", known)
-        )
-        for name in tree
-        if name not in names
+        Problem(key=key, value=value, rule=unknown_key(key, known), structural=True)
+        for key, value in keys.items()
     ]
 
 

@@ -231,7 +231,8 @@ def _group_layers(hydra: Hydra, app: PreparedApp) -> list[Layer]:
         if path is None or "/" not in str(entry.config_path):
             continue
         file = read_yaml(path, may_be_empty=True)
-        layers.append(_under_package(file, entry.package or "", f"{entry.config_path}.yaml"))
+        if file.tree:
+            layers.append(_under_package(file, entry.package or "", f"{entry.config_path}.yaml"))
     return layers
 
 

@@ -66,25 +66,14 @@ def _epochs_or_steps(config: Config) -> Iterator[Problem]:
     if training.max_steps is None and training.min_steps is not None:
         rule = "needs training.max_steps; without it the length counts in epochs"
         yield Problem(key="training.min_steps", value=training.min_steps, rule=rule)
-    for key in ("min_steps", "unfreezing_step"):
-        value = getattr(training, key)
-        if training.max_steps is not None and value is not None and value > training.max_steps:
-            yield Problem(
-                key=f"training.{key}",
-                value=value,
-                others=("training.max_steps",),
-                rule=f"lies past the end of training, which is at step {training.max_steps}",
-            )
 
 
 def _past_the_end(config: Config) -> Iterator[Problem]:
-    end = config.training.max_epochs
-    if end is None:
-        return
     followed = set(config.follows_max_epochs)
     for setting in [*settings_of(config), *_scheduler_settings(config)]:
         follows = setting.rule.follows
-        if follows is None or setting.key in followed:
+        end = config.training.end_in(follows.unit) if follows is not None else None
+        if follows is None or end is None or setting.key in followed:
             continue
         values = setting.value if isinstance(setting.value, list) else [setting.value]
         late = [value for value in values if value is not None and _too_late(value, follows, end)]
@@ -93,9 +82,9 @@ def _past_the_end(config: Config) -> Iterator[Problem]:
             yield Problem(
                 key=setting.key,
                 value=setting.value,
-                others=("training.max_epochs",),
-                rule=f"lies past the end of training, which is at epoch {end}{which}; leave it "
-                "out or set it to null to let it follow training.max_epochs",
+                others=(f"training.max_{follows.unit}",),
+                rule=f"lies past the end of training, max_{follows.unit} {end}{which}; leave it "
+                f"out or set it to null to let it follow training.max_{follows.unit}",
             )
 
 

@@ -19,9 +19,14 @@ class Layer:
     leaf_keys: frozenset[str] = field(default=frozenset())
 
     def find(self, key: str) -> str | None:
-        """Return the place of a key, or of the value that it is a part of."""
+        """Return the place of a key, of something in it, or of the value that it is a part of."""
         if key in self.places:
             return self.places[key]
+        inner = next(
+            (place for name, place in self.places.items() if name.startswith(f"{key}.")), None
+        )
+        if inner is not None:
+            return inner
         while key := key.rpartition(".")[0]:
             if key in self.leaf_keys:
                 return self.places[key]

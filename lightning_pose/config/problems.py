@@ -45,7 +45,7 @@ class Problem:
         return (self.key, *self.others)
 
     def __str__(self) -> str:
-        shown = "" if self.value is NOT_GIVEN else f" = {in_yaml(self.value)}"
+        shown = "" if self.value is NOT_GIVEN else f" = {shorten(in_yaml(self.value))}"
         place = f" ({self.where})" if self.where else ""
         return f"{self.key}{shown}{place}: {self.rule}"
 
@@ -96,6 +96,11 @@ def in_yaml(value: object) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {in_yaml(item)}' for key, item in value.items())}}}"
     return str(value)
+
+
+def shorten(text: str, *, width: int = 80) -> str:
+    """Return the text, cut off with dots where it is longer than ``width``."""
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _overlap(first: str, second: str) -> bool:

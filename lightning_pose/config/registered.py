@@ -16,7 +16,7 @@ from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.keys import annotations_of
 from lightning_pose.config.old_keys import PREDECESSOR_LOSSES, left_out
 from lightning_pose.config.problems import Problem
-from lightning_pose.config.schema import Config
+from lightning_pose.config.schema import Config, TrainingConfig
 from lightning_pose.contracts.registry import LOSSES, Registry
 from lightning_pose.contracts.settings import Rule, rule_of
 
@@ -79,7 +79,7 @@ def complete_params(config: Config) -> tuple[list[Problem], list[str]]:
             filled = _complete(registry, name, setting.value, f"{setting.key}.")
             setattr(setting.section, setting.key.rpartition(".")[2], filled.values)
             problems += filled.problems
-            followed += filled.follow(config.training.max_epochs)
+            followed += filled.follow(config.training)
     return problems, followed
 
 
@@ -114,13 +114,14 @@ class _Completed:
     params: type | None
     prefix: str
 
-    def follow(self, max_epochs: int | None) -> list[str]:
+    def follow(self, training: TrainingConfig) -> list[str]:
         """Fill in what follows the length of training; return its keys."""
         keys = []
         for item in dataclasses.fields(self.params) if self.params else ():
             follows = rule_of(item).follows
-            if follows and max_epochs and self.values.get(item.name) is None:
-                self.values[item.name] = follows.at(max_epochs)
+            end = training.end_in(follows.unit) if follows else None
+            if follows and end and self.values.get(item.name) is None:
+                self.values[item.name] = follows.at(end)
                 keys.append(f"{self.prefix}{item.name}")
         return keys
 

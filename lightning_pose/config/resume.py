@@ -11,7 +11,6 @@ from lightning_pose.config.schema import Config
 from lightning_pose.config.yaml_file import leaves
 
 MAY_CHANGE = (
-    "callbacks.anneal_weight.freeze_until_epoch",
     "data.data_dir",
     "data.video_dir",
     "eval.*",

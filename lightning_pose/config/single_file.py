@@ -82,7 +82,8 @@ def load_file(
         path: the file.
         cwd: the current folder; a path in it is shown from there.
         legacy_weights: double the loss weights.
-        as_it_is: keep values that follow max_epochs (to resume) instead of unsetting them.
+        as_it_is: keep the schedule that was worked out from max_epochs (to resume) instead of
+            working it out anew.
 
     Raises:
         ConfigError: it cannot be read at all.
@@ -100,8 +101,7 @@ def load_file(
     layer = file_layer(file, tree, moved=translation.moved, shown=short_path(path, cwd))
     result = SingleFile(path, tree, layer, notes=translation.all_notes())
     _take_out_mistakes(result)
-    if not as_it_is:
-        _unset_followers(tree)
+    _unset_followers(tree, only="training.min_" if as_it_is else "")
     return result
 
 
@@ -147,11 +147,15 @@ def _take_out_mistakes(file: SingleFile) -> None:
             take(file.tree, problem.key)
 
 
-def _unset_followers(tree: dict[str, Any]) -> None:
-    """Unset what litpose itself worked out from max_epochs when it wrote the file."""
-    for key in tree.pop("follows_max_epochs", None) or []:
+def _unset_followers(tree: dict[str, Any], *, only: str) -> None:
+    """Unset what litpose itself worked out from the length of training when it wrote the file."""
+    keys = tree.pop("follows_max_epochs", None) or []
+    kept = [key for key in keys if not key.startswith(only)]
+    for key in set(keys) - set(kept):
         if look_up(tree, key) is not None:
             take(tree, key)
+    if kept:
+        tree["follows_max_epochs"] = kept
 
 
 def _yaml_files(folder: Path) -> str:

@@ -65,8 +65,8 @@ class Config:
         factory=list,
     )
     follows_max_epochs: list[str] = setting(
-        doc="Written by litpose: keys of this file whose values were worked out from "
-        "training.max_epochs. When the file is trained again they are worked out anew.",
+        doc="Written by litpose: keys of this file whose values were worked out from the length "
+        "of training. When the file is trained again they are worked out anew.",
         factory=list,
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 from lightning_pose.contracts.registry import AUGMENTATIONS, OPTIMIZERS, SCHEDULERS
 from lightning_pose.contracts.settings import REFERENCE_EPOCHS, Follows, rule_of, setting
 
+USUAL_VALIDATION = 5
+
 
 @dataclass(kw_only=True)
 class TrainingConfig:
@@ -86,7 +88,11 @@ class TrainingConfig:
         follows=Follows(20, "share"),
     )
     unfreezing_step: int | None = setting(
-        None, "The same in steps, instead of unfreezing_epoch.", minimum=0
+        None,
+        "The same in steps, instead of unfreezing_epoch.",
+        minimum=0,
+        follows=Follows(20, "share", "steps"),
+        default_text="a fifteenth of max_steps, with max_steps",
     )
     min_epochs: int | None = setting(
         None, "Epochs before early stopping may act.", minimum=1, follows=Follows(300, "cap")
@@ -98,7 +104,11 @@ class TrainingConfig:
         default_text=f"{REFERENCE_EPOCHS}, unless max_steps is given",
     )
     min_steps: int | None = setting(
-        None, "Steps before early stopping may act, with max_steps.", minimum=1
+        None,
+        "Steps before early stopping may act, with max_steps.",
+        minimum=1,
+        follows=Follows(300, "share", "steps"),
+        default_text="max_steps",
     )
     max_steps: int | None = setting(
         None, "Length of training in batches, instead of max_epochs.", minimum=1
@@ -149,24 +159,21 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Fill in what follows the length of training."""
-        if self.max_steps is not None:
-            self._follow_steps(self.max_steps)
-            return
-        self.max_epochs = self.max_epochs or REFERENCE_EPOCHS
-        for item in dataclasses.fields(self):
-            follows = rule_of(item).follows
-            if follows is not None and getattr(self, item.name) is None:
-                setattr(self, item.name, follows.at(self.max_epochs))
-        if self.unfreezing_step is not None:
-            self.unfreezing_epoch = None
-
-    def _follow_steps(self, max_steps: int) -> None:
-        if self.min_steps is None:
-            self.min_steps = max_steps
-        if self.unfreezing_epoch is None and self.unfreezing_step is None:
-            self.unfreezing_step = max(1, round(max_steps * 20 / REFERENCE_EPOCHS))
+        if self.max_steps is None:
+            self.max_epochs = self.max_epochs or REFERENCE_EPOCHS
+        unset = {item.name: rule_of(item).follows for item in dataclasses.fields(self)}
+        if self.unfreezing_epoch is not None or self.unfreezing_step is not None:
+            del unset["unfreezing_epoch"], unset["unfreezing_step"]
+        for name, follows in unset.items():
+            end = self.end_in(follows.unit) if follows is not None else None
+            if follows is not None and end is not None and getattr(self, name) is None:
+                setattr(self, name, follows.at(end))
         if self.check_val_every_n_epoch is None:
-            self.check_val_every_n_epoch = 5
+            self.check_val_every_n_epoch = USUAL_VALIDATION
+
+    def end_in(self, unit: str) -> int | None:
+        """Return the length of training in epochs or steps, None if it is given in the other."""
+        return self.max_steps if unit == "steps" else self.max_epochs
 
 
 @dataclass(kw_only=True)
