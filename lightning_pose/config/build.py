@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.config.check import read_section
-from lightning_pose.config.cross_checks import cross_problems
+from lightning_pose.config.cross_checks import CHECKS
 from lightning_pose.config.keys import known_keys
 from lightning_pose.config.old_keys import translate
 from lightning_pose.config.origins import Origins
@@ -70,18 +70,19 @@ def build_config(
     hooks = hooks or Hooks()
     problems = list(known_problems)
     config, found = read_section(Config, translate(tree).tree, candidates=known_keys())
-    problems += without_consequences(found, problems)
-    problems += without_consequences(_plugin_problems(config, places), problems)
-    problems += without_consequences(name_problems(config), problems)
+    problems += list(without_consequences(found, problems))
+    problems += list(without_consequences(_plugin_problems(config, places), problems))
+    problems += list(without_consequences(name_problems(config), problems))
     found, followed = complete_params(config)
-    problems += without_consequences(found, problems)
+    problems += list(without_consequences(found, problems))
     found, notes = complete_losses(config)
-    problems += without_consequences(found, problems)
+    problems += list(without_consequences(found, problems))
     config.follows_max_epochs = [*config.follows_max_epochs, *_followed(tree, config), *followed]
-    problems += without_consequences(_generate(config, hooks, ready=not problems), problems)
-    problems += without_consequences(settle_paths(config, places), problems)
-    problems += without_consequences(cross_problems(config), problems)
-    problems += without_consequences(_hook_problems(config, hooks), problems)
+    problems += list(without_consequences(_generate(config, hooks, ready=not problems), problems))
+    problems += list(without_consequences(settle_paths(config, places), problems))
+    for check in CHECKS:
+        problems += list(without_consequences(check(config), problems))
+    problems += list(without_consequences(_hook_problems(config, hooks), problems))
     where = origins or Origins()
     return Built(config, [placed(problem, where.of(problem.key)) for problem in problems], notes)
 

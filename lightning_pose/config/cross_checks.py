@@ -15,11 +15,6 @@ PROBABILITY_TOLERANCE = 1e-6
 USUAL_STRIDE = 32
 
 
-def cross_problems(config: Config) -> list[Problem]:
-    """Return the problems that lie between values which are each fine alone."""
-    return [problem for check in CHECKS for problem in check(config)]
-
-
 def _splits(config: Config) -> Iterator[Problem]:
     training = config.training
     total = training.train_prob + training.val_prob
@@ -55,13 +50,16 @@ def _epochs_or_steps(config: Config) -> Iterator[Problem]:
         ("max_steps", "min_epochs"),
         ("unfreezing_step", "unfreezing_epoch"),
     ):
-        if getattr(training, steps) is not None and getattr(training, epochs) is not None:
+        pair = (f"training.{steps}", f"training.{epochs}")
+        followed = any(key in config.follows_max_epochs for key in pair)
+        given = (getattr(training, steps), getattr(training, epochs))
+        if None not in given and not followed:
             yield Problem(
-                key=f"training.{epochs}",
-                value=getattr(training, epochs),
-                others=(f"training.{steps}",),
-                rule=f"cannot be set together with training.{steps} = "
-                f"{getattr(training, steps)}; set one of them to null",
+                key=pair[1],
+                value=given[1],
+                others=pair[:1],
+                rule=f"cannot be set together with {pair[0]} = {given[0]}; set one of them to "
+                "null",
             )
     if training.max_steps is None and training.min_steps is not None:
         rule = "needs training.max_steps; without it the length counts in epochs"
@@ -89,7 +87,7 @@ def _past_the_end(config: Config) -> Iterator[Problem]:
 
 
 def _too_late(value: int, follows: Follows, end: int) -> bool:
-    return value > end if follows.how == "cap" else value >= end
+    return value >= end if follows.how == "share" else value > end
 
 
 def _is_unused_annealing(key: str, config: Config) -> bool:
@@ -143,6 +141,11 @@ def _keypoints(config: Config) -> Iterator[Problem]:
             others=("data.keypoint_names",),
             rule=f"differs from the {len(names)} names in data.keypoint_names",
         )
+
+
+def _keypoint_columns(config: Config) -> Iterator[Problem]:
+    data = config.data
+    names = data.keypoint_names
     number = data.num_keypoints or (len(names) if names else None)
     for key, indices in _keypoint_indices(data):
         wrong = [index for index in indices if number is not None and index >= number]
@@ -232,7 +235,9 @@ CHECKS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _past_the_end,
     _unsupervised_weight,
     _keypoints,
+    _keypoint_columns,
     _views,
     _image_size,
     _unlabeled_video,
 )
+"""In order; what follows from the problems of an earlier one is left out of a later one."""

@@ -191,7 +191,11 @@ def _scheduler_settings(result: Translation) -> None:
 
 
 def _unset_lists(result: Translation) -> None:
-    """Read null and blank placeholders in lists as "nothing"."""
+    """Read null, blank and empty placeholders as "nothing", each key in its own way."""
+    data = result.tree.get("data")
+    for name in ("mirrored_column_matches", "columns_for_singleview_pca"):
+        if isinstance(data, dict) and data.get(name) == []:
+            data[name] = None
     for key in ("model.losses_to_use", "eval.hydra_paths", "data.view_names"):
         section, _, name = key.partition(".")
         values = result.tree.get(section)

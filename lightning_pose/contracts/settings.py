@@ -29,11 +29,13 @@ class Follows:
     Attributes:
         default: the value for a training of 300 epochs, one number or a list of them.
         how: ``share`` keeps its fraction of the training, rounded, at least 1; ``cap`` is the
-            default or the end of training, whichever is less.
+            default or the end of training, whichever is less; ``end`` is the end itself.
+        unit: what the value counts. It follows max_epochs or max_steps, whichever is of its unit.
     """
 
     default: int | tuple[int, ...]
-    how: Literal["share", "cap"]
+    how: Literal["share", "cap", "end"]
+    unit: Literal["epochs", "steps"] = "epochs"
 
     def at(self, end: int) -> int | list[int]:
         """Return the value for a training that ends after ``end`` epochs (or steps).
@@ -47,8 +49,8 @@ class Follows:
         return self._one(self.default, end)
 
     def _one(self, value: int, end: int) -> int:
-        if self.how == "cap":
-            return min(value, end)
+        if self.how != "share":
+            return min(value, end) if self.how == "cap" else end
         return max(1, int(value * end / REFERENCE_EPOCHS + 0.5))
 
 

@@ -75,7 +75,10 @@ def complaints(tree: dict[str, Any], section: type = Section) -> list[str]:
         ({"level": "middle"}, "s.level = 'middle': must be one of low, high"),
         ({"maybe": "a"}, "s.maybe = 'a': must be a whole number, or null"),
         ({"amount": "a"}, "s.amount = 'a': must be a number, or null"),
-        ({"indices": 3}, "s.indices = 3: must be a list of whole numbers, each at least 0, or null"),
+        (
+            {"indices": 3},
+            "s.indices = 3: must be a list of whole numbers, each at least 0, or null",
+        ),
         ({"indices": [0, -1]}, "s.indices[1] = -1: must be a whole number, at least 0"),
         ({"pairs": [1]}, "s.pairs[0] = 1: must be a list of whole numbers"),
         ({"pairs": [[1, "a"]]}, "s.pairs[0][1] = 'a': must be a whole number"),
@@ -85,7 +88,10 @@ def complaints(tree: dict[str, Any], section: type = Section) -> list[str]:
         ({"extent": ["a"]}, "s.extent[0] = 'a': must be a number"),
         ({"free": [1]}, "s.free = [1]: must be a mapping"),
         ({"inner": 3}, "s.inner = 3: must be a section with keys"),
-        ({"inner": {"depth": 10}}, "s.inner.depth = 10: must be a whole number, at least 1 and at most 9"),
+        (
+            {"inner": {"depth": 10}},
+            "s.inner.depth = 10: must be a whole number, at least 1 and at most 9",
+        ),
         ({"cuont": 3}, "s.cuont = 3: there is no such key; did you mean s.count?"),
     ],
 )

@@ -107,7 +107,7 @@ class TrainingConfig:
         None,
         "Steps before early stopping may act, with max_steps.",
         minimum=1,
-        follows=Follows(300, "share", "steps"),
+        follows=Follows(300, "end", "steps"),
         default_text="max_steps",
     )
     max_steps: int | None = setting(
