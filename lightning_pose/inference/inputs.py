@@ -10,11 +10,14 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import VideoError
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .mjpeg .mjpg "
-    ".h264 .264 .hevc .h265 .y4m .gif .asf .vob .mxf".split()
-)
-IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp".split())
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".flv", ".ogv", ".3gp", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".y4m",
+    ".gif", ".asf", ".vob", ".mxf",
+})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+# fmt: on
 LABEL_SUFFIXES = frozenset({".csv", ".h5"})
 LIST_SUFFIXES = frozenset({".txt", ".list", ""})
 OUR_VIDEOS = ("_labeled", "_snippet")
@@ -68,7 +71,7 @@ def natural_key(path: Path) -> tuple[object, ...]:
         'img2.png'
     """
     parts = re.split(r"(\d+)", path.name.lower())
-    return (*((int(part), "") if part.isdigit() else (-1, part) for part in parts), path.name)
+    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
 
 
 def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[Input, ...]]:
@@ -109,7 +112,7 @@ def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
             yield Input(kind=Kind.IMAGES, path=path, images=(path,))
         elif suffix in LABEL_SUFFIXES:
             yield Input(kind=Kind.LABELS, path=path)
-        elif suffix in LIST_SUFFIXES and suffix not in VIDEO_SUFFIXES:
+        elif suffix in LIST_SUFFIXES:
             yield from _expand(_listed(path))
         else:
             yield Input(kind=Kind.VIDEO, path=path)

@@ -164,6 +164,7 @@ class Model:
                 batch = self._to_network(raws, shown)
                 handler.add(batch.frame_ids, *self.tracker.predict_batch(batch))
                 watch.report(handler.num_frames)
+            _check_boxes(shown, handler.num_frames, names)
             tables = handler.predictions(
                 num_frames=readers[0].num_frames, source=names[0], run_id=self.run_id
             )
@@ -261,6 +262,12 @@ class Model:
             raise ModelError(
                 f"This model looks at {needed} camera view(s) at a time{views}, got {given}."
             )
+
+
+def _check_boxes(boxes: Sequence[torch.Tensor | None], frames: int, names: Sequence[str]) -> None:
+    for box, name in zip(boxes, names, strict=False):
+        if box is not None and len(box) != frames:
+            raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
 
 
 def _in_step(readers: Sequence[VideoReader], names: Sequence[str]) -> Iterator[tuple]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, ModelError
@@ -52,6 +53,7 @@ class ModelFiles:
             return cls(checkpoint=path)
         return cls(checkpoint=path, run_dir=run_dir, run_id=_run_id(run_dir))
 
+    @cached_property
     def checkpoint_sha256(self) -> str:
         """Return the hash of the weights' file."""
         with self.checkpoint.open("rb") as file:

@@ -12,23 +12,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far the prediction of one video has come.
+    """How far the work on one video has come.
 
     Attributes:
-        done: frames predicted.
+        done: frames finished.
         total: frames expected; None = unknown, and a guess where the file keeps no index.
         seconds: since the first frame was asked for.
         waited_s: of these, spent waiting for the decoder.
+        stage: what is being done with the frames: predicting or drawing.
     """
 
     done: int
     total: int | None
     seconds: float
-    waited_s: float
+    waited_s: float = 0.0
+    stage: str = "predicting"
 
     @property
     def fps(self) -> float:
-        """Return frames predicted per second so far."""
+        """Return frames finished per second so far."""
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -38,8 +40,11 @@ OnProgress = Callable[[Progress], None]
 class Stopwatch:
     """Measures a loop over batches: all of it, and the wait for each batch."""
 
-    def __init__(self, total: int | None, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, total: int | None, on_progress: OnProgress | None, *, stage: str = "predicting"
+    ) -> None:
         self.total = total
+        self.stage = stage
         self.waited_s = 0.0
         self._on_progress = on_progress
         self._start = time.perf_counter()
@@ -64,6 +69,7 @@ class Stopwatch:
             total=self.total,
             seconds=time.perf_counter() - self._start,
             waited_s=self.waited_s,
+            stage=self.stage,
         )
         if self._on_progress is not None:
             self._on_progress(progress)

@@ -40,7 +40,7 @@ class NetworkInput:
                 every frame of the video; None = the whole frame. Empty: None for all.
 
         Raises:
-            VideoError: the cameras' frames differ in number.
+            VideoError: the cameras' frames differ in number, or there are too few boxes.
         """
         first = views[0]
         if any(len(view.frame_ids) != len(first.frame_ids) for view in views):
@@ -70,6 +70,8 @@ class NetworkInput:
             shown = torch.tensor([[0, 0, *frames.shape[1:3]]]).expand(len(raw.frame_ids), 4)
             resized = resize_frames(frames, *net_hw)
         else:
+            if int(raw.frame_ids[-1]) >= len(boxes):
+                raise VideoError(f"There are {len(boxes)} boxes, but the video has more frames.")
             shown = boxes[raw.frame_ids]
             resized = _crop(frames, boxes[_ids_with_halo(raw, len(boxes))], net_hw)
         to_image = invert_affine(crop_resize_affine(shown.double(), net_hw)).float()

@@ -39,7 +39,7 @@ def draw_labeled_video(
     confidence_threshold: float = 0.9,
     colormap: str = "cool",
     frames: range | None = None,
-    on_frame: Callable[[int], None] | None = None,
+    on_frame: Callable[[int], object] | None = None,
 ) -> Path:
     """Write ``video`` with dots on its keypoints and the frame number; return ``out``.
 

@@ -1,0 +1,210 @@
+"""The files a prediction leaves, and the note beside them that says what made them.
+
+For an input ``<stem>.mp4``: ``<stem>.csv`` (or h5, parquet), ``<stem>_<metric>.csv``,
+``<stem>_labeled.mp4``, ``<stem>_snippet.mp4``, and the note ``<stem>.litpose.json``. A result
+whose note has the same key is not made again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.contracts.errors import ConfigError, WriteError
+from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.metric_table import Metric
+
+FORMATS = ("csv", "h5", "parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings:
+    """Which files are wanted.
+
+    Attributes:
+        formats: of the predictions: csv, h5, parquet.
+        metrics: each gives a csv, where it can be computed.
+        labeled_video: whether to draw the whole video.
+        snippet: whether to draw the 30 s in which most happens.
+        confidence_threshold: keypoints below it are not drawn.
+        colormap: matplotlib colour map of the dots.
+        overwrite: make results again, and replace those of other models.
+    """
+
+    formats: tuple[str, ...] = ("csv",)
+    metrics: tuple[Metric, ...] = ()
+    labeled_video: bool = False
+    snippet: bool = False
+    confidence_threshold: float = 0.9
+    colormap: str = "cool"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown or not self.formats:
+            raise ConfigError(
+                f"Predictions are written as {', '.join(FORMATS)}, got "
+                f"{', '.join(unknown) or 'none of them'}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What is written beside a result: what made it, and which files belong to it.
+
+    Attributes:
+        key: of video, model, code and settings.
+        source: what was predicted.
+        made_from: what the key was computed from, to be read by people.
+        num_frames: rows of the predictions.
+        problems: what was wrong with the source.
+        files: names of the result's files, in the folder of the note.
+    """
+
+    key: str
+    source: str
+    made_from: dict[str, Any] = field(default_factory=dict)
+    num_frames: int = 0
+    problems: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Note | None:
+        """Return the note at ``path``; None if there is none, or none that can be read."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            lists = {name: tuple(values[name]) for name in ("problems", "files")}
+            return cls(**(values | lists))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def write(self, path: Path) -> Path:
+        """Write the note as JSON; return ``path``."""
+        return write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+
+class ResultFiles:
+    """The files of one result, all named after one stem in one folder.
+
+    Args:
+        out: the folder.
+        stem: name without suffix.
+    """
+
+    def __init__(self, out: Path, stem: str) -> None:
+        self.out = out
+        self.stem = stem
+
+    def named(self, ending: str) -> Path:
+        """Return the file ``<stem><ending>``."""
+        return self.out / f"{self.stem}{ending}"
+
+    @property
+    def note(self) -> Path:
+        """Return the path of the note."""
+        return self.named(".litpose.json")
+
+    def predictions(self, settings: OutputSettings) -> list[Path]:
+        """Return the files of the predictions, one a format."""
+        return [self.named(f".{name}") for name in settings.formats]
+
+    def all_predictions(self) -> list[Path]:
+        """Return the files that predictions may be in, of every format."""
+        return [self.named(f".{name}") for name in FORMATS]
+
+    def metric(self, metric: Metric) -> Path:
+        """Return the csv of a metric."""
+        return self.named(f"_{metric.name}.csv")
+
+    @property
+    def labeled_video(self) -> Path:
+        """Return the video with keypoints drawn in."""
+        return self.named("_labeled.mp4")
+
+    @property
+    def snippet(self) -> Path:
+        """Return the labelled video of the part in which most happens."""
+        return self.named("_snippet.mp4")
+
+    def check_free(self, key: str, settings: OutputSettings) -> Note | None:
+        """Return the note of an earlier result with this key, or None if it is to be made anew.
+
+        Raises:
+            WriteError: the predictions of something else are there, and may not be overwritten.
+        """
+        if settings.overwrite:
+            return None
+        note = Note.read(self.note)
+        if note is not None and note.key == key:
+            return note
+        taken = [path for path in self.predictions(settings) if path.exists()]
+        if not taken:
+            return None
+        what = "made by something else" if note is None else f"of {note.source} by another model,"
+        changed = "" if note is None else " version or setting"
+        raise WriteError(
+            f"{taken[0]} is there already, {what}{changed}. Choose another folder (--out), or "
+            "--overwrite to replace it."
+        )
+
+    def remove_replaced(self, kept: Collection[Path]) -> None:
+        """Delete what the note lists, and the note: it belongs to a result about to be replaced.
+
+        Args:
+            kept: files that are written anew, and are replaced one by one.
+
+        Raises:
+            WriteError: a file cannot be deleted.
+        """
+        note = Note.read(self.note)
+        names = (*note.files, self.note.name) if note else ()
+        for path in (self.out / name for name in names):
+            if path not in kept:
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise WriteError(f"{path} cannot be replaced: {error.strerror}.") from error
+
+
+def unique_stems(paths: Sequence[Path]) -> list[str]:
+    """Return a name for the results of each input: its stem, longer where several share one.
+
+    Added are, as far as needed: the suffix, the parent folder, a number.
+
+    Example:
+        >>> unique_stems([Path("a/day1.mp4"), Path("b/day1.mp4"), Path("b/day2.mp4")])
+        ['day1_a', 'day1_b', 'day2']
+    """
+    ways: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: f"{path.stem}_{path.suffix.lstrip('.')}",
+        lambda path: f"{path.stem}_{path.resolve().parent.name}",
+        lambda path: f"{path.stem}_{path.resolve().parent.name}_{path.suffix.lstrip('.')}",
+    ]
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(path.stem, []).append(path)
+    names: dict[Path, str] = {}
+    for members in groups.values():
+        for way in ways:
+            tried = [way(path) for path in members]
+            if len(set(tried)) == len(members):
+                break
+        names |= dict(zip(members, tried, strict=True))
+    return _numbered([names[path] for path in paths])
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Return the names, those that still occur twice with a number."""
+    times = Counter(names)
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if times[name] == 1 else f"{name}_{seen[name]}")
+    return numbered

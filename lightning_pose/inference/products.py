@@ -1,0 +1,90 @@
+"""The files made from predictions: tables, metrics, labelled videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.metric_table import Metric
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.inputs import Input, Kind
+from lightning_pose.inference.outputs import OutputSettings, ResultFiles
+from lightning_pose.inference.progress import OnProgress, Stopwatch
+from lightning_pose.inference.snippet import most_active_window
+from lightning_pose.video.info import probe
+
+Write = Callable[[Predictions], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products:
+    """The files wanted of one input.
+
+    Attributes:
+        files: how they are named.
+        settings: which are wanted.
+        source: the input.
+        labels: its labels, if it is a label file.
+        on_progress: is told how far the drawing of a video is.
+    """
+
+    files: ResultFiles
+    settings: OutputSettings
+    source: Input
+    labels: LabelTable | None = None
+    on_progress: OnProgress | None = None
+
+    def wanted(self) -> dict[Path, Write]:
+        """Return every file with what writes it, in the order in which they are to be written.
+
+        Metrics that need labels are passed over where there are none, videos where the input is
+        no video.
+        """
+        wanted: dict[Path, Write] = {
+            path: partial(_write_table, path) for path in self.files.predictions(self.settings)
+        }
+        for metric in self.settings.metrics:
+            if self.labels is not None or not metric.needs_labels:
+                wanted[self.files.metric(metric)] = partial(self._write_metric, metric)
+        if self.source.kind is Kind.VIDEO:
+            if self.settings.labeled_video:
+                wanted[self.files.labeled_video] = self._draw_all
+            if self.settings.snippet:
+                wanted[self.files.snippet] = self._draw_snippet
+        return wanted
+
+    def _write_metric(self, metric: Metric, predictions: Predictions) -> Path:
+        return metric(predictions, self.labels).to_csv(self.files.metric(metric))
+
+    def _draw_all(self, predictions: Predictions) -> Path:
+        return self._draw(self.files.labeled_video, predictions, range(len(predictions)))
+
+    def _draw_snippet(self, predictions: Predictions) -> Path:
+        window = most_active_window(
+            predictions,
+            fps=probe(self.source.path).fps,
+            confidence_threshold=self.settings.confidence_threshold,
+        )
+        return self._draw(self.files.snippet, predictions, window)
+
+    def _draw(self, path: Path, predictions: Predictions, frames: range) -> Path:
+        # Here, because it brings OpenCV, which prediction alone does not need.
+        from lightning_pose.video.overlay import draw_labeled_video
+
+        watch = Stopwatch(len(frames), self.on_progress, stage="drawing")
+        return draw_labeled_video(
+            self.source.path,
+            path,
+            predictions,
+            confidence_threshold=self.settings.confidence_threshold,
+            colormap=self.settings.colormap,
+            frames=frames if len(frames) < len(predictions) else None,
+            on_frame=watch.report,
+        )
+
+
+def _write_table(path: Path, predictions: Predictions) -> Path:
+    return predictions.write(path)

@@ -1,0 +1,184 @@
+"""One thing to predict, in as many views as the model has: reading it and predicting it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.predictions import SETS, Predictions
+from lightning_pose.data.bboxes import read_bboxes, read_video_bboxes
+from lightning_pose.data.labels import read_labels
+from lightning_pose.data.splits import Split
+from lightning_pose.inference.image_folder import ImageFolderReader
+from lightning_pose.inference.inputs import Input, Kind
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.progress import OnProgress
+from lightning_pose.inference.result_key import code_version, fingerprint
+from lightning_pose.video.reader import VideoReader, open_reader
+
+_, _, TEST, UNUSED = SETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """How inputs are read and predicted.
+
+    Attributes:
+        reader: name of a video reader, or auto.
+        batch_size: frames at a time; None = what is fast.
+        data_dir: folder that images of label files are relative to; None = the file's own.
+        bbox_file: boxes of the images of label files. Those of a video lie beside it, in
+            ``<stem>_bbox.csv``.
+    """
+
+    reader: str = "auto"
+    batch_size: int | None = None
+    data_dir: Path | None = None
+    bbox_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionResult:
+    """The predictions of a session.
+
+    Attributes:
+        predictions: one table a view.
+        problems: what was wrong with the source, one sentence each.
+        seconds: it took.
+    """
+
+    predictions: tuple[Predictions, ...]
+    problems: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Session:
+    """What one camera or several saw at one time.
+
+    Args:
+        inputs: one a view, all of one kind.
+        settings: how they are read.
+    """
+
+    def __init__(self, inputs: Sequence[Input], settings: PredictSettings) -> None:
+        self.inputs = tuple(inputs)
+        self.kind = inputs[0].kind
+        self.settings = settings
+
+    def identity(self, model: Model) -> dict[str, Any]:
+        """Return all that the predictions hang on, as plain values.
+
+        Raises:
+            DataError: a label file cannot be read.
+        """
+        boxes = [fingerprint(path) for path in self._box_files() if path is not None]
+        return {
+            "source": [fingerprint(self._files(view)) for view in range(len(self.inputs))],
+            "sets": self.sets(model),
+            "boxes": boxes,
+            "model": model.files.checkpoint_sha256 if model.files else "",
+            "run": model.run_id,
+            "code": code_version(),
+            "precision": model.compute.precision,
+            "reader": self.settings.reader,
+        }
+
+    @cached_property
+    def labels(self) -> tuple[LabelTable | None, ...]:
+        """Return the label table of each view; None for videos and image folders."""
+        if self.kind is not Kind.LABELS:
+            return (None,) * len(self.inputs)
+        folder = self.settings.data_dir
+        return tuple(
+            read_labels(item.path, data_dir=folder or item.path.resolve().parent)
+            for item in self.inputs
+        )
+
+    def sets(self, model: Model) -> tuple[str, ...]:
+        """Return the part each labelled image had in training the model; empty for a video.
+
+        Images that the run does not know are test images. Without a run directory nothing is
+        known, and all are unused.
+        """
+        table = self.labels[0]
+        if table is None:
+            return ()
+        split = model.files.run_dir / "splits.csv" if model.files and model.files.run_dir else None
+        if split is None or not split.exists():
+            return (UNUSED,) * len(table)
+        known = Split.read(split)
+        parts = dict(zip(known.images, known.sets, strict=True))
+        return tuple(parts.get(image, TEST) for image in table.images)
+
+    def predict(self, model: Model, *, on_progress: OnProgress | None = None) -> SessionResult:
+        """Return the predictions of all frames or images.
+
+        Raises:
+            VideoError, DataError, ModelError: the source cannot be read, or does not suit.
+        """
+        tables = [table for table in self.labels if table is not None]
+        if tables:
+            bbox_file = self.settings.bbox_file
+            found = model.predict_labels(
+                tables,
+                self.sets(model),
+                bboxes=None if bbox_file is None else read_bboxes(bbox_file),
+                batch_size=self.settings.batch_size,
+            )
+            return SessionResult(predictions=tuple(found))
+        result = model.predict_views(
+            [self._reader(item, model) for item in self.inputs],
+            boxes=[_boxes(path) for path in self._box_files()],
+            on_progress=on_progress,
+        )
+        predictions = tuple(
+            _with_names(table, item)
+            for table, item in zip(result.predictions, self.inputs, strict=True)
+        )
+        return SessionResult(
+            predictions=predictions,
+            problems=result.problems,
+            seconds=result.progress.seconds,
+        )
+
+    def _reader(self, item: Input, model: Model) -> VideoReader:
+        size = self.settings.batch_size or model.default_batch_size
+        halo, device = model.data_spec.halo, model.compute.device
+        if item.kind is Kind.IMAGES:
+            return ImageFolderReader(
+                item.path, item.images, batch_size=size, halo=halo, device=device
+            )
+        name = self.settings.reader
+        return open_reader(item.path, batch_size=size, halo=halo, device=device, name=name)
+
+    def _files(self, view: int) -> list[Path]:
+        """Return the files that the predictions of a view hang on; those that are missing not."""
+        item, table = self.inputs[view], self.labels[view]
+        if table is not None:
+            images = [table.path(row) for row in range(len(table))]
+            return [item.path, *(path for path in images if path.is_file())]
+        return list(item.images) or [item.path]
+
+    def _box_files(self) -> list[Path | None]:
+        if self.kind is Kind.LABELS:
+            return [self.settings.bbox_file]
+        beside = [item.path.with_name(f"{item.path.stem}_bbox.csv") for item in self.inputs]
+        return [path if path.is_file() else None for path in beside]
+
+
+def _boxes(path: Path | None) -> Int[np.ndarray, "n 4"] | None:
+    return None if path is None else read_video_bboxes(path)
+
+
+def _with_names(predictions: Predictions, item: Input) -> Predictions:
+    """Return the rows of an image folder under the names of its images."""
+    if not item.images:
+        return predictions
+    return predictions.with_images([image.name for image in item.images], ())
