@@ -225,16 +225,16 @@ def find_path(path: str | Path, *, what: str, base_dir: Path | None) -> Path:
 def _split(
     tables: tuple[LabelTable, ...], training: TrainingConfig, base_dir: Path | None
 ) -> Split:
-    split_file = training.split_file and find_path(
-        training.split_file, what="training.split_file", base_dir=base_dir
-    )
+    split_file = None
+    if training.split_file is not None:
+        split_file = find_path(training.split_file, what="training.split_file", base_dir=base_dir)
     return split_rows(
         tables[0],
         train_prob=training.train_prob,
         val_prob=training.val_prob,
         seed=training.rng_seed_data_pt,
         by=training.split_by,
-        split_file=split_file or None,
+        split_file=split_file,
         train_frames=training.train_frames,
         other_views=tables[1:],
     )
