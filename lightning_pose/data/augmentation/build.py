@@ -11,6 +11,7 @@ from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import AUGMENTATIONS
 from lightning_pose.data.augmentation.augmenter import Augmenter
 from lightning_pose.data.augmentation.geometry import Flip
+from lightning_pose.data.augmentation.settings import read_settings
 from lightning_pose.data.augmentation.transform import TRANSFORMS, Step, Transform
 
 DEFAULT_P = 0.5
@@ -48,11 +49,6 @@ def _recipe(imgaug: str | Mapping[str, Any]) -> dict[str, Any]:
     """Return the mapping of a preset, or the given one laid over its ``preset``."""
     if isinstance(imgaug, str):
         return dict(AUGMENTATIONS.get(imgaug)())
-    if not isinstance(imgaug, Mapping):
-        raise ConfigError(
-            "training.imgaug must be the name of a preset or a mapping {transform: {p, args}}; "
-            f"got {imgaug!r}. Presets: {', '.join(AUGMENTATIONS.names())}."
-        )
     own = dict(imgaug)
     preset = own.pop("preset", None)
     base = {} if preset is None else dict(AUGMENTATIONS.get(str(preset))())
@@ -62,54 +58,51 @@ def _recipe(imgaug: str | Mapping[str, Any]) -> dict[str, Any]:
 def _build_step(name: str, entry: object, hflip_pairs: Sequence[tuple[int, int]] | None) -> Step:
     """Return the step that ``name: entry`` of a recipe describes."""
     transform_class = TRANSFORMS.get(name)
-    p, args = _read_entry(name, entry, transform_class)
+    p, given = _read_entry(name, entry, transform_class)
     if issubclass(transform_class, Flip) and hflip_pairs is not None:
-        args.setdefault("pairs", hflip_pairs)
-    return Step(name=name, p=p, transform=transform_class(**args))
+        given.setdefault("pairs", hflip_pairs)
+    if p == 0.0:
+        return Step(name=name, p=p, transform=Transform())
+    settings, problems = read_settings(transform_class, given)
+    if problems:
+        raise ConfigError(f"Augmentation {name}: {'; '.join(problems)}.")
+    return Step(name=name, p=p, transform=transform_class(**settings))
 
 
-def _read_entry(
-    name: str, entry: object, transform_class: type[Transform]
-) -> tuple[float, dict[str, Any]]:
-    """Return p and the settings of one entry, with only keys that exist."""
-    given = {} if entry is None else entry
-    if not isinstance(given, Mapping) or set(given) - {"p", "args", "kwargs"}:
+def _read_entry(name: str, entry: object, owner: type) -> tuple[float, dict[str, Any]]:
+    """Return p and the settings of one entry, which are all settings that ``owner`` has."""
+    content = {} if entry is None else entry
+    if not isinstance(content, Mapping) or set(content) - {"p", "args", "kwargs"}:
         raise ConfigError(
             f"Augmentation {name}: expected a mapping with the keys p and args, got {entry!r}."
         )
-    p = given.get("p", DEFAULT_P)
+    p = content.get("p", DEFAULT_P)
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
         raise ConfigError(f"Augmentation {name}: p must be a number from 0 to 1, got {p!r}.")
-    return float(p), _settings(name, given, transform_class)
-
-
-def _settings(
-    name: str, given: Mapping[str, Any], transform_class: type[Transform]
-) -> dict[str, Any]:
-    known = [field.name for field in fields(transform_class)]
-    settings: dict[str, Any] = {}
-    for part in (given.get("args"), given.get("kwargs")):
-        if part is None:
-            continue
-        if not isinstance(part, Mapping):
-            part = _by_position(name, part, known)
-        settings.update(part)
-    for key in settings:
+    known = [field.name for field in fields(owner)]
+    given = _by_name(name, content.get("args"), known) | _by_name(
+        name, content.get("kwargs"), known
+    )
+    for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            listed = ", ".join(known) or "none"
             raise ConfigError(
-                f"Augmentation {name} has no setting {key!r}.{hint} It has: {listed}."
+                f"Augmentation {name} has no setting {key!r}.{hint} "
+                f"It has: {', '.join(known) or 'none'}."
             )
-    return settings
+    return float(p), given
 
 
-def _by_position(name: str, part: object, known: list[str]) -> dict[str, Any]:
-    """Return settings given as a list, in the order in which the transform declares them."""
-    if not isinstance(part, Sequence) or isinstance(part, str) or len(part) > len(known):
+def _by_name(name: str, given: object, known: list[str]) -> dict[str, Any]:
+    """Return settings by name; a list names them by the order in which they are declared."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) > len(known):
         raise ConfigError(
-            f"Augmentation {name}: args must be a mapping of {', '.join(known) or 'nothing'}; "
-            f"got {part!r}."
+            f"Augmentation {name}: args must be a mapping with keys out of "
+            f"{', '.join(known) or 'none'}; got {given!r}."
         )
-    return dict(zip(known, part, strict=False))
+    return dict(zip(known, given, strict=False))

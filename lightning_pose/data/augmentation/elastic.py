@@ -47,7 +47,6 @@ class ElasticTransformation(DisplacementTransform):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self._steepest_slope > 0.7:
             limit = 0.7 * self.alpha[1] / self._steepest_slope
             raise ConfigError(

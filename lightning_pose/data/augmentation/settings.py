@@ -2,14 +2,14 @@
 
 Each is a :func:`lightning_pose.contracts.settings.setting` (default, documentation, rule) that
 also says how to *read* what a user wrote: ``read`` returns the value to store, or raises
-``ValueError`` with the rule in words. ``Transform`` makes that a readable error.
+``ValueError`` with the rule in words; :func:`read_settings` collects those.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -100,22 +100,22 @@ def index_pairs(doc: str) -> Any:
     return _field(None, doc, read)
 
 
-def read_settings(owner: Any) -> list[str]:
-    """Store every field of a frozen dataclass as its reader, if it has one, returns it.
+def read_settings(owner: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of the dataclass ``owner`` as it wants them, defaults filled in.
 
     Returns:
-        What is wrong, a clause for each field that could not be read.
+        The settings, and what is wrong: a clause for each that cannot be what was given.
     """
-    problems = []
+    values, problems = dict(given), []
     for field in dataclasses.fields(owner):
         if READ not in field.metadata:
             continue
-        value = getattr(owner, field.name)
+        value = given.get(field.name, field.default)
         try:
-            object.__setattr__(owner, field.name, field.metadata[READ](value))
+            values[field.name] = field.metadata[READ](value)
         except ValueError as rule:
             problems.append(f"{field.name} must be {rule}, got {value!r}")
-    return problems
+    return values, problems
 
 
 def _field(default: object, doc: str, read: Callable[[Any], object], **rule: Any) -> Any:

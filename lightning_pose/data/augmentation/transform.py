@@ -16,9 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import Registry
-from lightning_pose.data.augmentation.settings import read_settings
 
 TRANSFORMS: Registry[Any] = Registry("augmentation transform", "lightning_pose.data.augmentation")
 
@@ -28,12 +26,7 @@ Draws = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:
-    """One random change. Its fields are its settings, checked as :mod:`.settings` says."""
-
-    def __post_init__(self) -> None:
-        problems = read_settings(self)
-        if problems:
-            raise ConfigError(f"Augmentation {type(self).__name__}: {'; '.join(problems)}.")
+    """One random change. Its fields are its settings, made with :mod:`.settings`."""
 
 
 @dataclass(frozen=True, kw_only=True)
