@@ -13,7 +13,7 @@ from lightning_pose.contracts.predictions import Predictions
 def most_active_window(
     predictions: Predictions,
     *,
-    fps: Fraction | float,
+    fps: Fraction | float | int,
     seconds: float = 30.0,
     confidence_threshold: float = 0.9,
 ) -> range:

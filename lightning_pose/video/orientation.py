@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import av
 import numpy as np
@@ -30,7 +29,7 @@ class Orientation:
     mirror_y: bool = False
 
     @classmethod
-    def of(cls, frame: av.VideoFrame, path: Path) -> Self:
+    def of(cls, frame: av.VideoFrame, path: Path) -> Orientation:
         """Return how ``frame`` asks to be shown (its display matrix, set by phones and cameras).
 
         The matrix takes (x, y) to (a x + c y, b x + d y); only quarter turns occur in practice.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 
@@ -14,6 +14,7 @@ from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.info import VideoInfo
 
 
+@runtime_checkable
 class VideoReader(Protocol):
     """Reads one video from its first to its last frame, in batches.
 

@@ -8,7 +8,6 @@ import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -60,7 +59,7 @@ class VideoWriter:
         self,
         path: Path | str,
         *,
-        fps: Fraction | float,
+        fps: Fraction | float | int,
         width: int,
         height: int,
         crf: int = 18,
@@ -87,7 +86,7 @@ class VideoWriter:
         name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
         self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(
@@ -207,7 +206,7 @@ class VideoWriter:
             raise _not_written(self.path, error) from error
 
 
-def _as_rate(fps: Fraction | float, path: Path) -> Fraction:
+def _as_rate(fps: Fraction | float | int, path: Path) -> Fraction:
     """Return ``fps`` as the fraction it stands for: 29.97 is 30000/1001."""
     if isinstance(fps, int | Fraction):
         rate = Fraction(fps)
