@@ -93,6 +93,8 @@ class LabeledLoader:
         total, world = len(self.rows), self.world_size
         return -(-total // world) if self.shuffle else len(range(self.rank, total, world))
 
+    batch_sampler = None  # Lightning looks for it wherever there is a sampler
+
     @property
     def sampler(self) -> LabeledLoader:
         """Return the loader: it is where Lightning looks for :meth:`set_epoch`."""
