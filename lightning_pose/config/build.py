@@ -77,7 +77,8 @@ def build_config(
     problems += list(without_consequences(found, problems))
     found, notes = complete_losses(config)
     problems += list(without_consequences(found, problems))
-    config.follows_max_epochs = [*config.follows_max_epochs, *_followed(tree, config), *followed]
+    followed = [*config.follows_max_epochs, *_followed(tree, config), *followed]
+    config.follows_max_epochs = sorted(set(followed))
     problems += list(without_consequences(_generate(config, hooks, ready=not problems), problems))
     problems += list(without_consequences(settle_paths(config, places), problems))
     for check in CHECKS:

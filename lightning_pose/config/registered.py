@@ -106,6 +106,11 @@ def complete_losses(config: Config) -> tuple[list[Problem], list[str]]:
 
 
 @dataclasses.dataclass
+class _NoParams:
+    """Settings of a thing that has none."""
+
+
+@dataclasses.dataclass
 class _Completed:
     """The settings of one registered thing, complete."""
 
@@ -117,8 +122,12 @@ class _Completed:
     def follow(self, training: TrainingConfig) -> list[str]:
         """Fill in what follows the length of training; return its keys."""
         keys = []
-        for item in dataclasses.fields(self.params) if self.params else ():
-            follows = rule_of(item).follows
+        rules = {item.name: rule_of(item) for item in dataclasses.fields(self.params or _NoParams)}
+        given = [rules[name].follows for name in rules if self.values.get(name) is not None]
+        for item in dataclasses.fields(self.params or _NoParams):
+            follows = rules[item.name].follows
+            if follows and any(follows.is_alternative_to(other) for other in given):
+                continue
             end = training.end_in(follows.unit) if follows else None
             if follows and end and self.values.get(item.name) is None:
                 self.values[item.name] = follows.at(end)

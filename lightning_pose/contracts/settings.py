@@ -48,6 +48,12 @@ class Follows:
             return [self._one(value, end) for value in self.default]
         return self._one(self.default, end)
 
+    def is_alternative_to(self, other: Follows | None) -> bool:
+        """Tell whether the other says the same thing in the other unit."""
+        if other is None or other.unit == self.unit:
+            return False
+        return (other.default, other.how) == (self.default, self.how)
+
     def _one(self, value: int, end: int) -> int:
         if self.how != "share":
             return min(value, end) if self.how == "cap" else end

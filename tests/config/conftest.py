@@ -33,7 +33,9 @@ class MultiStepParams:
     milestones: list[int] | None = setting(
         None, "Epochs at which the rate falls.", follows=Follows((150, 200, 250), "share")
     )
-    milestone_steps: list[int] | None = setting(None, "The same in steps.")
+    milestone_steps: list[int] | None = setting(
+        None, "The same in steps.", follows=Follows((150, 200, 250), "share", "steps")
+    )
     gamma: float = setting(0.5, "Factor of each fall.", above=0, maximum=1)
 
 
@@ -92,9 +94,14 @@ def make_network(*, pretrained: bool) -> SimpleNamespace:
     return SimpleNamespace(stride=16)
 
 
+@pytest.fixture
+def real_rooms() -> None:
+    """Ask for what is really registered instead of the stand-ins."""
+
+
 @pytest.fixture(autouse=True)
 def _stand_in_rooms(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("real_rooms"):
+    if "real_rooms" in request.fixturenames:
         return
     for name, params in STAND_INS.items():
         entries = {key: Entry(name=key, value=make_network, params=p) for key, p in params.items()}
