@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossSum, Los
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.models.feature_extractor import BaseFeatureExtractor
+from lightning_pose.models.loss_watch import BrokenStep, LossWatch
 from lightning_pose.models.running_means import RunningMeans
 from lightning_pose.ops.affine import apply_affine
 
@@ -31,7 +31,6 @@ KEYPOINT_INPUTS = (
     "confidences",
     "net_size",
 )
-STEPS_REMEMBERED = 256
 
 Optimizer = Callable[["BaseSupervisedTracker"], Any]
 
@@ -53,19 +52,6 @@ class TrackerParts:
     backbone: nn.Module
     losses: LossSum | None = None
     optimizer: Optimizer | None = None
-
-
-@dataclass(frozen=True)
-class BrokenStep:
-    """A training step whose loss was not a finite number.
-
-    Attributes:
-        loss: NaN or infinite.
-        row_ids: rows of the label table that the batch was made of.
-    """
-
-    loss: float
-    row_ids: tuple[int, ...]
 
 
 class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
@@ -97,7 +83,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         self.losses = parts.losses
         self._make_optimizer = parts.optimizer
         self._means = RunningMeans()
-        self._recent: deque[tuple[Tensor, Tensor]] = deque(maxlen=STEPS_REMEMBERED)
+        self._watch = LossWatch()
         size = torch.tensor([float(spec.image_width), float(spec.image_height)])
         self.register_buffer("net_size", size, persistent=False)
 
@@ -171,13 +157,15 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         needs: frozenset[str] | None = getattr(self.losses, "needs", None)
         return not self.training or needs is None or not needs.isdisjoint(keys)
 
-    def final_keypoints_img(self, inputs: LabeledLossInputs) -> Float[Tensor, "b k 2"]:
-        """Return the keypoints this tracker would predict, from its loss inputs.
+    def final_keypoints(
+        self, keypoints: Float[Tensor, "m k 2"], confidences: Float[Tensor, "m k"]
+    ) -> Float[Tensor, "b k 2"]:
+        """Return the keypoints this tracker would predict, from those of its loss inputs.
 
         A tracker of several heads overrides this: its loss inputs hold the heads' predictions one
-        after the other.
+        after the other, m = heads * b.
         """
-        return inputs["keypoints_pred_img"]
+        return keypoints
 
     def evaluate_labeled(self, batch: LabeledBatch, stage: str) -> Float[Tensor, ""]:
         """Return the supervised loss of a batch, and log it for ``stage``: train, val or test."""
@@ -202,7 +190,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         """Return the loss of a training batch."""
         loss = self.evaluate_labeled(batch, "train")
         self._log_now({"total_loss": loss})
-        self._recent.append((loss.detach(), batch.row_ids))
+        self._watch.add(loss, batch.row_ids)
         return loss
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
@@ -237,27 +225,25 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
     @property
     def last_row_ids(self) -> Int[Tensor, " b"] | None:
         """Return the label rows of the last training batch."""
-        return self._recent[-1][1] if self._recent else None
+        return self._watch.last_row_ids
 
     def take_broken_step(self) -> BrokenStep | None:
         """Return the first step since the last call whose loss was not finite, if any.
 
         Waits for the device, so call it every so many steps (at most 256), not in each.
         """
-        steps = list(self._recent)
-        self._recent.clear()
-        if not steps:
-            return None
-        losses = torch.stack([loss for loss, _ in steps]).cpu()
-        broken = (~losses.isfinite()).nonzero().flatten().tolist()
-        if not broken:
-            return None
-        first = broken[0]
-        return BrokenStep(float(losses[first]), tuple(steps[first][1].tolist()))
+        return self._watch.take_broken_step()
 
     def _add_pixel_error(self, batch: LabeledBatch, inputs: LabeledLossInputs, stage: str) -> None:
         targets = to_image(batch.keypoints_net.flatten(1, 2), batch.net_to_image)
-        distance = (self.final_keypoints_img(inputs).detach() - targets).norm(dim=-1)
+        points, confidences = inputs.get("keypoints_pred_img"), inputs.get("confidences")
+        if points is None or confidences is None:
+            raise ModelError(
+                f"{type(self).__name__}.get_loss_inputs_labeled must return keypoints_pred_img "
+                "and confidences in validation, for the pixel error; keypoint_inputs() makes them."
+            )
+        final = self.final_keypoints(points.detach(), confidences.detach())
+        distance = (final - targets).norm(dim=-1)
         labelled = targets.isfinite().all(-1)
         total = torch.where(labelled, distance, 0.0).sum()
         self._means.add(f"{stage}_pixel_error", total, labelled.sum())
@@ -267,7 +253,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         if self._trainer is None:
             return
         trainer = self.trainer
-        if (trainer.global_step + 1) % (trainer.log_every_n_steps or 1) == 0:
+        every = trainer.log_every_n_steps or 1  # pyright: ignore
+        if (trainer.global_step + 1) % every == 0:
             detached = {name: value.detach() for name, value in values.items()}
             self.log_dict(detached, on_step=True, on_epoch=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ class TrainingGraphs:
             captured = None
         for buffer, value in zip(self._net.buffers(), before, strict=True):
             buffer.copy_(value)
-        return captured
+        return cast("Callable[[Tensor], Tensor] | None", captured)
 
 
 class _Shell(nn.Module):

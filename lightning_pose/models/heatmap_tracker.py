@@ -29,11 +29,17 @@ class HeatmapParams:
     sigma: float = setting(
         1.25, "Width of the target Gaussians, in heatmap pixels.", minimum=0.5, maximum=10
     )
+    hidden_channels: int = setting(
+        64, "Width of the convolution before the heatmaps; 0: none.", minimum=0
+    )
     window_radius: int = setting(
-        4,
-        "Coordinates are read off the heatmap, and the confidence is its mass, within so many "
-        "heatmap pixels of the peak.",
-        minimum=1,
+        2, "Coordinates are read off so many heatmap pixels around the peak.", minimum=1
+    )
+    confidence_power: float = setting(
+        1.0,
+        "The confidence is the share of the heatmap under one ideal peak, to this power; below 1 "
+        "makes it more generous.",
+        above=0,
     )
     uniform_heatmaps_for_nan_keypoints: bool = setting(
         True, "The target of a missing label is a uniform heatmap; false: no loss for it."
@@ -69,10 +75,9 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """Return keypoints in network pixels and their confidences, differentiably."""
         points, confidence = locate_peaks(
-            heatmaps,
-            sigma=self.params.sigma,
-            radius=self.params.window_radius,
+            heatmaps, sigma=self.params.sigma, radius=self.params.window_radius
         )
+        confidence = confidence**self.params.confidence_power
         return heatmap_to_net(points, factor=self.spec.downsample_factor), confidence
 
     def heatmap_inputs(
@@ -99,6 +104,7 @@ class HeatmapTracker(BaseHeatmapTracker):
             stride=parts.backbone.stride,  # pyright: ignore
             num_keypoints=self.spec.num_keypoints,
             factor=self.spec.downsample_factor,
+            hidden_channels=self.params.hidden_channels,
         )
 
     def predict_heatmaps(self, batch: LabeledBatch | VideoBatch) -> Float[Tensor, "n k h w"]:

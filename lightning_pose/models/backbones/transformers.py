@@ -6,33 +6,29 @@ does not depend on the size of the images. Patches of 14 pixels are resampled to
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from timm.models import eva, vision_transformer, vision_transformer_sam
 from torch import Tensor, nn
 
-from lightning_pose.models.backbones.recipes import Recipe, TokenBackbone, register
+from lightning_pose.models.backbones.recipes import Recipe, TimmBackbone, TokenBackbone, register
 from lightning_pose.models.backbones.weights import CLASSIFIERS, WeightSource
 
-DYNAMIC = {"img_size": 256, "dynamic_img_size": True}
 
-VIT = vision_transformer.checkpoint_filter_fn
-EVA = eva.checkpoint_filter_fn
+def vit_to_timm(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return the weights under timm's names, patches and positions resampled."""
+    return vision_transformer.checkpoint_filter_fn(state, net)  # pyright: ignore
+
+
+def eva_to_timm(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a transformer with rotary embeddings under timm's names."""
+    return eva.checkpoint_filter_fn(state, net)
 
 
 def sam_to_timm(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """Return the image encoder's weights under timm's names."""
     return vision_transformer_sam.checkpoint_filter_fn(state, net)
-
-
-VISION_TRANSFORMERS = (
-    ("vits_dino", "vit_small_patch16_224.dino", "ViT-S, DINO.", VIT),
-    ("vitb_dino", "vit_base_patch16_224.dino", "ViT-B, DINO.", VIT),
-    ("vits_dinov2", "vit_small_patch14_dinov2.lvd142m", "ViT-S, DINOv2.", VIT),
-    ("vitb_dinov2", "vit_base_patch14_dinov2.lvd142m", "ViT-B, DINOv2.", VIT),
-    ("vits_dinov3", "vit_small_patch16_dinov3.lvd1689m", "ViT-S, DINOv3.", EVA),
-    ("vitb_dinov3", "vit_base_patch16_dinov3.lvd1689m", "ViT-B, DINOv3.", EVA),
-    ("vitb_imagenet", "vit_base_patch16_224.augreg2_in21k_ft_in1k", "ViT-B, ImageNet.", VIT),
-)
 
 
 class RememberedRope(nn.Module):
@@ -59,20 +55,32 @@ class RememberedRope(nn.Module):
 class RopeBackbone(TokenBackbone):
     """A timm transformer with rotary position embeddings."""
 
-    def __init__(self, net: nn.Module, *, without: tuple[str, ...] = ()) -> None:
-        super().__init__(net, without=without)
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__(net)
         net.rope = RememberedRope(net.rope)  # pyright: ignore
 
 
-for _name, _net, _summary, _convert in VISION_TRANSFORMERS:
+VIT = {"kind": TokenBackbone, "convert": vit_to_timm}
+EVA = {"kind": RopeBackbone, "convert": eva_to_timm}
+
+VISION_TRANSFORMERS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("vits_dino", "vit_small_patch16_224.dino", "ViT-S, DINO.", VIT),
+    ("vitb_dino", "vit_base_patch16_224.dino", "ViT-B, DINO.", VIT),
+    ("vits_dinov2", "vit_small_patch14_dinov2.lvd142m", "ViT-S, DINOv2.", VIT),
+    ("vitb_dinov2", "vit_base_patch14_dinov2.lvd142m", "ViT-B, DINOv2.", VIT),
+    ("vits_dinov3", "vit_small_patch16_dinov3.lvd1689m", "ViT-S, DINOv3.", EVA),
+    ("vitb_dinov3", "vit_base_patch16_dinov3.lvd1689m", "ViT-B, DINOv3.", EVA),
+    ("vitb_imagenet", "vit_base_patch16_224.augreg2_in21k_ft_in1k", "ViT-B, ImageNet.", VIT),
+)
+
+for _name, _net, _summary, _family in VISION_TRANSFORMERS:
     register(
         Recipe(
             name=_name,
             net=_net,
             source=WeightSource(hub_id=f"timm/{_net}", heads=CLASSIFIERS),
-            kind=RopeBackbone if _convert is EVA else TokenBackbone,
-            options=DYNAMIC | {"patch_size": 16},
-            convert=_convert,
+            options={"img_size": 256, "dynamic_img_size": True, "patch_size": 16},
+            **_family,
         ),
         _summary,
     )
@@ -82,6 +90,7 @@ register(
         name="vit_b_sam",
         net="samvit_base_patch16.sa1b",
         source=WeightSource(hub_id="timm/samvit_base_patch16.sa1b", heads=CLASSIFIERS),
+        kind=TimmBackbone,
         convert=sam_to_timm,
     ),
     "ViT-B, Segment Anything.",

@@ -36,6 +36,34 @@ def num_upsamplings(*, stride: int, factor: int) -> int:
     return number
 
 
+def shuffled_channels(channels: int) -> int:
+    """Return how many channels are left when a pixel shuffle doubles a map.
+
+    Raises:
+        ModelError: the number is no multiple of four.
+    """
+    if channels % 4:
+        raise ModelError(
+            f"The backbone has {channels} channels; the pixel shuffle needs a multiple of 4."
+        )
+    return channels // 4
+
+
+class Mixer(nn.Sequential):
+    """A 3x3 convolution, batch norm and, unless ``linear``, ReLU.
+
+    It brings the channels of the shuffled map together and to one scale; without it training is
+    slow to start.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, linear: bool = False) -> None:
+        convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        super().__init__(
+            convolution, nn.BatchNorm2d(out_channels), *([] if linear else [nn.ReLU()])
+        )
+
+
 class Upsampler(nn.Module):
     """Transposed convolutions (3x3, stride 2) to K score maps; a 1x1 convolution if none is due.
 
@@ -49,16 +77,12 @@ class Upsampler(nn.Module):
 
     def __init__(self, *, in_channels: int, num_maps: int, num_doublings: int) -> None:
         super().__init__()
-        if num_doublings == 0:
-            self.layers = nn.Sequential(nn.Conv2d(in_channels, num_maps, 1))
-        else:
-            widths = [in_channels] + [num_maps] * num_doublings
-            self.layers = nn.Sequential(
-                *(
-                    nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1)
-                    for a, b in pairwise(widths)
-                )
-            )
+        widths = [in_channels] + [num_maps] * num_doublings
+        doublings = [
+            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1)
+            for a, b in pairwise(widths)
+        ]
+        self.layers = nn.Sequential(*(doublings or [nn.Conv2d(in_channels, num_maps, 1)]))
         for layer in self.layers:
             nn.init.xavier_uniform_(layer.weight)  # pyright: ignore
             nn.init.zeros_(layer.bias)  # pyright: ignore
@@ -70,36 +94,38 @@ class Upsampler(nn.Module):
 
 
 class HeatmapHead(nn.Module):
-    """Pixel shuffle, transposed convolutions, softmax over the pixels of each map.
+    """Pixel shuffle, a convolution, transposed convolutions, softmax over each map's pixels.
 
     Args:
         in_channels, stride: of the backbone.
         num_keypoints: K.
         factor: the heatmap is 2^factor smaller than the image.
+        hidden_channels: of the convolution; 0 leaves it out.
     """
 
-    def __init__(self, *, in_channels: int, stride: int, num_keypoints: int, factor: int) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        stride: int,
+        num_keypoints: int,
+        factor: int,
+        hidden_channels: int = 64,
+    ) -> None:
         super().__init__()
+        shuffled = shuffled_channels(in_channels)
         self.shuffle = nn.PixelShuffle(2)
+        self.mix = Mixer(shuffled, hidden_channels) if hidden_channels else nn.Identity()
         self.upsample = Upsampler(
-            in_channels=shuffled_channels(in_channels),
+            in_channels=hidden_channels or shuffled,
             num_maps=num_keypoints,
             num_doublings=num_upsamplings(stride=stride, factor=factor),
         )
 
+    def scores(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
+        """Return the maps before the softmax."""
+        return self.upsample(self.mix(self.shuffle(features)))
+
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
         """Return heatmaps that sum to 1."""
-        return spatial_softmax(self.upsample(self.shuffle(features)))
-
-
-def shuffled_channels(channels: int) -> int:
-    """Return how many channels are left when a pixel shuffle doubles a map.
-
-    Raises:
-        ModelError: the number is no multiple of four.
-    """
-    if channels % 4:
-        raise ModelError(
-            f"The backbone has {channels} channels; the pixel shuffle needs a multiple of 4."
-        )
-    return channels // 4
+        return spatial_softmax(self.scores(features))

@@ -8,7 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lightning_pose.models.heads.heatmap import Upsampler, num_upsamplings, shuffled_channels
+from lightning_pose.models.heads.heatmap import (
+    Mixer,
+    Upsampler,
+    num_upsamplings,
+    shuffled_channels,
+)
 from lightning_pose.ops.heatmaps import spatial_softmax
 
 
@@ -37,9 +42,8 @@ class ContextHead(nn.Module):
         hidden_channels: int,
     ) -> None:
         super().__init__()
-        embedded = shuffled_channels(in_channels)
         self.shuffle = nn.PixelShuffle(2)
-        self.embedding = nn.Conv2d(embedded, hidden_channels, 3, padding=1)
+        self.mix = Mixer(shuffled_channels(in_channels), hidden_channels, linear=True)
         self.forwards = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1)
         self.backwards = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1)
         self.upsample = Upsampler(
@@ -47,13 +51,13 @@ class ContextHead(nn.Module):
             num_maps=num_keypoints,
             num_doublings=num_upsamplings(stride=stride, factor=factor),
         )
-        for layer in (self.embedding, self.forwards, self.backwards):
+        for layer in (self.forwards, self.backwards):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # pyright: ignore
 
     def embed(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n hidden h2 w2"]:
         """Return what the recurrence reads of each frame."""
-        return self.embedding(self.shuffle(features))
+        return self.mix(self.shuffle(features))
 
     def forward(
         self, window: Sequence[Float[Tensor, "n hidden h w"]]
