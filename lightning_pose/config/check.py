@@ -93,8 +93,10 @@ def expected(annotation: Any, rule: Rule = NO_RULE) -> str:
     if set(members) == {int, float}:
         members = [float]
     words = " or ".join(_type_words(member) for member in members)
+    if rule.path:
+        words = words.replace("text", "a path", 1)
     if rule.registry is not None and not rule.prefix and str in members:
-        words = words.replace("text", f"the name of a {rule.registry.kind}", 1)
+        words = words.replace("text", f"the name of a registered {rule.registry.kind}", 1)
     if rule.choices:
         words = rule.bounds
     elif rule.bounds:

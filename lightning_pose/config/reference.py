@@ -58,7 +58,7 @@ def _rows(section: type, defaults: dict[str, Any], prefix: str) -> Iterator[str]
 
 
 def _row(key: str, annotation: Any, rule: Rule, default: Any, doc: str = "") -> str:
-    names = f"; {rule.registry.kind}s below" if rule.registry and not rule.prefix else ""
+    names = "; listed below" if rule.registry and not rule.prefix else ""
     cells = (
         f"`{key}`",
         expected(annotation, rule) + names,
@@ -80,7 +80,7 @@ def _registered_settings() -> Iterator[str]:
         seen.add(registry.kind)
         name = setting.key.rpartition(".")[2]
         params_key = "losses.{name}" if registry is LOSSES else owners.get(name, "")
-        yield from (f"## {registry.kind.capitalize()}s, for `{setting.key}`", "")
+        yield from (f"## {_plural(registry.kind).capitalize()}, for `{setting.key}`", "")
         yield from _entries(registry, params_key)
         yield ""
 
@@ -88,7 +88,7 @@ def _registered_settings() -> Iterator[str]:
 def _entries(registry: Registry[Any], params_key: str) -> Iterator[str]:
     yield from ("| name | what |", "|---|---|")
     entries = list(registry)
-    yield from (f"| `{entry.name}` | {entry.summary} |" for entry in entries)
+    yield from (f"| `{entry.name}` | {entry.summary.replace('``', '`')} |" for entry in entries)
     for entry in entries:
         if entry.params is None or not annotations_of(entry.params):
             continue
@@ -122,6 +122,10 @@ def _attribute_docs(params: type) -> dict[str, str]:
             words = " ".join(match[2].split())
             docs |= {name.strip(): words[:1].upper() + words[1:] for name in match[1].split(",")}
     return docs
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 
 def _first_line(section: type) -> str:

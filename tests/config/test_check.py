@@ -149,7 +149,7 @@ def test_a_rule_allows_what_it_does_not_speak_of() -> None:
 
 def test_a_name_from_a_registry_is_called_one() -> None:
     rule = Rule(registry=Registry("tracker", "nowhere"))
-    assert expected(str | None, rule) == "the name of a tracker, or null"
+    assert expected(str | None, rule) == "the name of a registered tracker, or null"
 
 
 def test_an_empty_tree_is_the_default_configuration() -> None:

@@ -98,7 +98,7 @@ class DataConfig:
     )
     generator: str | None = setting(
         None,
-        "Makes the data set when data_dir is null or missing; `toy` draws a walking animal. "
+        "Makes the data set when data_dir is null or missing; `toy` draws a mouse on a wheel. "
         "data=toy sets it.",
     )
 
