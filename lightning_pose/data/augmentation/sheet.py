@@ -42,9 +42,9 @@ def draw_augmentation_sheet(
         seed: settles the draws.
     """
     count = columns * rows
-    frame = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    frame = torch.tensor(image).permute(2, 0, 1)
     images = frame.expand(count, 1, 1, -1, -1, -1)
-    points = torch.from_numpy(keypoints).to(torch.float32).expand(count, 1, -1, -1)
+    points = torch.tensor(keypoints, dtype=torch.float32).expand(count, 1, -1, -1)
     to_image = torch.eye(2, 3).expand(count, 1, -1, -1)
     changed, moved, _ = build_augmenter(preset)(images, points, to_image, seed=seed)
     changed[0], moved[0] = torch.div(images[0], 255.0), points[0]

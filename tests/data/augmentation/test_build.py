@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import AUGMENTATIONS
@@ -156,3 +160,33 @@ def test_pair_that_names_a_keypoint_too_many_is_refused() -> None:
 def test_every_transform_and_preset_says_what_it_does() -> None:
     for entry in (*TRANSFORMS, *AUGMENTATIONS):
         assert len(entry.summary) > 15
+
+
+def test_documentation_names_every_preset_transform_and_setting(checkout: Path) -> None:
+    text = (checkout / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    for entry in AUGMENTATIONS:
+        assert f"`{entry.name}`" in text
+    for entry in TRANSFORMS:
+        line = next(
+            row for row in text.splitlines() if row.startswith("|") and f"`{entry.name}`" in row
+        )
+        for field in fields(entry.value):
+            assert f"`{field.name}`" in line
+
+
+def test_blocks_of_the_documentation_run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TRANSFORMS, "_entries", dict(TRANSFORMS._entries))
+    text = (checkout / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    namespace = {"__name__": "documentation"}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(block, "docs/augmentation.md", "exec", dont_inherit=True), namespace)
+    for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL):
+        assert build_augmenter(yaml.safe_load(block)["training"]["imgaug"]).steps
+    with_own = build_augmenter({"Gamma": {"p": 1.0, "args": {"gamma": 2}}})
+    images, _, _ = with_own(
+        torch.full((1, 1, 1, 3, 8, 8), 0.5),
+        torch.zeros(1, 1, 1, 2),
+        torch.eye(2, 3)[None, None],
+        seed=0,
+    )
+    assert images.mean() == pytest.approx(0.25)
