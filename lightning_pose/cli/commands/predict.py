@@ -1,0 +1,70 @@
+"""Predict videos, image folders or a label csv with a trained model.
+
+  litpose predict outputs/DATE/TIME videos/ --labeled-video
+  litpose predict outputs/DATE/TIME mouse1.mp4 mouse2.avi --out preds --format csv,parquet
+  litpose predict outputs/DATE/TIME CollectedData.csv
+
+MODEL is a run directory or a checkpoint file. INPUT is a video, a folder of videos, a folder of
+images, a label csv, or a manifest (.txt, one path a line). Results that are there already, made by
+the same model from the same input, are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("model", metavar="MODEL", help="run directory or checkpoint")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="what to predict")
+    parser.add_argument("--out", type=Path, help="folder of the results [MODEL/video_preds]")
+    parser.add_argument("--format", default="csv", help="csv, h5, parquet; several with commas")
+    parser.add_argument("--labeled-video", action="store_true", help="draw the whole video")
+    parser.add_argument("--snippet", action="store_true", help="draw the 30 s with most motion")
+    parser.add_argument("--confidence", type=float, help="draw keypoints above this [0.9]")
+    parser.add_argument("--no-metrics", action="store_true", help="write no metric csv files")
+    parser.add_argument("--overwrite", action="store_true", help="make results again")
+    parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument("--batch-size", type=int, help="frames at a time")
+    parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")
+    parser.add_argument(
+        "--overrides",
+        nargs="+",
+        default=[],
+        metavar="K=V",
+        help="change the run's configuration for this prediction (eval.* keys)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict every input; return 1 if one failed."""
+    from lightning_pose.cli.predicting import PredictRequest, predict_and_report
+    from lightning_pose.contracts.errors import ConfigError
+
+    if args.batch_size is not None and args.batch_size < 1:
+        raise ConfigError(f"--batch-size should be at least 1, got {args.batch_size}.")
+    if args.confidence is not None and not 0 <= args.confidence <= 1:
+        raise ConfigError(f"--confidence should be between 0 and 1, got {args.confidence}.")
+    request = PredictRequest(
+        model=args.model,
+        inputs=tuple(args.inputs),
+        out=args.out,
+        formats=tuple(args.format.split(",")),
+        labeled_video=args.labeled_video,
+        snippet=args.snippet,
+        confidence=args.confidence,
+        metrics=not args.no_metrics,
+        overwrite=args.overwrite,
+        reader=args.reader,
+        device=args.device,
+        precision=args.precision,
+        batch_size=args.batch_size,
+        data_dir=args.data_dir,
+        overrides=tuple(args.overrides),
+    )
+    return predict_and_report(request, as_json=args.json)

@@ -1,0 +1,36 @@
+"""Train a tracker: a Hydra application (overrides, single-file configs, -m for multirun).
+
+  litpose train data=toy training.max_epochs=50
+  litpose train --config-path DIR --config-name NAME model.backbone=resnet18
+  litpose train -m model.backbone=resnet18,efficientnet_lite0
+  litpose train model.resume=outputs/DATE/TIME
+
+The last line printed is `run: <run directory>`. `litpose config template` prints a commented
+configuration for your own data; docs/configuration.md explains every key.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the words behind the command are Hydra's."""
+    parser.add_argument("overrides", nargs="*", help="KEY=VALUE, and Hydra's options")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the whole command line, then train once, or once for each job of a multirun."""
+    from lightning_pose.cli.terminal import note
+    from lightning_pose.cli.train_app import HOOKS, train_task
+    from lightning_pose.config.compose import prepare
+    from lightning_pose.config.run import run_hydra, show
+
+    app = prepare(args.words, hooks=HOOKS)
+    if app.shows_only:
+        show(app)
+        return 0
+    for sentence in app.notes:
+        note(sentence)
+    run_hydra(train_task, app)
+    return 0

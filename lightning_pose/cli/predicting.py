@@ -1,0 +1,175 @@
+"""Predicting for the command line: a request becomes files, and the user sees how it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.cli.run_metrics import metrics_of
+from lightning_pose.cli.terminal import (
+    ProgressLine,
+    duration,
+    note,
+    print_error,
+    say,
+    say_json,
+    say_table,
+)
+from lightning_pose.config.load import load_run_config
+from lightning_pose.config.schema import EvalConfig
+from lightning_pose.inference.inputs import Input, expand_inputs
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.predict_files import Outcome, predict_files
+from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.session import PredictSettings
+
+FOLDER = "video_preds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictRequest:
+    """What the user asked for; the attributes are the options of ``litpose predict``."""
+
+    model: str
+    inputs: tuple[str | Path, ...]
+    out: Path | None = None
+    formats: tuple[str, ...] = ("csv",)
+    labeled_video: bool = False
+    snippet: bool = False
+    confidence: float | None = None
+    metrics: bool = True
+    overwrite: bool = False
+    reader: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    data_dir: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int:
+    """Predict every input and tell what became of each; return 1 if one failed, else 0.
+
+    Raises:
+        LitposeError: the model or an input cannot be used at all.
+    """
+    inputs = expand_inputs(request.inputs)
+    model = Model.load(request.model, device=request.device, precision=request.precision)
+    out = request.out or _default_folder(model)
+    outcomes = predict_inputs(model, inputs, request=request, out=out)
+    if as_json:
+        say_json([_as_plain(outcome) for outcome in outcomes])
+    else:
+        _report(outcomes, out)
+    return int(any(outcome.failed is not None for outcome in outcomes))
+
+
+def predict_inputs(
+    model: Model, inputs: list[Input], *, request: PredictRequest, out: Path
+) -> list[Outcome]:
+    """Predict the inputs with a loaded model, with a progress line; return what became of each."""
+    wishes = eval_settings(model, request.overrides)
+    outputs = OutputSettings(
+        formats=request.formats,
+        metrics=tuple(metrics_of(model)) if request.metrics else (),
+        labeled_video=request.labeled_video,
+        snippet=request.snippet,
+        confidence_threshold=(
+            wishes.confidence_thresh_for_vid if request.confidence is None else request.confidence
+        ),
+        colormap=wishes.colormap,
+        overwrite=request.overwrite,
+    )
+    settings = PredictSettings(
+        reader=request.reader, batch_size=request.batch_size, data_dir=request.data_dir
+    )
+    show = _Show()
+    outcomes = []
+    for outcome in predict_files(
+        model,
+        inputs,
+        out=out,
+        outputs=outputs,
+        settings=settings,
+        on_start=show.start,
+        on_progress=show.progress,
+    ):
+        show.finish(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def eval_settings(model: Model, overrides: tuple[str, ...] = ()) -> EvalConfig:
+    """Return the section ``eval`` of the model's run, with overrides; defaults without a run."""
+    run_dir = model.files.run_dir if model.files else None
+    if run_dir is None:
+        return EvalConfig()
+    return load_run_config(run_dir, overrides=overrides).eval
+
+
+class _Show:
+    """Draws the progress of one input after the other."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, ProgressLine] = {}
+        self._name = ""
+
+    def start(self, inputs: tuple[Input, ...]) -> None:
+        self._name = ", ".join(item.path.name for item in inputs)
+        self._lines = {}
+
+    def progress(self, progress: Progress) -> None:
+        line = self._lines.setdefault(
+            progress.stage, ProgressLine(f"{progress.stage} {self._name}")
+        )
+        line.update(progress.done, progress.total)
+
+    def finish(self, outcome: Outcome) -> None:
+        for line in self._lines.values():
+            line.clear()
+        for problem in outcome.problems:
+            note(f"{self._name}: {problem}")
+        if outcome.failed is not None:
+            print_error(str(outcome.failed))
+
+
+def _default_folder(model: Model) -> Path:
+    run_dir = model.files.run_dir if model.files else None
+    return run_dir / FOLDER if run_dir else Path.cwd() / "predictions"
+
+
+def _report(outcomes: list[Outcome], out: Path) -> None:
+    rows = []
+    for outcome in outcomes:
+        names = ", ".join(item.path.name for item in outcome.inputs)
+        state = "failed" if outcome.failed else "there already" if outcome.skipped else "done"
+        rate = outcome.num_frames / outcome.seconds if outcome.seconds else None
+        waited = outcome.waited_s / outcome.seconds if outcome.seconds else None
+        rows.append(
+            (
+                names,
+                state,
+                outcome.num_frames or None,
+                duration(outcome.seconds) if outcome.seconds else "-",
+                rate,
+                None if waited is None else f"{waited:.0%}",
+            )
+        )
+    say_table(rows, ("input", "outcome", "frames", "time", "frames/s", "waiting for decode"))
+    say(f"results: {out}")
+
+
+def _as_plain(outcome: Outcome) -> dict[str, Any]:
+    plain = {
+        field.name: getattr(outcome, field.name)
+        for field in dataclasses.fields(outcome)
+        if field.name not in ("inputs", "files", "failed")
+    }
+    return plain | {
+        "inputs": [str(item.path) for item in outcome.inputs],
+        "files": [str(path) for path in outcome.files],
+        "failed": str(outcome.failed) if outcome.failed else None,
+    }

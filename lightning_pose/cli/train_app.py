@@ -1,0 +1,76 @@
+"""The training command, step by step: configuration in, run directory out."""
+
+from __future__ import annotations
+
+from lightning_pose.api import fit, get_dataset, get_model
+from lightning_pose.cli.after_training import evaluate_run, predict_run_videos
+from lightning_pose.cli.recorded_run import RecordedRun
+from lightning_pose.cli.terminal import ProgressLine, note, say
+from lightning_pose.cli.training_display import TrainingDisplay
+from lightning_pose.config.app import RunContext
+from lightning_pose.config.build import Hooks
+from lightning_pose.config.load import write_run_config
+from lightning_pose.config.schema import Config
+from lightning_pose.data.labeled_data import LabeledData, read_tables
+from lightning_pose.data.toy import toy_dataset_dir
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.training.result import FitResult
+
+
+HOOKS = Hooks(generators={"toy": toy_dataset_dir})
+
+
+def train_task(config: Config, context: RunContext) -> float | None:
+    """Train, evaluate, predict the videos; return the validation pixel error."""
+    write_run_config(config, context.run_dir)
+    tracker, data = assemble(config)
+    data.split.write(context.run_dir / "splits.csv")
+    with RecordedRun(config, context, data) as run:
+        result = train(config, context, tracker, data, run)
+        evaluate_run(context.run_dir, config, data, run)
+        predict_run_videos(context.run_dir, config, run)
+        run.close(result)
+    say(f"run: {context.run_dir}")
+    return result.val_pixel_error
+
+
+def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
+    """Return the untrained tracker and its data; what the data should make one think is noted."""
+    names = read_tables(config.data)[0].keypoint_names
+    tracker = get_model(config, keypoint_names=names)
+    with ProgressLine("decoding", unit="images") as line:
+        data = get_dataset(config, spec=tracker.data_spec, on_progress=line.update)
+    for warning in data.warnings:
+        note(warning)
+    counts = {part: data.split.sets.count(part) for part in dict.fromkeys(data.split.sets)}
+    note(
+        f"{len(data.tables[0])} labelled frames ("
+        + ", ".join(f"{number} {part}" for part, number in counts.items())
+        + f"), {len(names)} keypoints; {config.model.model_type} on {config.model.backbone}"
+    )
+    return tracker, data
+
+
+def train(
+    config: Config,
+    context: RunContext,
+    tracker: BaseSupervisedTracker,
+    data: LabeledData,
+    run: RecordedRun,
+) -> FitResult:
+    """Fit the tracker, with progress on the terminal and curves in the tracking store."""
+    images = data.tables[0].images
+    result = fit(
+        tracker,
+        data.train_loader(),
+        data.val_loader(),
+        settings=config.training,
+        run_dir=context.run_dir,
+        loggers=run.loggers,
+        callbacks=[TrainingDisplay()],
+        resume_from=context.run_dir if context.resumed else None,
+        name_rows=lambda rows: [images[row] for row in rows],
+    )
+    for sentence in result.notes:
+        note(sentence)
+    return result

@@ -1,0 +1,1 @@
+"""Metrics: how good predictions are, per frame and keypoint, and summed up."""
