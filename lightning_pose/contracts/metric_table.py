@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ class MetricTable:
         return write_atomically(path, lambda temporary: frame.to_csv(temporary))
 
 
+@runtime_checkable
 class Metric(Protocol):
     """A number per frame and keypoint, from predictions and, if ``needs_labels``, labels.
 

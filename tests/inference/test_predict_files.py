@@ -1,0 +1,365 @@
+"""Predicting files: what is written, what is kept, and what happens when something fails."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lightning_pose.contracts.errors import ConfigError, DataError, WriteError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.metric_table import MetricTable
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.inputs import expand_inputs
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.model_files import BEST, ModelFiles
+from lightning_pose.inference.outputs import OutputSettings, unique_stems
+from lightning_pose.inference.predict_files import Outcome, predict_files
+from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.session import PredictSettings
+from lightning_pose.video.decode import count_frames
+from tests.inference.number_tracker import number_tracker
+from tests.video.corpus import NUM_FRAMES, numbered_frame
+
+Corpus = Callable[[str], Path]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A metric: how far each keypoint moved."""
+
+    name: str = "temporal_norm"
+    unit: str = "px"
+    needs_labels: bool = False
+    broken: bool = False
+
+    def __call__(self, predictions: Predictions, labels: LabelTable | None = None) -> MetricTable:
+        if self.broken:
+            raise DataError("The metric cannot be computed.")
+        steps = np.linalg.norm(np.diff(predictions.xy_img, axis=0, prepend=np.nan), axis=-1)
+        index = predictions.images or tuple(predictions.frame_ids.tolist())
+        return MetricTable(
+            name=self.name,
+            unit=self.unit,
+            values=steps.astype(np.float64),
+            keypoint_names=predictions.keypoint_names,
+            index=index,
+            sets=predictions.sets,
+        )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    return number_model(tmp_path / "run")
+
+
+def number_model(run: Path, *, weights: bytes = b"weights", **wishes: object) -> Model:
+    """Return a model that believes it came from a run directory."""
+    (run / BEST).parent.mkdir(parents=True)
+    (run / BEST).write_bytes(weights)
+    (run / "config.yaml").write_text("")
+    RunRecord(run_id="cd" * 16).write(run / "run.json")
+    compute = Compute.choose(device="cpu", precision="fp32")
+    return Model(number_tracker(**wishes), compute=compute, files=ModelFiles.find(run))
+
+
+def predict(model: Model, *paths: Path, out: Path, **wishes: object) -> list[Outcome]:
+    outputs = OutputSettings(**wishes)
+    return list(predict_files(model, expand_inputs(paths), out=out, outputs=outputs))
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def numbers(path: Path) -> list[float]:
+    return Predictions.read(path).xy_img[:, 0, 0].tolist()
+
+
+def test_a_video_leaves_predictions_metrics_and_a_note(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (outcome,) = predict(model, corpus("plain.mp4"), out=out, metrics=(Speed(),))
+    assert names_in(out) == {"plain.csv", "plain_temporal_norm.csv", "plain.litpose.json"}
+    assert set(outcome.files) == {out / "plain.csv", out / "plain_temporal_norm.csv"}
+    assert outcome.failed is None
+    assert not outcome.skipped
+    assert outcome.num_frames == NUM_FRAMES
+    assert outcome.seconds > 0
+    assert numbers(out / "plain.csv") == list(range(NUM_FRAMES))
+    speed = pd.read_csv(out / "plain_temporal_norm.csv", index_col=0)
+    assert speed["number"].isna().tolist() == [True] + [False] * (NUM_FRAMES - 1)
+    note = json.loads((out / "plain.litpose.json").read_text())
+    assert note["source"] == str(corpus("plain.mp4"))
+    assert note["made_from"]["run"] == "cd" * 16
+
+
+def test_all_formats_hold_the_same(model: Model, corpus: Corpus, tmp_path: Path) -> None:
+    predict(model, corpus("plain.mp4"), out=tmp_path / "o", formats=("csv", "h5", "parquet"))
+    tables = [numbers(tmp_path / "o" / f"plain.{kind}") for kind in ("csv", "h5", "parquet")]
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(ConfigError, match="csv, h5, parquet, got xlsx"):
+        OutputSettings(formats=("csv", "xlsx"))
+
+
+def test_what_is_there_is_not_made_again(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    predict(model, corpus("spoilt.avi"), out=out)
+    before = (out / "spoilt.csv").stat().st_mtime_ns
+    monkeypatch.setattr(Model, "predict_views", None)
+    (outcome,) = predict(model, corpus("spoilt.avi"), out=out)
+    assert outcome.skipped
+    assert outcome.num_frames == NUM_FRAMES - 1
+    assert "1 of 60 frames" in outcome.problems[0]
+    assert outcome.files == (out / "spoilt.csv",)
+    assert (out / "spoilt.csv").stat().st_mtime_ns == before
+
+
+def test_what_is_asked_for_later_is_made_from_the_predictions_there(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    predict(model, corpus("plain.mp4"), out=out)
+    monkeypatch.setattr(Model, "predict_views", None)
+    (outcome,) = predict(
+        model,
+        corpus("plain.mp4"),
+        out=out,
+        formats=("csv", "parquet"),
+        metrics=(Speed(),),
+        labeled_video=True,
+        snippet=True,
+    )
+    assert outcome.failed is None
+    endings = {".csv", ".parquet", "_temporal_norm.csv", "_labeled.mp4", "_snippet.mp4"}
+    assert names_in(out) == {f"plain{ending}" for ending in endings} | {"plain.litpose.json"}
+    assert count_frames(out / "plain_labeled.mp4") == NUM_FRAMES
+
+
+def test_a_copy_of_the_video_elsewhere_has_the_same_key(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict(model, corpus("plain.mp4"), out=out)
+    copy = tmp_path / "elsewhere" / "plain.mp4"
+    copy.parent.mkdir()
+    copy.write_bytes(corpus("plain.mp4").read_bytes())
+    assert predict(model, copy, out=out)[0].skipped
+
+
+def test_results_of_another_model_are_not_replaced_unasked(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict(model, corpus("plain.mp4"), out=out, metrics=(Speed(),))
+    other = number_model(tmp_path / "other", weights=b"other weights")
+    (refused,) = predict(other, corpus("plain.mp4"), out=out)
+    assert isinstance(refused.failed, WriteError)
+    assert "plain.csv" in str(refused.failed)
+    assert "--overwrite" in str(refused.failed)
+    (replaced,) = predict(other, corpus("plain.mp4"), out=out, overwrite=True)
+    assert replaced.failed is None
+    assert names_in(out) == {"plain.csv", "plain.litpose.json"}  # nothing of the old model
+
+
+def test_predictions_of_another_program_are_not_replaced_unasked(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "plain.csv").write_text("mine")
+    (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path)
+    assert "made by something else" in str(outcome.failed)
+    assert (tmp_path / "plain.csv").read_text() == "mine"
+
+
+def test_one_bad_video_does_not_stop_the_others(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    names = ["empty.mp4", "two_sizes.ts", "plain.mp4", "sound.mp4"]
+    outcomes = predict(model, *(corpus(name) for name in names), out=tmp_path / "out")
+    assert [outcome.failed is None for outcome in outcomes] == [False, False, True, False]
+    for outcome, name in zip(outcomes, names, strict=True):
+        assert outcome.failed is None or name in str(outcome.failed)
+    assert names_in(tmp_path / "out") == {"plain.csv", "plain.litpose.json"}
+
+
+def test_a_metric_that_fails_says_so_and_the_predictions_stay(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    metrics = (Speed(name="bad", broken=True), Speed())
+    (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path / "out", metrics=metrics)
+    assert "cannot be computed" in str(outcome.failed)
+    assert {path.name for path in outcome.files} == {"plain.csv", "plain_temporal_norm.csv"}
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: pd.DataFrame, path: Path) -> None:
+        path.write_text("scorer,")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path / "out")
+    assert isinstance(outcome.failed, WriteError)
+    assert "the disk is full" in str(outcome.failed)
+    assert names_in(tmp_path / "out") == set()
+    monkeypatch.undo()
+    assert predict(model, corpus("plain.mp4"), out=tmp_path / "out")[0].failed is None
+
+
+def test_inputs_that_share_a_stem_get_names_of_their_own(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "day.mp4").write_bytes(corpus("plain.mp4").read_bytes())
+    predict(model, tmp_path / "a", tmp_path / "b", out=tmp_path / "out")
+    assert {"day_a.csv", "day_b.csv"} <= names_in(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("paths", "stems"),
+    [
+        (["a/x.mp4", "a/y.mp4"], ["x", "y"]),
+        (["a/x.mp4", "a/x.avi"], ["x_mp4", "x_avi"]),
+        (["a/x.mp4", "b/x.mp4"], ["x_a", "x_b"]),
+        (["a/x.mp4", "b/x.mp4", "b/x.avi"], ["x_a_mp4", "x_b_mp4", "x_b_avi"]),
+        (["a/c/x.mp4", "b/c/x.mp4"], ["x_c_mp4_1", "x_c_mp4_2"]),
+        (["a/x.mp4", "b/x.mp4", "b/x_a.mp4"], ["x_a_1", "x_b", "x_a_2"]),
+    ],
+)
+def test_stems_are_unique(paths: list[str], stems: list[str]) -> None:
+    assert unique_stems([Path(path) for path in paths]) == stems
+
+
+def test_boxes_beside_a_video_are_used(model: Model, corpus: Corpus, tmp_path: Path) -> None:
+    video = tmp_path / "plain.mp4"
+    video.write_bytes(corpus("plain.mp4").read_bytes())
+    boxes = pd.DataFrame({"x": 4, "y": 6, "h": 80, "w": 112}, index=range(NUM_FRAMES))
+    boxes.to_csv(tmp_path / "plain_bbox.csv")
+    predict(model, video, out=tmp_path / "out")
+    corner = Predictions.read(tmp_path / "out" / "plain.csv").xy_img[:, 1]
+    np.testing.assert_allclose(corner, np.tile([14.0, 26.0], (NUM_FRAMES, 1)), atol=1e-4)
+
+
+def test_an_image_folder_is_predicted_in_natural_order(model: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for number in range(12):
+        Image.fromarray(numbered_frame(number)).save(folder / f"img{number}.png")
+    predict(model, folder, out=tmp_path / "out")
+    found = Predictions.read(tmp_path / "out" / "session.csv")
+    assert found.images == tuple(f"img{number}.png" for number in range(12))
+    assert found.xy_img[:, 0, 0].tolist() == list(range(12))
+
+
+def test_images_of_different_size_are_named(model: Model, tmp_path: Path) -> None:
+    Image.fromarray(numbered_frame(0)).save(tmp_path / "img0.png")
+    Image.fromarray(numbered_frame(1, width=200)).save(tmp_path / "img1.png")
+    (outcome,) = predict(model, tmp_path / "img0.png", tmp_path / "img1.png", out=tmp_path)[:1]
+    assert outcome.failed is None
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for name in ("img0.png", "img1.png"):
+        (tmp_path / name).rename(folder / name)
+    (outcome,) = predict(model, folder, out=tmp_path / "out")
+    assert "img1.png is 200 x 80" in str(outcome.failed)
+
+
+def labelled_set(folder: Path) -> Path:
+    """Write a label file of four numbered images."""
+    (folder / "labeled-data" / "s1").mkdir(parents=True)
+    rows = {}
+    for number in range(4):
+        image = f"labeled-data/s1/img{number}.png"
+        Image.fromarray(numbered_frame(number)).save(folder / image)
+        rows[image] = [1.0, 2.0, 3.0, 4.0]
+    columns = pd.MultiIndex.from_product(
+        [["me"], ["number", "corner"], ["x", "y"]], names=["scorer", "bodyparts", "coords"]
+    )
+    pd.DataFrame.from_dict(rows, orient="index", columns=columns).to_csv(
+        folder / "CollectedData.csv"
+    )
+    return folder / "CollectedData.csv"
+
+
+def test_a_label_file_is_predicted_with_the_part_of_each_image(
+    model: Model, tmp_path: Path
+) -> None:
+    csv = labelled_set(tmp_path / "data")
+    (tmp_path / "run" / "splits.csv").write_text(
+        "image,set\nlabeled-data/s1/img0.png,train\nlabeled-data/s1/img2.png,validation\n"
+    )
+    (outcome,) = predict(model, csv, out=tmp_path / "out", metrics=(Speed(needs_labels=True),))
+    assert outcome.failed is None
+    found = Predictions.read(tmp_path / "out" / "CollectedData.csv")
+    assert found.images == tuple(f"labeled-data/s1/img{n}.png" for n in range(4))
+    assert found.sets == ("train", "test", "validation", "test")
+    assert found.xy_img[:, 0, 0].tolist() == [0, 1, 2, 3]
+    header = (tmp_path / "out" / "CollectedData.csv").read_text().splitlines()
+    assert header[0].endswith(",set")
+    assert header[3].endswith(",train")
+    assert (tmp_path / "out" / "CollectedData_temporal_norm.csv").exists()
+
+
+def test_a_label_file_elsewhere_is_told_where_its_images_are(model: Model, tmp_path: Path) -> None:
+    csv = labelled_set(tmp_path / "data").rename(tmp_path / "labels.csv")
+    (lost,) = predict(model, csv, out=tmp_path / "out")
+    assert "img0.png" in str(lost.failed)
+    settings = PredictSettings(data_dir=tmp_path / "data")
+    (found,) = predict_files(model, expand_inputs([csv]), out=tmp_path / "out", settings=settings)
+    assert found.failed is None
+
+
+def test_metrics_that_need_labels_are_passed_over_for_videos(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    wish = (Speed(name="pixel_error", needs_labels=True),)
+    predict(model, corpus("plain.mp4"), out=tmp_path / "out", metrics=wish)
+    assert "plain_pixel_error.csv" not in names_in(tmp_path / "out")
+
+
+def test_the_views_of_a_session_are_predicted_together(corpus: Corpus, tmp_path: Path) -> None:
+    model = number_model(tmp_path / "run", view_names=("top", "side"))
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for view in ("side", "top"):
+        (folder / f"s1_{view}.mp4").write_bytes(corpus("plain.mp4").read_bytes())
+    (outcome,) = predict(model, folder, out=tmp_path / "out")
+    assert outcome.failed is None
+    assert {"s1_top.csv", "s1_side.csv"} <= names_in(tmp_path / "out")
+    assert numbers(tmp_path / "out" / "s1_side.csv") == list(range(NUM_FRAMES))
+
+
+def test_start_and_progress_are_told(model: Model, corpus: Corpus, tmp_path: Path) -> None:
+    started: list[Path] = []
+    told: list[Progress] = []
+    outcomes = predict_files(
+        model,
+        expand_inputs([corpus("plain.mp4")]),
+        out=tmp_path / "out",
+        outputs=OutputSettings(labeled_video=True),
+        on_start=lambda inputs: started.extend(item.path for item in inputs),
+        on_progress=told.append,
+    )
+    assert len(list(outcomes)) == 1
+    assert started == [corpus("plain.mp4")]
+    stages = [progress.stage for progress in told]
+    assert stages == sorted(stages, reverse=True)  # predicting, then drawing
+    assert set(stages) == {"predicting", "drawing"}
+    assert told[-1].done == told[-1].total == NUM_FRAMES
