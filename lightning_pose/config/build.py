@@ -102,7 +102,7 @@ def _followed(tree: Mapping[str, Any], config: Config) -> list[str]:
 
 def _plugin_problems(config: Config, places: Places) -> list[Problem]:
     try:
-        load_plugins(config.plugins, search_dir=places.config_dir)
+        load_plugins(config.plugins, search_dir=places.config_dir or places.cwd)
     except ConfigError as error:
         rule = str(error).removesuffix(".")
         return [Problem(key="plugins", value=config.plugins, rule=rule)]

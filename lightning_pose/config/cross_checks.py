@@ -149,7 +149,7 @@ def _keypoint_columns(config: Config) -> Iterator[Problem]:
     number = data.num_keypoints or (len(names) if names else None)
     for key, indices in _keypoint_indices(data):
         wrong = [index for index in indices if number is not None and index >= number]
-        if wrong:
+        if wrong and number is not None:
             rule = (
                 f"has {', '.join(map(str, wrong))}, but {number} keypoints count 0 to {number - 1}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.keys import known_keys
 from lightning_pose.config.old_keys import translate
 from lightning_pose.config.origins import Origins, file_layer
+from lightning_pose.config.overrides import read_overrides
 from lightning_pose.config.problems import placed, raise_if_any
 from lightning_pose.config.schema import Config
-from lightning_pose.config.yaml_file import read_yaml
+from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import write_text
 
@@ -38,10 +40,14 @@ def write_run_config(config: Config, run_dir: Path) -> Path:
     return write_text(run_dir / FILE_NAME, text)
 
 
-def load_run_config(run_dir: Path) -> Config:
+def load_run_config(run_dir: Path, *, overrides: Sequence[str] = ()) -> Config:
     """Return the configuration that a run was made with.
 
     Values are checked for type and range; whether its files are still there is not asked.
+
+    Args:
+        run_dir: the run directory.
+        overrides: ``KEY=VALUE`` texts that change values.
 
     Raises:
         ConfigError: there is none, or it has mistakes.
@@ -49,21 +55,29 @@ def load_run_config(run_dir: Path) -> Config:
     path = run_dir / FILE_NAME
     if not path.is_file():
         raise ConfigError(f"{path} is missing; is {run_dir} a run directory?")
-    return load_config(path)
+    return load_config(path, overrides=overrides)
 
 
-def load_config(path: Path) -> Config:
-    """Return the configuration in a single file as it stands, without groups and overrides.
+def load_config(path: Path, *, overrides: Sequence[str] = ()) -> Config:
+    """Return the configuration in a single file as it stands, without groups.
+
+    Args:
+        path: the file.
+        overrides: ``KEY=VALUE`` texts that change values.
 
     Raises:
-        ConfigError: the file cannot be read or has mistakes.
+        ConfigError: the file cannot be read, or it or an override has mistakes.
     """
     file = read_yaml(path)
+    changed = read_overrides(overrides, groups={}, standing=(), multirun=False, below=file.tree)
     translation = translate({key: value for key, value in file.tree.items() if key != "hydra"})
-    config, problems = read_section(Config, translation.tree, candidates=known_keys())
-    layer = file_layer(file, translation.tree, moved=translation.moved, shown=str(path))
-    origins = Origins((layer,))
-    raise_if_any([placed(problem, origins.of(problem.key)) for problem in problems])
+    tree = translation.tree
+    for key, value, _ in changed.values:
+        put(tree, key, value)
+    config, problems = read_section(Config, tree, candidates=known_keys())
+    layer = file_layer(file, tree, moved=translation.moved, shown=str(path))
+    origins = Origins((changed.layer(), layer))
+    raise_if_any([placed(p, origins.of(p.key)) for p in (*changed.problems, *problems)])
     return config
 
 

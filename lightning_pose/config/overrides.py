@@ -1,8 +1,8 @@
 """Overrides from the command line, checked and put right before Hydra sees them.
 
 Hydra stops at the first unknown key and names no neighbour. Here every override is parsed with
-Hydra's own grammar, its key looked up in the schema, old keys translated, and the ``+`` in front
-of a key added or taken away as Hydra wants it.
+Hydra's own grammar, its key looked up in the schema, and old keys are translated. A ``+`` in front
+of a key makes no difference: what may be set is what the schema knows.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _read_sweep(item: Override, result: Overrides) -> None:
         result.problems.append(_unknown(key, item.input_line or ""))
         return
     result.sweeps[key] = item.input_line or ""
-    result.for_hydra.append(_as_hydra_wants(key, (item.input_line or "").partition("=")[2]))
+    result.for_hydra.append(f"{key}={(item.input_line or '').partition('=')[2]}")
 
 
 def _read_values(items: Sequence[Override], result: Overrides, below: Mapping[str, Any]) -> None:
@@ -205,15 +205,9 @@ def _add_value(key: str, value: Any, text: str, written: str, result: Overrides)
     result.problems += [_unknown(inner, text) for inner in wrong]
     if not wrong:
         result.values.append((key, value, text))
-        force = isinstance(value, dict)
-        result.for_hydra.append(_as_hydra_wants(key, written, force=force))
+        result.for_hydra.append(f"{key}={written}")
 
 
 def _unknown(key: str, text: str) -> Problem:
     rule = unknown_key(key, known_keys())
     return Problem(key=key, where=f"override {text}", rule=rule, structural=True)
-
-
-def _as_hydra_wants(key: str, written: str, *, force: bool = False) -> str:
-    """Return an override of a key that exists as it is, of one that may be new with ``++``."""
-    return f"{key}={written}" if key in known_keys() and not force else f"++{key}={written}"

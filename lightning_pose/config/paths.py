@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.config.problems import Problem
-from lightning_pose.config.registered import settings_of
+from lightning_pose.config.registered import Setting, settings_of
 from lightning_pose.config.schema import Config, DataConfig
 
 REGISTRY_SCHEME = "models:/"
@@ -43,27 +43,27 @@ def settle_paths(config: Config, places: Places) -> list[Problem]:
     folder in it.
     """
     problems = list(_settle_data_dir(config.data, places))
+    data_dir = (Path(config.data.data_dir),) if config.data.data_dir else ()
     for setting in settings_of(config):
-        value = setting.value
-        if not setting.rule.path or value is None or setting.key == "data.data_dir":
-            continue
-        if value.startswith(REGISTRY_SCHEME):
-            continue
-        name = setting.key.rpartition(".")[2]
-        if setting.rule.path == "output":
-            setattr(setting.section, name, str((places.cwd / Path(value).expanduser()).resolve()))
-            continue
-        folders = places.folders(setting.key)
-        if config.data.data_dir is not None:
-            folders = (*folders, Path(config.data.data_dir))
-        found = _find(value, folders)
-        if found is None:
-            problems.append(_missing(setting.key, value, folders))
-        else:
-            setattr(setting.section, name, str(found))
+        if setting.rule.path and setting.value and setting.key != "data.data_dir":
+            folders = (*places.folders(setting.key), *data_dir)
+            problems += _settle(setting, folders, cwd=places.cwd)
     _default_folders(config)
     problems += _missing_labels(config.data)
     return problems
+
+
+def _settle(setting: Setting, folders: tuple[Path, ...], *, cwd: Path) -> Iterator[Problem]:
+    """Make one path absolute; blanks, as placeholders have them, mean that there is none."""
+    if setting.value.startswith(REGISTRY_SCHEME):
+        return
+    path: Path | None = None
+    if setting.value.strip():
+        outputs = setting.rule.path == "output"
+        path = _absolute(setting.value, cwd) if outputs else _find(setting.value, folders)
+        if path is None:
+            yield _missing(setting.key, setting.value, folders)
+    setattr(setting.section, setting.key.rpartition(".")[2], str(path) if path else None)
 
 
 def _settle_data_dir(data: DataConfig, places: Places) -> Iterator[Problem]:
@@ -98,8 +98,12 @@ def _missing_labels(data: DataConfig) -> Iterator[Problem]:
 
 
 def _find(value: str, folders: tuple[Path, ...]) -> Path | None:
-    candidates = ((folder / Path(value).expanduser()).resolve() for folder in folders)
+    candidates = (_absolute(value, folder) for folder in folders)
     return next((path for path in candidates if path.exists()), None)
+
+
+def _absolute(value: str, folder: Path) -> Path:
+    return (folder / Path(value).expanduser()).resolve()
 
 
 def _missing(

@@ -77,7 +77,8 @@ class _Job:
     def _context(self) -> RunContext:
         about = HydraConfig.get()
         run_dir = Path(about.runtime.output_dir)
-        if self.app.multirun and any(run_dir.iterdir()):
+        others = [path for path in run_dir.iterdir() if path.name != about.output_subdir]
+        if self.app.multirun and others:
             run_dir = claim(run_dir)
         return RunContext(
             run_dir=run_dir,

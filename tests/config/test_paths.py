@@ -150,3 +150,15 @@ def test_generated_data_is_made_only_when_all_else_is_right(tmp_path: Path) -> N
     assert made == []
     prepare(["data=toy"], hooks=hooks)
     assert len(made) == 1
+
+
+def test_a_blank_placeholder_means_no_path(data_set: Path, built: Callable[..., Any]) -> None:
+    config = built(f"data.data_dir={data_set}", "eval.test_videos_directory=' '")
+    assert config.eval.test_videos_directory == str(data_set / "videos")
+
+
+def test_a_folder_for_results_need_not_be_there_yet(
+    data_set: Path, tmp_path: Path, built: Callable[..., Any]
+) -> None:
+    config = built(f"data.data_dir={data_set}", "eval.saved_vid_preds_dir=results")
+    assert config.eval.saved_vid_preds_dir == str(tmp_path / "results")

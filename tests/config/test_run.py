@@ -206,3 +206,26 @@ def test_another_hydra_stays_as_it_was(prepared: Prepare) -> None:
         before: Any = GlobalHydra.instance().hydra
         prepared("data=toy")
         assert GlobalHydra.instance().hydra is before
+
+
+def test_settings_of_an_optimizer_can_be_swept_in_a_file(
+    prepared: Prepare, tmp_path: Path
+) -> None:
+    (tmp_path / "more" / "sweeps").mkdir(parents=True)
+    (tmp_path / "more" / "sweeps" / "rates.yaml").write_text(
+        "# @package _global_\nhydra: {sweeper: {params: "
+        "{training.optimizer_params.learning_rate: '1e-3,1e-4'}}}\n"
+    )
+    seen: list[float] = []
+    run_hydra(
+        lambda config, _: seen.append(config.training.optimizer_params["learning_rate"]),
+        prepared("--config-dir", "more", "data=toy", "-m", "+sweeps=rates"),
+    )
+    assert seen == [1e-3, 1e-4]
+
+
+def test_hydras_own_folder_does_not_count_as_another_run(prepared: Prepare) -> None:
+    argv = ("data=toy", "-m", "training.max_epochs=3,4", "hydra.output_subdir=.hydra")
+    dirs: list[Path] = []
+    run_hydra(lambda c, context: dirs.append(context.run_dir), prepared(*argv))
+    assert [path.name for path in dirs] == ["0", "1"]
