@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 NEWTON_STEPS = 3  # from the centroid; a Gaussian on the very border is then placed to 1e-4 pixels
+SMALLEST_MASS = 1e-12  # an empty map is divided by this
 WHOLE_PEAK = 3.0  # a Gaussian is looked at this many sigmas to each side
 
 
@@ -247,7 +248,7 @@ def _truncated_mean(
     weights = _truncated_gaussian(center, window, sigma=sigma)
     mean = (weights * window.offsets).sum(-1)
     variance = (weights * (window.offsets - mean[..., None]).square()).sum(-1)
-    return mean, (variance / sigma**2).clamp(min=0.1)
+    return mean, (variance / sigma**2).clamp(min=0.02)
 
 
 def _truncated_gaussian(
@@ -272,7 +273,7 @@ def _inside(points: Float[Tensor, "*b 2"], hw: Sequence[int]) -> Bool[Tensor, "*
 
 
 def _not_zero(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    return values.clamp(min=torch.finfo(values.dtype).tiny)
+    return values.clamp(min=SMALLEST_MASS)
 
 
 def _full_precision(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

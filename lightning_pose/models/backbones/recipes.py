@@ -84,9 +84,10 @@ class TokenBackbone(TimmBackbone):
         self, images: Float[Tensor, "n 3 height width"]
     ) -> Float[Tensor, "n channels h w"]:
         """Return the patch tokens after the last norm, as a map."""
-        tokens = super().forward(images)[:, self.net.num_prefix_tokens :]  # pyright: ignore
+        tokens = self.net.forward_features(images)  # pyright: ignore
         height, width = (size // self.stride for size in images.shape[-2:])
-        return tokens.mT.unflatten(-1, (height, width))
+        patches = tokens[:, self.net.num_prefix_tokens :]  # pyright: ignore
+        return patches.mT.unflatten(-1, (height, width))
 
 
 def keep_names(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
