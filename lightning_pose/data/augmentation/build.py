@@ -12,7 +12,7 @@ from lightning_pose.contracts.registry import AUGMENTATIONS
 from lightning_pose.data.augmentation.augmenter import Augmenter
 from lightning_pose.data.augmentation.geometry import Flip
 from lightning_pose.data.augmentation.settings import read_settings
-from lightning_pose.data.augmentation.transform import TRANSFORMS, Step, Transform
+from lightning_pose.data.augmentation.transform import TRANSFORMS, Step
 
 DEFAULT_P = 0.5
 HFLIP = "Fliplr"
@@ -42,7 +42,7 @@ def build_augmenter(
     if hflip_pairs is not None:
         recipe.setdefault(HFLIP, {"p": HFLIP_P})
     steps = (_build_step(name, entry, hflip_pairs) for name, entry in recipe.items())
-    return Augmenter(tuple(step for step in steps if step.p > 0.0))
+    return Augmenter(tuple(step for step in steps if step is not None))
 
 
 def _recipe(imgaug: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -55,14 +55,16 @@ def _recipe(imgaug: str | Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **own}
 
 
-def _build_step(name: str, entry: object, hflip_pairs: Sequence[tuple[int, int]] | None) -> Step:
-    """Return the step that ``name: entry`` of a recipe describes."""
+def _build_step(
+    name: str, entry: object, hflip_pairs: Sequence[tuple[int, int]] | None
+) -> Step | None:
+    """Return the step that ``name: entry`` of a recipe describes, None if its p is 0."""
     transform_class = TRANSFORMS.get(name)
     p, given = _read_entry(name, entry, transform_class)
+    if p == 0.0:
+        return None
     if issubclass(transform_class, Flip) and hflip_pairs is not None:
         given.setdefault("pairs", hflip_pairs)
-    if p == 0.0:
-        return Step(name=name, p=p, transform=Transform())
     settings, problems = read_settings(transform_class, given)
     if problems:
         raise ConfigError(f"Augmentation {name}: {'; '.join(problems)}.")
