@@ -29,6 +29,7 @@ class Outcome:
         skipped: everything was there already.
         problems: what was wrong with the source, one sentence each.
         seconds: predicting took; 0 if it was not needed.
+        waited_s: of these, spent waiting for the decoder.
         failed: why there is no result, or not all of it.
     """
 
@@ -38,6 +39,7 @@ class Outcome:
     skipped: bool = False
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
+    waited_s: float = 0.0
     failed: LitposeError | None = None
 
 
@@ -112,6 +114,7 @@ class _Job:
             num_frames=len(found.predictions[0]),
             problems=found.problems,
             seconds=found.seconds,
+            waited_s=found.waited_s,
         )
         for view, old in enumerate(notes):
             note = Note(

@@ -40,14 +40,14 @@ class Products:
     def wanted(self) -> dict[Path, Write]:
         """Return every file with what writes it, in the order in which they are to be written.
 
-        Metrics that need labels are passed over where there are none, videos where the input is
-        no video.
+        Metrics that need labels or neighbouring frames are passed over where there are none,
+        videos where the input is no video.
         """
         wanted: dict[Path, Write] = {
             path: partial(_write_table, path) for path in self.files.predictions(self.settings)
         }
         for metric in self.settings.metrics:
-            if self.labels is not None or not metric.needs_labels:
+            if self._applies(metric):
                 wanted[self.files.metric(metric)] = partial(self._write_metric, metric)
         if self.source.kind is Kind.VIDEO:
             if self.settings.labeled_video:
@@ -55,6 +55,11 @@ class Products:
             if self.settings.snippet:
                 wanted[self.files.snippet] = self._draw_snippet
         return wanted
+
+    def _applies(self, metric: Metric) -> bool:
+        if metric.needs_labels and self.labels is None:
+            return False
+        return not (metric.needs_video and self.source.kind is Kind.LABELS)
 
     def _write_metric(self, metric: Metric, predictions: Predictions) -> Path:
         return metric(predictions, self.labels).to_csv(self.files.metric(metric))

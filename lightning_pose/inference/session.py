@@ -52,11 +52,13 @@ class SessionResult:
         predictions: one table a view.
         problems: what was wrong with the source, one sentence each.
         seconds: it took.
+        waited_s: of these, spent waiting for the decoder.
     """
 
     predictions: tuple[Predictions, ...]
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
+    waited_s: float = 0.0
 
 
 class Session:
@@ -146,6 +148,7 @@ class Session:
             predictions=predictions,
             problems=result.problems,
             seconds=result.progress.seconds,
+            waited_s=result.progress.waited_s,
         )
 
     def _reader(self, item: Input, model: Model) -> VideoReader:

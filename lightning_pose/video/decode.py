@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import EOFError as EndOfFileError
+from av.error import FFmpegError, InvalidDataError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -103,8 +105,7 @@ class Decoder:
                 if frame.is_corrupt:
                     self._tally.patched_frames.append(self._tally.frames)
                 self._tally.frames += 1
-                stamped = frame.pts is not None and stream.time_base is not None
-                self._tally.last_time_s = frame.pts * stream.time_base if stamped else None
+                self._tally.last_time_s = _seconds(frame.pts, stream.time_base)
                 yield frame
             if not stream.frames and not container.streams.audio:
                 self._tally.cut_at_s = _cut_at_s(container, self._tally, self.info.fps)
@@ -129,15 +130,14 @@ def _decode(
     for packet in _packets(container, stream, tally, path):
         try:
             yield from decoder.decode(packet)
-        except av.error.FFmpegError:
-            when = 0 if packet.pts is None else packet.pts * packet.time_base
-            tally.lost_at_s.append(float(when))
+        except FFmpegError:
+            tally.lost_at_s.append(float(_seconds(packet.pts, packet.time_base) or 0))
     while True:  # frames the decoder holds back for reordering
         try:
             yield from decoder.decode(None)
-        except av.error.EOFError:
+        except EndOfFileError:
             return
-        except av.error.FFmpegError:
+        except FFmpegError:
             tally.lost_at_s.append(float(tally.last_time_s or 0))
 
 
@@ -149,20 +149,25 @@ def _packets(
             if packet.size:
                 tally.packets += not packet.is_discard
                 yield packet
-    except av.error.InvalidDataError:
+    except InvalidDataError:
         tally.lost_at_s.append(float(tally.last_time_s or 0))
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         reason = error.strerror or error
         raise VideoError(
             f"{path} cannot be read any further after frame {tally.frames}: {reason}."
         ) from error
 
 
+def _seconds(stamp: int | None, unit_s: Fraction | None) -> Fraction | None:
+    return None if stamp is None or unit_s is None else stamp * unit_s
+
+
 def _rgb(reformatter: VideoReformatter, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
     """Return a view of the frame's pixels as RGB; alive as long as the view is."""
     picture = reformatter.reformat(frame, format="rgb24", threads=1)
     plane = picture.planes[0]
-    rows = np.frombuffer(plane, dtype=np.uint8).reshape(picture.height, plane.line_size)
+    data = np.frombuffer(plane, dtype=np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rows = data.reshape(picture.height, plane.line_size)
     return rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from lightning_pose.contracts.errors import VideoError
@@ -123,7 +125,7 @@ def _open_container(path: Path) -> InputContainer:
         return av.open(str(path), metadata_errors="replace")
     except PermissionError as error:
         raise VideoError(f"{path} may not be read: permission denied.") from error
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         if _mp4_without_index(path):
             raise VideoError(
                 f"{path} is cut off: its index (the moov atom, written last) is missing, so no "
@@ -135,12 +137,12 @@ def _open_container(path: Path) -> InputContainer:
 
 
 def _default_stream(container: InputContainer, path: Path) -> VideoStream:
-    cover = av.stream.Disposition.attached_pic
+    cover = Disposition.attached_pic
     tracks = [s for s in container.streams.video if not s.disposition & cover]
     if not tracks:
         found = "only sound" if container.streams.audio else "no picture track"
         raise VideoError(f"{path} holds {found}; a video was expected.")
-    default = av.stream.Disposition.default
+    default = Disposition.default
     track = next((s for s in tracks if s.disposition & default), tracks[0])
     if track.codec_context is None:
         raise VideoError(f"{path}: no decoder here knows its picture format; convert it to H.264.")
@@ -151,7 +153,7 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
     packets = 0
     for packet in container.demux(stream):
         packets += packet.size > 0
-        with contextlib.suppress(av.error.FFmpegError):
+        with contextlib.suppress(FFmpegError):
             for frame in packet.decode():
                 return frame
     name = stream.codec_context.codec.name

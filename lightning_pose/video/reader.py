@@ -30,10 +30,6 @@ class VideoReader(Protocol):
     priority: ClassVar[int]
     info: VideoInfo
 
-    def __init__(
-        self, video: Path, *, batch_size: int, halo: int = 0, device: torch.device | str = "cpu"
-    ) -> None: ...
-
     @classmethod
     def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
         """Return None if this reader can read ``video`` here, else why not, in one sentence."""

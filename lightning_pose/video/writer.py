@@ -8,10 +8,13 @@ import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError, WriteError
@@ -147,7 +150,7 @@ class VideoWriter:
             with self._temporary.open("rb") as file:
                 os.fsync(file.fileno())
             self._temporary.replace(self.path)
-        except (av.error.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             self.discard()
             raise _not_written(self.path, error) from error
         return self.path
@@ -155,7 +158,7 @@ class VideoWriter:
     def discard(self) -> None:
         """Drop what was written so far."""
         # What could not be flushed does not matter: it is about to be deleted.
-        with contextlib.suppress(av.error.FFmpegError, OSError):
+        with contextlib.suppress(FFmpegError, OSError):
             self._container.close()
         self._temporary.unlink(missing_ok=True)
 
@@ -168,15 +171,16 @@ class VideoWriter:
             raise VideoError(
                 f"{self.path}: the name should end in a video format, .mp4, .mkv, .avi or .webm."
             ) from error
-        except (av.error.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise _not_written(self.path, error) from error
         try:
-            self._stream = self._container.add_stream(codec, rate=rate, options=options)
-        except (ValueError, av.error.FFmpegError) as error:
+            stream = self._container.add_stream(codec, rate=rate, options=options)
+        except (ValueError, FFmpegError) as error:
             self.discard()
             raise VideoError(
                 f"{self.path}: the encoder {codec!r} cannot write {self._suffix} here: {error}."
             ) from error
+        self._stream = cast("VideoStream", stream)
         self._stream.height = self._size[0] + self._padding[0]
         self._stream.width = self._size[1] + self._padding[1]
         self._stream.pix_fmt = self._pixel_format
@@ -201,7 +205,7 @@ class VideoWriter:
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
             self._container.mux(self._stream.encode(picture))
-        except (av.error.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             self.discard()
             raise _not_written(self.path, error) from error
 
