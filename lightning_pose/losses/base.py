@@ -6,19 +6,20 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedParams:
     """Settings of a supervised loss: none. Its weight is fixed; others are weighed against it."""
 
-    log_weight: ClassVar[float] = 0.0
+    log_weight = 0.0  # not annotated, so not a setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,9 @@ class UnsupervisedParams:
         log_weight: the loss is multiplied by 1 / (2 exp(log_weight)); larger means weaker.
     """
 
-    log_weight: float = 11.0
+    log_weight: float = setting(
+        11.0, "The loss counts 1 / (2 exp(log_weight)) times; larger is weaker."
+    )
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.log_weight):
@@ -70,8 +73,11 @@ class Loss(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, **tensors: Tensor) -> Float[Tensor, ""]:
-        """Return the loss of one batch, unweighted; 0 with a gradient if nothing can be said."""
+    def forward(self, *args: Any, **tensors: Any) -> Float[Tensor, ""]:
+        """Return the loss of one batch, unweighted; 0 with a gradient if nothing can be said.
+
+        A subclass replaces the arguments by the tensors it needs, by name.
+        """
 
 
 def required_keys(loss: type[nn.Module]) -> tuple[str, ...]:

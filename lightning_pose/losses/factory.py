@@ -76,7 +76,7 @@ class LossFactory(nn.Module):
             ModelError: the tracker left out a tensor it said it would offer.
         """
         tensors: Mapping[str, Any] = inputs
-        terms = []
+        terms: list[LossTerm] = []
         for name, needs in self._needs.items():
             absent = [key for key in needs if key not in tensors]
             if absent:

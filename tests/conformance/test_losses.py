@@ -74,26 +74,26 @@ def predicted(loss: Loss) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_asks_only_for_tensors_that_trackers_may_offer(name):
+def test_it_asks_only_for_tensors_that_trackers_may_offer(name: str) -> None:
     assert set(build_loss(name).needs) <= KNOWN_KEYS
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_settings_are_a_dataclass_with_defaults_that_work(name):
+def test_its_settings_are_a_dataclass_with_defaults_that_work(name: str) -> None:
     params = LOSSES.entry(name).params
     assert dataclasses.is_dataclass(params)
     assert build_loss(name).weight > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_says_in_one_line_what_it_is(name):
+def test_it_says_in_one_line_what_it_is(name: str) -> None:
     summary = LOSSES.entry(name).summary
     assert summary.endswith(".")
     assert inspect.getdoc(LOSSES.get(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_perfect_input_costs_next_to_nothing_and_poor_input_more(name):
+def test_perfect_input_costs_next_to_nothing_and_poor_input_more(name: str) -> None:
     loss = fitted(name)
     perfect = evaluate(loss, perfect_inputs(torch.float32))
     assert perfect.shape == ()
@@ -102,7 +102,7 @@ def test_perfect_input_costs_next_to_nothing_and_poor_input_more(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_stays_finite_where_labels_are_missing(name):
+def test_it_stays_finite_where_labels_are_missing(name: str) -> None:
     loss = fitted(name)
     inputs = poor_inputs(torch.float32)
     inputs["heatmaps_targ"][0, 0] = 0
@@ -112,7 +112,7 @@ def test_it_stays_finite_where_labels_are_missing(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_without_any_label_gives_zero_with_a_gradient(name):
+def test_a_batch_without_any_label_gives_zero_with_a_gradient(name: str) -> None:
     loss = fitted(name)
     if not any("_targ" in key for key in loss.needs):
         pytest.skip("needs no labels")
@@ -129,7 +129,7 @@ def test_a_batch_without_any_label_gives_zero_with_a_gradient(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_gradient_is_the_slope_of_its_value(name):
+def test_its_gradient_is_the_slope_of_its_value(name: str) -> None:
     loss = fitted(name).double()
     inputs = poor_inputs(torch.float64)
     flat = torch.full_like(inputs["heatmaps_pred"], 1 / SIZE**2)  # away from 0, where logs end

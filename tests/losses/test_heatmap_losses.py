@@ -34,14 +34,14 @@ def by_numpy(name: str, targ: np.ndarray, pred: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", HEATMAP_LOSSES)
-def test_value_equals_the_one_scipy_gives(name):
+def test_value_equals_the_one_scipy_gives(name: str) -> None:
     targ, pred = maps(0, 3, 4, 16, 12), maps(1, 3, 4, 16, 12)
     expected = by_numpy(name, targ.double().numpy(), pred.double().numpy())
     assert evaluate(name, targ, pred).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", HEATMAP_LOSSES)
-def test_keypoints_without_a_target_do_not_count(name):
+def test_keypoints_without_a_target_do_not_count(name: str) -> None:
     targ, pred = maps(0, 2, 3, 8, 8), maps(1, 2, 3, 8, 8)
     targ[0, 1] = 0
     targ[1, 2] = 0
@@ -53,7 +53,7 @@ def test_keypoints_without_a_target_do_not_count(name):
 
 
 @pytest.mark.parametrize("name", HEATMAP_LOSSES)
-def test_uniform_targets_count(name):
+def test_uniform_targets_count(name: str) -> None:
     targ, pred = maps(0, 1, 2, 8, 8), maps(1, 1, 2, 8, 8)
     without = targ.clone()
     targ[0, 1] = 1 / 64
@@ -64,7 +64,7 @@ def test_uniform_targets_count(name):
 
 
 @pytest.mark.parametrize("name", HEATMAP_LOSSES)
-def test_two_heads_stacked_give_the_mean_of_both(name):
+def test_two_heads_stacked_give_the_mean_of_both(name: str) -> None:
     targ, first, second = maps(0, 2, 3, 8, 8), maps(1, 2, 3, 8, 8), maps(2, 2, 3, 8, 8)
     targ[0, 0] = 0
     stacked = evaluate(name, torch.cat([targ, targ]), torch.cat([first, second]))
@@ -73,7 +73,7 @@ def test_two_heads_stacked_give_the_mean_of_both(name):
 
 
 @pytest.mark.parametrize("name", HEATMAP_LOSSES)
-def test_half_precision_maps_give_nearly_the_same_value(name):
+def test_half_precision_maps_give_nearly_the_same_value(name: str) -> None:
     targ, pred = maps(0, 2, 3, 16, 16), maps(1, 2, 3, 16, 16)
     half = evaluate(name, targ, pred.bfloat16())
     assert half.dtype == torch.float32
@@ -81,7 +81,7 @@ def test_half_precision_maps_give_nearly_the_same_value(name):
 
 
 @pytest.mark.parametrize("name", ["heatmap_kl", "heatmap_js"])
-def test_a_prediction_of_zero_probability_stays_finite(name):
+def test_a_prediction_of_zero_probability_stays_finite(name: str) -> None:
     targ, pred = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
     targ[..., 0, 0] = 1
     pred[..., 1, 1] = 1

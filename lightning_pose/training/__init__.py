@@ -1,0 +1,1 @@
+"""Training: from a tracker and batches to checkpoints, through Lightning's Trainer."""

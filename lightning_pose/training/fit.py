@@ -1,0 +1,193 @@
+"""Train a tracker: the one function that puts the pieces of this room together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers.logger import Logger
+
+from lightning_pose.config.schema import TrainingConfig
+from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.training.checkpoint_files import bring_best, find_last, read_for_resuming
+from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
+from lightning_pose.training.health import LossWatch, NameRows
+from lightning_pose.training.length import Length, batches_used, length_of
+from lightning_pose.training.lightning_trainer import make_trainer, run_trainer
+from lightning_pose.training.result import FINISHED, INTERRUPTED, STOPPED_EARLY, FitResult
+from lightning_pose.training.run_lock import locked
+from lightning_pose.training.speed import Loader, Speed, TimedLoader
+from lightning_pose.training.stages import BackboneFreezing, Ending, Patience, StepSeeds
+from lightning_pose.training.tensorboard import TensorBoardCurves
+
+
+def fit(
+    tracker: BaseSupervisedTracker,
+    train_loader: Loader,
+    val_loader: Loader | None,
+    *,
+    settings: TrainingConfig,
+    run_dir: Path,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[pl.Callback] = (),
+    resume_from: Path | None = None,
+    name_rows: NameRows | None = None,
+    save_every_s: float = SAVE_EVERY_S,
+) -> FitResult:
+    """Train ``tracker``; return where its checkpoints are and how it went.
+
+    Args:
+        tracker: built with losses and with ``optimizer_for(settings)``.
+        train_loader: batches to learn from, a function of seed and epoch.
+        val_loader: batches to choose the best weights by; None or empty: the last are the best.
+        settings: the section ``training`` of the configuration.
+        run_dir: gets ``checkpoints/`` and ``tb_logs/``; locked meanwhile.
+        loggers: take the metrics as well.
+        callbacks: Lightning callbacks that run as well, progress for instance.
+        resume_from: run directory or last.ckpt of the training to carry on; one that was killed
+            before its first checkpoint starts again.
+        name_rows: the images of rows of the label table, for messages.
+        save_every_s: least seconds between two savings.
+
+    Raises:
+        ConfigError: the settings ask for what this machine has not.
+        DataError: there is nothing to train on.
+        TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
+            is in use, or it cannot be resumed.
+        WriteError: a checkpoint could not be written.
+    """
+    started = time.perf_counter()
+    with locked(run_dir):
+        last = find_last(resume_from) if resume_from is not None else None
+        resume_step = None
+        if last is not None:
+            resume_step = _check_resumable(last, tracker, settings)
+            bring_best(last.parent, run_dir / "checkpoints")
+        length = length_of(settings, num_batches=batches_used(len(train_loader), settings))
+        pieces = _pieces(settings, length, train_loader, run_dir, name_rows, save_every_s)
+        curves = TensorBoardCurves(run_dir / "tb_logs", resume_step=resume_step)
+        trainer = make_trainer(
+            settings,
+            length,
+            run_dir=run_dir,
+            loggers=[curves, *loggers],
+            callbacks=[*pieces.callbacks, *callbacks],
+        )
+        validation = (
+            TimedLoader(val_loader) if val_loader is not None and len(val_loader) else None
+        )
+        try:
+            was_interrupted = run_trainer(
+                trainer, tracker, pieces.loader, validation, resume_from=last
+            )
+        except TrainingError as error:
+            raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
+        notes = _notes(settings, length, has_validation=validation is not None)
+        return _result(trainer, pieces, started, was_interrupted=was_interrupted, notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pieces:
+    loader: TimedLoader
+    speed: Speed
+    checkpoints: Checkpoints
+    patience: Patience | None
+    others: tuple[pl.Callback, ...]
+
+    @property
+    def callbacks(self) -> list[pl.Callback]:
+        patience = [self.patience] if self.patience is not None else []
+        return [*self.others, self.speed, *patience, self.checkpoints]
+
+
+def _pieces(
+    settings: TrainingConfig,
+    length: Length,
+    train_loader: Loader,
+    run_dir: Path,
+    name_rows: NameRows | None,
+    save_every_s: float,
+) -> _Pieces:
+    loader = TimedLoader(train_loader)
+    watch = LossWatch(name_rows, every_n_steps=settings.log_every_n_steps)
+    checkpoints = Checkpoints(
+        run_dir / "checkpoints",
+        length=length,
+        watch=watch,
+        every_s=save_every_s,
+        keep_every_n_epochs=settings.ckpt_every_n_epochs,
+    )
+    patience = Patience(settings.early_stop_patience, length) if settings.early_stopping else None
+    seeds = StepSeeds(settings.rng_seed_model_pt)
+    return _Pieces(
+        loader=loader,
+        speed=Speed(loader),
+        checkpoints=checkpoints,
+        patience=patience,
+        others=(seeds, BackboneFreezing(length), Ending(length), watch),
+    )
+
+
+def _kept(checkpoints: Checkpoints) -> str:
+    if not checkpoints.last_path.is_file():
+        return "No checkpoint had been saved yet."
+    return f"The last good checkpoints are kept in {checkpoints.folder}."
+
+
+def _check_resumable(last: Path, tracker: BaseSupervisedTracker, settings: TrainingConfig) -> int:
+    """Return the step a training goes on with, after checking that it is the same training."""
+    content = read_for_resuming(last, tracker.spec)
+    if settings.max_epochs is not None and content["epoch"] + 1 > settings.max_epochs:
+        raise TrainingError(
+            f"{last} has trained {content['epoch'] + 1} epochs, more than training.max_epochs "
+            f"{settings.max_epochs}. Raise max_epochs to train on."
+        )
+    return int(content["global_step"])
+
+
+def _result(
+    trainer: pl.Trainer,
+    pieces: _Pieces,
+    started: float,
+    *,
+    was_interrupted: bool,
+    notes: tuple[str, ...],
+) -> FitResult:
+    kept, speed = pieces.checkpoints, pieces.speed
+    early = pieces.patience is not None and pieces.patience.has_stopped
+    has_best = math.isfinite(kept.best_error)
+    first = speed.first_step_at
+    return FitResult(
+        best_checkpoint=kept.best_path if kept.best_path.is_file() else None,
+        last_checkpoint=kept.last_path if kept.last_path.is_file() else None,
+        val_pixel_error=kept.best_error if has_best else None,
+        best_epoch=kept.best_epoch,
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        outcome=INTERRUPTED if was_interrupted else STOPPED_EARLY if early else FINISHED,
+        seconds=speed.seconds,
+        first_step_s=first - started if first is not None else math.nan,
+        frames_per_second=speed.frames_per_second,
+        data_wait_share=speed.data_wait_share,
+        notes=notes,
+    )
+
+
+def _notes(settings: TrainingConfig, length: Length, *, has_validation: bool) -> tuple[str, ...]:
+    notes = []
+    if not has_validation:
+        notes.append(
+            "There are no validation frames, so the last weights count as the best; set "
+            "training.val_prob to keep some."
+        )
+    if settings.early_stopping and length.min_epochs >= length.epochs:
+        notes.append(
+            f"Early stopping could not act: training.min_epochs ({length.min_epochs}) is not "
+            f"below the length of training ({length.epochs} epochs)."
+        )
+    return tuple(notes)

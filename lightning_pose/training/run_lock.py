@@ -1,0 +1,40 @@
+"""One training per run directory at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning_pose.contracts.errors import TrainingError
+
+LOCK_NAME = ".training.lock"
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory for this process.
+
+    The lock is the kernel's: it goes when the process goes, even if it is killed. The file stays.
+
+    Raises:
+        TrainingError: another process is training in it; the message says which.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / LOCK_NAME
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise TrainingError(
+                f"{run_dir} is being trained by {holder}. Wait until it ends, or stop it first."
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

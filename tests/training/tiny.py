@@ -1,0 +1,121 @@
+"""A tracker and loaders small enough to train in a blink, with dropout and batch norm inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lightning_pose.config.schema import TrainingConfig
+from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.contracts.registry import BACKBONES
+from lightning_pose.losses.factory import build_losses
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.build import build_tracker
+from lightning_pose.training.fit import fit
+from lightning_pose.training.optimization import optimizer_for
+from lightning_pose.training.result import FitResult
+
+SIDE, KEYPOINTS = 64, 2
+
+
+@BACKBONES.register("tiny_for_test")
+class TinyBackbone(nn.Module):
+    """Two convolutions of stride 4, with what makes training depend on random numbers."""
+
+    channels, stride = 8, 16
+    mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+    def __init__(self, *, pretrained: bool = False, checkpoint: Path | None = None) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 4, stride=4),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Conv2d(8, 8, 4, stride=4),
+            nn.ReLU(),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+class TinyLoader:
+    """Frames with one bright spot per keypoint; content is a function of row, order of epoch."""
+
+    def __init__(self, num_rows: int = 12, *, batch_size: int = 4, nan_in_row: int = -1) -> None:
+        self.num_rows = num_rows
+        self.batch_size = batch_size
+        self.nan_in_row = nan_in_row
+        self.epoch = 0
+        self.epochs_seen: list[int] = []
+
+    def __len__(self) -> int:
+        return -(-self.num_rows // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[LabeledBatch]:
+        self.epochs_seen.append(self.epoch)
+        order = torch.randperm(self.num_rows, generator=torch.Generator().manual_seed(self.epoch))
+        for rows in order.split(self.batch_size):
+            yield self.batch(rows)
+
+    def batch(self, rows: Tensor) -> LabeledBatch:
+        points = torch.stack([self.points(int(row)) for row in rows])
+        images = torch.zeros(len(rows), 1, 1, 3, SIDE, SIDE)
+        for image, pose in zip(images, points, strict=True):
+            for k, (x, y) in enumerate(pose.round().long().tolist()):
+                image[0, 0, k, y - 2 : y + 3, x - 2 : x + 3] = 1
+        images[rows == self.nan_in_row] = float("nan")
+        affine = torch.tensor([[2.0, 0, 0], [0, 2, 0]]).expand(len(rows), 1, 2, 3)
+        return LabeledBatch(
+            images=images, keypoints_net=points[:, None], net_to_image=affine, row_ids=rows
+        )
+
+    @staticmethod
+    def points(row: int) -> Tensor:
+        generator = torch.Generator().manual_seed(1000 + row)
+        return 8 + 48 * torch.rand(KEYPOINTS, 2, generator=generator)
+
+
+def settings(**changes: object) -> TrainingConfig:
+    """Return settings for a few epochs in fp32 on the CPU."""
+    values: dict[str, object] = {
+        "max_epochs": 4,
+        "unfreezing_epoch": 2,
+        "check_val_every_n_epoch": 1,
+        "accelerator": "cpu",
+        "precision": "fp32",
+        "log_every_n_steps": 2,
+        "optimizer_params": {"learning_rate": 1e-2},
+    }
+    return TrainingConfig(**(values | changes))
+
+
+def tiny_tracker(config: TrainingConfig, *, seed: int = 0) -> BaseSupervisedTracker:
+    """Return a heatmap tracker on the tiny backbone, to be trained with ``config``."""
+    torch.manual_seed(seed)
+    spec = ModelSpec(
+        model_type="heatmap",
+        backbone="tiny_for_test",
+        keypoint_names=("nose", "tail"),
+        image_height=SIDE,
+        image_width=SIDE,
+    )
+    losses = build_losses(["heatmap_mse"], {})
+    return build_tracker(spec, losses=losses, optimizer=optimizer_for(config))
+
+
+def train_tiny(run_dir: Path, config: TrainingConfig | None = None, **kwargs: object) -> FitResult:
+    """Train the tiny tracker on tiny frames, validated on frames of its own."""
+    config = config or settings()
+    tracker = kwargs.pop("tracker", None) or tiny_tracker(config)
+    train_loader = kwargs.pop("train_loader", None) or TinyLoader()
+    val_loader = kwargs.pop("val_loader", TinyLoader(5))
+    return fit(tracker, train_loader, val_loader, settings=config, run_dir=run_dir, **kwargs)
