@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from lightning_pose.api import fit, get_dataset, get_model
-from lightning_pose.cli.after_training import evaluate_run, predict_run_videos
+from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
 from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.terminal import ProgressLine, note, say
-from lightning_pose.cli.training_display import TrainingDisplay
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.build import Hooks
 from lightning_pose.config.load import write_run_config
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.data.labeled_data import LabeledData, read_tables
 from lightning_pose.data.toy import toy_dataset_dir
+from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
-from lightning_pose.training.result import FitResult
-
+from lightning_pose.training.progress import TrainingProgress
+from lightning_pose.training.result import INTERRUPTED, FitResult
 
 HOOKS = Hooks(generators={"toy": toy_dataset_dir})
 
 
 def train_task(config: Config, context: RunContext) -> float | None:
     """Train, evaluate, predict the videos; return the validation pixel error."""
-    write_run_config(config, context.run_dir)
+    run_dir = context.run_dir
+    write_run_config(config, run_dir)
     tracker, data = assemble(config)
-    data.split.write(context.run_dir / "splits.csv")
+    keep_labels(run_dir, config, data)
     with RecordedRun(config, context, data) as run:
         result = train(config, context, tracker, data, run)
-        evaluate_run(context.run_dir, config, data, run)
-        predict_run_videos(context.run_dir, config, run)
-        run.close(result)
-    say(f"run: {context.run_dir}")
+        model = Model.load(run_dir)
+        evaluate_run(model, run_dir, config, data, run)
+        predict_run_videos(model, run_dir, config, run)
+    say(f"run: {run_dir}")
     return result.val_pixel_error
 
 
@@ -43,10 +45,10 @@ def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
     for warning in data.warnings:
         note(warning)
     counts = {part: data.split.sets.count(part) for part in dict.fromkeys(data.split.sets)}
+    parts = ", ".join(f"{number} {part}" for part, number in counts.items())
     note(
-        f"{len(data.tables[0])} labelled frames ("
-        + ", ".join(f"{number} {part}" for part, number in counts.items())
-        + f"), {len(names)} keypoints; {config.model.model_type} on {config.model.backbone}"
+        f"{len(data.tables[0])} labelled frames ({parts}), {len(names)} keypoints; "
+        f"{config.model.model_type} on {config.model.backbone}."
     )
     return tracker, data
 
@@ -58,7 +60,11 @@ def train(
     data: LabeledData,
     run: RecordedRun,
 ) -> FitResult:
-    """Fit the tracker, with progress on the terminal and curves in the tracking store."""
+    """Fit the tracker, with progress on the terminal and curves in the tracking store.
+
+    Raises:
+        TrainingError: it failed, or was interrupted; the message says how to go on.
+    """
     images = data.tables[0].images
     result = fit(
         tracker,
@@ -67,10 +73,16 @@ def train(
         settings=config.training,
         run_dir=context.run_dir,
         loggers=run.loggers,
-        callbacks=[TrainingDisplay()],
+        callbacks=[TrainingProgress()],
         resume_from=context.run_dir if context.resumed else None,
         name_rows=lambda rows: [images[row] for row in rows],
     )
+    run.trained(result)
     for sentence in result.notes:
         note(sentence)
+    if result.outcome == INTERRUPTED:
+        raise TrainingError(
+            f"Training was interrupted after {result.epochs} epochs. To carry on: litpose train "
+            f"model.resume={context.run_dir}"
+        )
     return result

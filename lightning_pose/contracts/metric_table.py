@@ -55,6 +55,7 @@ class Metric(Protocol):
     name: str
     unit: str
     needs_labels: bool
+    needs_video: bool  # compares neighbouring frames, so it says nothing of labelled images
 
     def __call__(self, predictions: Predictions, labels: LabelTable | None = None) -> MetricTable:
         """Return the values, in the rows of ``predictions``."""

@@ -17,7 +17,7 @@ class RunRecord:
     """Where a run came from and what became of it; ``run.json`` in the run directory.
 
     Attributes:
-        run_id: 32 hexadecimal digits, also the MLflow run id when tracking is on.
+        run_id: 32 hexadecimal digits; the tracking store's own id is under ``tracking``.
         parent: run id of the sweep or run this one belongs to, or null.
         command: the command line.
         overrides: configuration overrides as given.
@@ -31,6 +31,7 @@ class RunRecord:
         outcome: running, finished, failed or interrupted.
         checkpoint: best checkpoint relative to the run directory, and its hash.
         metrics: final numbers.
+        tracking: store, experiment and run id in it; empty when the run is not tracked.
     """
 
     run_id: str
@@ -48,6 +49,7 @@ class RunRecord:
     outcome: str = "running"
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
     metrics: dict[str, Any] = field(default_factory=dict[str, Any])
+    tracking: dict[str, str] = field(default_factory=dict[str, str])
 
     def write(self, path: Path) -> Path:
         """Write the record as JSON; return ``path``."""

@@ -1,0 +1,112 @@
+"""What follows a training: the labelled sets are evaluated and the videos predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_pose.cli.evaluation import (
+    SUMMARY_HEADER,
+    evaluate_labels,
+    summary_rows,
+    write_summary,
+)
+from lightning_pose.cli.predicting import FOLDER, PredictRequest, predict_inputs
+from lightning_pose.cli.recorded_run import RecordedRun
+from lightning_pose.cli.run_metrics import labels_file, metrics_of
+from lightning_pose.cli.terminal import note, say, say_table
+from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.metric_table import MetricTable
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
+from lightning_pose.data.labels import read_labels, write_labels
+from lightning_pose.inference.inputs import Kind, expand_inputs
+from lightning_pose.inference.model import Model
+from lightning_pose.metrics.summary import Summary, summarise_video
+
+METRICS = "metrics.json"
+
+
+def keep_labels(run_dir: Path, config: Config, data: LabeledData) -> None:
+    """Write split and labels into the run directory: metrics need them where the data is not."""
+    data.split.write(run_dir / "splits.csv")
+    views: list[str | None] = list(config.data.view_names) or [None]
+    for view, table in zip(views, data.tables, strict=True):
+        write_labels(table, run_dir / labels_file(view))
+
+
+def evaluate_run(
+    model: Model, run_dir: Path, config: Config, data: LabeledData, run: RecordedRun
+) -> Summary:
+    """Predict all labelled frames, new sessions too; write, show and record the numbers."""
+    bboxes = read_configured_bboxes(config.data)
+    found = evaluate_labels(model, data.tables, data.split.sets, out=run_dir, bboxes=bboxes)
+    summary = dict(found.summary)
+    for failure in found.failures:
+        note(failure)
+    for suffix, files in data.ood_files.items():
+        tables = _tables_like(data, files)
+        rows = ["test"] * len(tables[0])
+        name = f"predictions_{suffix}"
+        other = evaluate_labels(model, tables, rows, out=run_dir, name=name, bboxes=bboxes)
+        summary[f"ood_{suffix}"] = other.summary.get("test", other.summary)
+        run.keep(*other.files)
+    if not model.view_names:
+        say_table(summary_rows(summary), SUMMARY_HEADER)
+    run.keep(*found.files, write_summary(run_dir / METRICS, {"labels": summary}))
+    run.log_summary(summary)
+    return summary
+
+
+def predict_run_videos(
+    model: Model, run_dir: Path, config: Config, run: RecordedRun
+) -> dict[str, Summary]:
+    """Predict the videos of the configuration, if it wants that; return their numbers by name."""
+    wishes = config.eval
+    folder = wishes.test_videos_directory or config.data.video_dir
+    if not wishes.predict_vids_after_training or folder is None:
+        return {}
+    try:
+        inputs = [item for item in expand_inputs([folder]) if item.kind is Kind.VIDEO]
+    except VideoError as error:
+        note(f"No video was predicted: {error}")
+        return {}
+    request = PredictRequest(
+        model=str(run_dir),
+        inputs=(folder,),
+        labeled_video=wishes.save_vids_after_training,
+        overwrite=True,
+    )
+    outcomes = predict_inputs(model, inputs, request=request, out=run_dir / FOLDER)
+    summaries = {}
+    for outcome in outcomes:
+        tables = [path for path in outcome.files if path.suffix == ".csv"]
+        if outcome.failed is None and tables:
+            predictions = Predictions.read(tables[0])
+            name = outcome.inputs[0].path.stem
+            summaries[name] = summarise_video(predictions, _metric_tables(model, predictions))
+            run.log_video(name, summaries[name])
+            say(_video_line(name, summaries[name], outcome.num_frames / max(outcome.seconds, 1e-9)))
+        run.keep(*tables)
+    return summaries
+
+
+def _metric_tables(model: Model, predictions: Predictions) -> list[MetricTable]:
+    return [metric(predictions) for metric in metrics_of(model) if not metric.needs_labels]
+
+
+def _video_line(name: str, summary: Summary, fps: float) -> str:
+    jumps = summary.get("temporal_norm", {}).get("mean")
+    likelihood = summary["mean_likelihood"]
+    sure = f"mean likelihood {likelihood:.2f}" if likelihood is not None else "likelihood unknown"
+    return f"{name}: {summary['frames']} frames at {fps:.1f} frames/s, {sure}, " + (
+        f"mean temporal norm {jumps:.2f} px" if jumps is not None else "one frame only"
+    )
+
+
+def _tables_like(data: LabeledData, files: tuple[Path, ...]) -> list[LabelTable]:
+    return [
+        read_labels(path, data_dir=table.root, keypoint_names=table.keypoint_names)
+        for path, table in zip(files, data.tables, strict=True)
+    ]

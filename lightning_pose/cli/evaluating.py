@@ -1,0 +1,75 @@
+"""Evaluating for the command line."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from lightning_pose.cli.evaluation import (
+    SUMMARY_HEADER,
+    evaluate_labels,
+    summary_rows,
+    write_summary,
+)
+from lightning_pose.cli.terminal import note, say, say_json, say_table
+from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.labeled_data import read_tables
+from lightning_pose.data.labels import read_labels
+from lightning_pose.inference.inputs import Input, Kind
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.session import PredictSettings, Session
+
+METRICS = "metrics.json"
+
+
+def evaluate_and_report(args: argparse.Namespace) -> int:
+    """Evaluate a model on labels and print the numbers; return 0."""
+    model = Model.load(args.model, device=args.device, precision=args.precision)
+    tables, sets = _labels(model, args)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = args.out or Path(scratch)
+        found = evaluate_labels(model, tables, sets, out=out)
+        for failure in found.failures:
+            note(failure)
+        write_summary(out / METRICS, found.summary)
+    if args.json:
+        say_json(found.summary)
+    elif model.view_names:
+        for view in model.view_names:
+            say(view)
+            say_table(summary_rows(found.summary[view]), SUMMARY_HEADER)
+    else:
+        say_table(summary_rows(found.summary), SUMMARY_HEADER)
+    if args.out:
+        note(f"results: {args.out}")
+    return 0
+
+
+def _labels(model: Model, args: argparse.Namespace) -> tuple[list[LabelTable], tuple[str, ...]]:
+    run_dir = model.files.run_dir if model.files else None
+    if args.csv is None:
+        if run_dir is None:
+            raise ConfigError(
+                f"{args.model} is a checkpoint without its run directory, so its labels are not "
+                "known. Name them with --csv."
+            )
+        data = load_run_config(run_dir).data
+        if args.data_dir is not None:
+            data.data_dir = str(args.data_dir)
+        tables = list(read_tables(data))
+        files = [table.source for table in tables if table.source is not None]
+    else:
+        files = list(args.csv)
+        tables = [
+            read_labels(
+                path,
+                data_dir=args.data_dir or path.resolve().parent,
+                keypoint_names=model.keypoint_names,
+            )
+            for path in files
+        ]
+    inputs = [Input(kind=Kind.LABELS, path=path) for path in files]
+    return tables, Session(inputs, PredictSettings(data_dir=tables[0].root)).sets(model)

@@ -1,0 +1,132 @@
+"""Labelled sets: predictions.csv, metric csv files and metrics.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.cli.run_metrics import run_metrics
+from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.model import Model
+from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics
+from lightning_pose.metrics.summary import Summary, summarise_labels
+
+PARTS = ("train", "validation", "test", "unused")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """A labelled set that was predicted.
+
+    Attributes:
+        predictions: one table a view.
+        summary: what metrics.json holds, by part; by view first if there are several.
+        files: what was written.
+        failures: metrics that could not be computed, one sentence each.
+    """
+
+    predictions: tuple[Predictions, ...]
+    summary: Summary
+    files: tuple[Path, ...]
+    failures: tuple[str, ...] = ()
+
+
+def evaluate_labels(
+    model: Model,
+    tables: Sequence[LabelTable],
+    sets: Sequence[str],
+    *,
+    out: Path,
+    name: str = "predictions",
+    bboxes: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Predict a labelled set, write its files into ``out`` and return its numbers.
+
+    Args:
+        model: a trained model.
+        tables: the labels, one table a view.
+        sets: part of each row.
+        out: folder.
+        name: stem of the predictions file; those of several views have the view's name added.
+        bboxes: box of each image by its path.
+    """
+    found = model.predict_labels(tables, sets, bboxes=bboxes)
+    views = model.view_names or (None,)
+    files: list[Path] = []
+    failures: list[str] = []
+    summaries: dict[str, Summary] = {}
+    for view, table, predictions in zip(views, tables, found, strict=True):
+        stem = name if view is None else f"{name}_{view}"
+        built = _metrics(model, view)
+        failures += built.failures
+        files.append(predictions.write(out / f"{stem}.csv"))
+        for metric in built.metrics:
+            if not metric.needs_video:
+                values = metric(predictions, table)
+                files.append(values.to_csv(out / f"{stem}_{metric.name}.csv"))
+        summaries[view or ""] = summarise_labels(predictions, table)
+    summary = summaries[""] if len(views) == 1 and views[0] is None else summaries
+    return Evaluation(
+        predictions=tuple(found),
+        summary=summary,
+        files=tuple(files),
+        failures=tuple(dict.fromkeys(failures)),
+    )
+
+
+def write_summary(path: Path, summary: Summary) -> Path:
+    """Write metrics.json; numbers that do not exist are null."""
+    return write_text(path, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
+
+
+def summary_rows(summary: Summary) -> list[tuple[object, ...]]:
+    """Return the rows of the table that is shown for a labelled set, one a part."""
+    parts = [part for part in PARTS if part in summary]
+    parts += [part for part in summary if part not in PARTS]
+    return [_row(part, summary[part]) for part in parts]
+
+
+SUMMARY_HEADER = (
+    "set",
+    "images",
+    "points",
+    "mean px",
+    "95 %",
+    "median px",
+    "p90 px",
+    "within 5 px",
+    "occluded px",
+)
+
+
+def _row(part: str, numbers: Summary) -> tuple[object, ...]:
+    low, high = numbers.get("mean_px_95", (None, None))
+    return (
+        part,
+        numbers["images"],
+        numbers["n"],
+        numbers.get("mean_px"),
+        f"{low:.2f} to {high:.2f}" if low is not None and low == low else "-",
+        numbers.get("median_px"),
+        numbers.get("p90_px"),
+        f"{numbers['pck_5px']:.0%}" if "pck_5px" in numbers else "-",
+        numbers.get("occluded", {}).get("median_px"),
+    )
+
+
+def _metrics(model: Model, view: str | None) -> BuiltMetrics:
+    run_dir = model.files.run_dir if model.files else None
+    return run_metrics(run_dir, view=view) if run_dir else build_metrics(MetricBasis())
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,159 @@
+"""The record of a run while it happens: run.json and the tracking store."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lightning.pytorch.loggers.logger import Logger
+
+from lightning_pose.cli.terminal import note
+from lightning_pose.config.app import RunContext
+from lightning_pose.config.defaults import plain_tree
+from lightning_pose.config.schema import Config
+from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.data.labeled_data import LabeledData
+from lightning_pose.metrics.summary import Summary
+from lightning_pose.mlops.provenance import close_record, open_record
+from lightning_pose.mlops.tracking import RunTracker, start_tracking
+from lightning_pose.training.result import INTERRUPTED, FitResult
+
+FILE = "run.json"
+SPOOL = "tracking_spool.jsonl"
+FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
+NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
+
+
+class RecordedRun:
+    """Opens the record of a run before training, keeps what it makes, closes it in any case.
+
+    Args:
+        config: the configuration.
+        context: the run directory and what else is known of the run.
+        data: its fingerprint goes into the record.
+    """
+
+    def __init__(self, config: Config, context: RunContext, data: LabeledData) -> None:
+        self._config = config
+        self._path = context.run_dir / FILE
+        self._metrics: dict[str, Any] = {}
+        self._fit: FitResult | None = None
+        before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
+        self._record = open_record(
+            run_dir=context.run_dir,
+            overrides=context.overrides,
+            data=data.fingerprint(),
+            seeds={
+                "data": config.training.rng_seed_data_pt,
+                "model": config.training.rng_seed_model_pt,
+            },
+            resumed=before,
+        )
+        self._record.write(self._path)
+        self._tracker = _start(config, context, self._record)
+
+    @property
+    def loggers(self) -> list[Logger]:
+        """Return what takes the curves of the training."""
+        return [self._tracker.logger]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        interrupted = isinstance(error, KeyboardInterrupt) or (
+            self._fit is not None and self._fit.outcome == INTERRUPTED
+        )
+        self._finish(KILLED if interrupted else FAILED if error is not None else FINISHED)
+
+    def trained(self, result: FitResult) -> None:
+        """Take down how the training went."""
+        self._fit = result
+        self._metrics |= {
+            "val_pixel_error": result.val_pixel_error,
+            "best_epoch": result.best_epoch,
+            "epochs": result.epochs,
+            "steps": result.steps,
+            "training_s": round(result.seconds, 1),
+            "frames_per_second": round(result.frames_per_second, 1),
+        }
+        self._tracker.log_metrics(
+            {name: value for name, value in self._metrics.items() if value is not None},
+            step=result.steps,
+        )
+
+    def log_summary(self, summary: Summary) -> None:
+        """Take down the numbers of labelled sets: ``test_mean_px`` and so on."""
+        numbers = {
+            f"{part}_{name}": values[name]
+            for part, values in summary.items()
+            for name in NUMBERS
+            if isinstance(values, dict) and values.get(name) is not None
+        }
+        self._metrics |= numbers
+        self._tracker.log_metrics(numbers, step=self._fit.steps if self._fit else 0)
+
+    def log_video(self, name: str, summary: Summary) -> None:
+        """Take down the numbers of a predicted video."""
+        self._metrics[f"video_{name}"] = summary
+
+    def keep(self, *files: Path) -> None:
+        """Store files with the run."""
+        for path in files:
+            self._tracker.log_artifact(path)
+
+    def _finish(self, outcome: str) -> None:
+        best = self._fit.best_checkpoint if self._fit else None
+        self._record = close_record(
+            dataclasses.replace(self._record, tracking=self._tracker.identity),
+            outcome=outcome,
+            metrics=self._metrics,
+            checkpoint=best,
+        )
+        self._record.write(self._path)
+        self.keep(self._path)
+        if best is not None and self._config.tracking.log_models:
+            self._tracker.log_artifact(best, folder="checkpoints")
+        for warning in self._tracker.finish(outcome):
+            note(warning)
+
+
+def _start(config: Config, context: RunContext, record: RunRecord) -> RunTracker:
+    wishes = config.tracking
+    folder = Path(config.data.data_dir or "data").name
+    name = wishes.run_name or config.model.model_name or _default_name(config, context)
+    tracker = start_tracking(
+        wishes,
+        experiment=wishes.experiment or folder,
+        run_name=name,
+        params=plain_tree(config),
+        tags={
+            **wishes.tags,
+            "litpose.run_id": record.run_id,
+            "run_dir": str(context.run_dir),
+            "model": config.model.model_type,
+            "backbone": config.model.backbone,
+            "data": folder,
+            "overrides": " ".join(context.overrides),
+            "git_commit": str(record.code.get("commit", "")),
+        },
+        spool=context.run_dir / SPOOL,
+        resume_id=record.tracking.get("run_id"),
+    )
+    for path in ("config.yaml", "splits.csv"):
+        tracker.log_artifact(context.run_dir / path)
+    return tracker
+
+
+def _default_name(config: Config, context: RunContext) -> str:
+    stamp = time.strftime("%m-%d %H:%M:%S")
+    job = "" if context.job is None else f" #{context.job}"
+    return f"{config.model.model_type} {config.model.backbone} {stamp}{job}"
