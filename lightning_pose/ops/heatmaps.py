@@ -173,7 +173,7 @@ class _Window:
         peak_xy: the highest pixel.
         offsets: columns and rows of the neighbourhood, counted from that pixel.
         inside: 1 for those the map has, 0 for the others.
-        low_xy, high_xy: the map's edges, counted from that pixel.
+        low_xy, high_xy: where the peak can be, counted from that pixel: in the window and the map.
         values: the neighbourhood; 0 where the map has none.
         total: mass of the whole map.
     """
@@ -205,8 +205,8 @@ def _window(heatmaps: Float[Tensor, "*b h w"], *, radius: int) -> _Window:
         peak_xy=peak_xy,
         offsets=offsets.to(flat.dtype),
         inside=torch.stack([column_inside, row_inside], -2),
-        low_xy=-0.5 - peak_xy,
-        high_xy=high_xy,
+        low_xy=(-0.5 - peak_xy).clamp(min=-radius),
+        high_xy=high_xy.clamp(max=radius),
         values=values,
         total=_not_zero(flat.sum(-1)),
     )
@@ -220,6 +220,8 @@ def _narrow(window: _Window, radius: int) -> _Window:
         window,
         offsets=window.offsets[kept],
         inside=window.inside[..., kept],
+        low_xy=window.low_xy.clamp(min=-radius),
+        high_xy=window.high_xy.clamp(max=radius),
         values=window.values[..., kept, kept],
     )
 
