@@ -33,7 +33,7 @@ class Checkpoints(Checkpoint):
         folder: where the files go.
         length: of the training.
         watch: looks at losses and weights before they are saved.
-        every_s: least seconds between two savings.
+        every_s: least seconds between two savings; 0 saves after every epoch.
         keep_every_n_epochs: also keep the weights of every n-th epoch in a file of their own.
     """
 
@@ -112,4 +112,5 @@ class Checkpoints(Checkpoint):
                 write_weights(self.folder / kept_as, copied_weights(pl_module), pl_module.spec)
         trainer.save_checkpoint(self.last_path, weights_only=False)
         ended = time.monotonic()
-        self._next_save = ended + max(self.every_s, (ended - started) / LARGEST_SHARE)
+        pause = max(self.every_s, (ended - started) / LARGEST_SHARE) if self.every_s else 0.0
+        self._next_save = ended + pause

@@ -52,7 +52,7 @@ def fit(
         resume_from: run directory or last.ckpt of the training to carry on; one that was killed
             before its first checkpoint starts again.
         name_rows: the images of rows of the label table, for messages.
-        save_every_s: least seconds between two savings.
+        save_every_s: least seconds between two savings; 0 saves after every epoch.
 
     Raises:
         ConfigError: the settings ask for what this machine has not.

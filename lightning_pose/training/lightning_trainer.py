@@ -92,6 +92,8 @@ def quiet() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
+        # of a training resumed with early stopping switched on or off
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
         # Lightning 2.6 with torch 2.15
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         try:

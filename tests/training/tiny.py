@@ -116,6 +116,6 @@ def train_tiny(run_dir: Path, config: TrainingConfig | None = None, **kwargs: ob
     """Train the tiny tracker on tiny frames, validated on frames of its own."""
     config = config or settings()
     tracker = kwargs.pop("tracker", None) or tiny_tracker(config)
-    train_loader = kwargs.pop("train_loader", None) or TinyLoader()
+    train_loader = kwargs.pop("train_loader", TinyLoader())
     val_loader = kwargs.pop("val_loader", TinyLoader(5))
     return fit(tracker, train_loader, val_loader, settings=config, run_dir=run_dir, **kwargs)
