@@ -101,8 +101,11 @@ def _followed(tree: Mapping[str, Any], config: Config) -> list[str]:
 
 
 def _plugin_problems(config: Config, places: Places) -> list[Problem]:
+    if not config.plugins:
+        return []
     try:
-        load_plugins(config.plugins, search_dir=places.config_dir or places.cwd)
+        load_plugins([], search_dir=places.cwd)
+        load_plugins(config.plugins, search_dir=places.config_dir)
     except ConfigError as error:
         rule = str(error).removesuffix(".")
         return [Problem(key="plugins", value=config.plugins, rule=rule)]

@@ -28,13 +28,21 @@ from lightning_pose.config.problems import ConfigProblems, Problem, placed, rais
 from lightning_pose.config.resume import changes
 from lightning_pose.config.run_dirs import find_run
 from lightning_pose.config.schema import Config
-from lightning_pose.config.single_file import SingleFile, conflicts, find_file, load_file
+from lightning_pose.config.single_file import (
+    SingleFile,
+    conflicts,
+    find_file,
+    keys_of_choice,
+    load_file,
+)
 from lightning_pose.config.sweep_jobs import sweep_jobs, sweeper_overrides
 from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
 
 SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 DEFAULT_DATA = "data=toy"
+DEFAULT_NOTE = f"No data set was chosen: this is {DEFAULT_DATA}, the generated one."
+DATA_KEYS = {"data.data_dir", "data.csv_file", "data.video_dir", "data.generator"}
 
 
 @dataclass
@@ -50,6 +58,17 @@ class _Parts:
     def problems(self) -> list[Problem]:
         """Return what is wrong with the parts themselves."""
         return [*self.overrides.problems, *(self.file.problems if self.file else [])]
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what was translated."""
+        return [*(self.file.notes if self.file else []), *self.overrides.notes]
+
+    def for_hydra(self) -> list[str]:
+        """Return the overrides that Hydra gets; stores the file where Hydra finds it."""
+        file = [self.file.override] if self.file else []
+        resume = [f"model.resume={str(self.resume)!r}"] if self.resume else []
+        return [*file, *self.overrides.for_hydra, *resume]
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -79,27 +98,19 @@ def prepare(
     config_dir = _config_dir(options.config_dir, cwd)
     with hydra_session(config_dir) as hydra:
         parts = _read_parts(options, cwd, config_dir)
-        notes = list(parts.overrides.notes)
-        for_hydra = list(parts.overrides.for_hydra)
         problems = list(parts.problems)
         if parts.file is not None:
-            notes = [*parts.file.notes, *notes]
             problems += conflicts(parts.file, parts.overrides.choices, hydra)
-            for_hydra.insert(0, parts.file.override)
-        elif not _asks_for_data(parts, options):
-            for_hydra.append(DEFAULT_DATA)
-            notes.append(f"No data set was chosen: this is {DEFAULT_DATA}, the generated one.")
-        if parts.resume is not None:
-            for_hydra.append(f"model.resume={str(parts.resume)!r}")
+        default_data = _default_data(hydra, parts)
         app = PreparedApp(
-            overrides=tuple(for_hydra),
+            overrides=(*parts.for_hydra(), *default_data),
             given=tuple(options.overrides),
             cwd=cwd,
             config_file=parts.file.path if parts.file else None,
             config_dir=config_dir,
             multirun=options.multirun,
             resume=parts.resume,
-            notes=tuple(notes),
+            notes=(*parts.notes, *(DEFAULT_NOTE for _ in default_data)),
             options=options if _shows(options) else None,
             layers=parts.layers,
             hooks=hooks or Hooks(),
@@ -123,13 +134,20 @@ def _shows(options: Any) -> bool:
     return any(getattr(options, name) for name in SHOWING)
 
 
-def _asks_for_data(parts: _Parts, options: Any) -> bool:
-    return (
-        parts.overrides.sets_section("data")
-        or bool(parts.problems)
-        or options.help
-        or options.hydra_help
+def _default_data(hydra: Hydra, parts: _Parts) -> tuple[str, ...]:
+    """Return the choice of the toy set if nothing says what to train on."""
+    named = any(key in DATA_KEYS for key, _, _ in parts.overrides.values)
+    if named or "data" in parts.overrides.choices or parts.file is not None:
+        return ()
+    if parts.problems or parts.options.help or parts.options.hydra_help:
+        return ()
+    swept = (
+        key
+        for name in parts.overrides.choices.get("sweeps", ())
+        for key in keys_of_choice(hydra, "sweeps", name)
     )
+    is_swept = any(key.startswith("hydra.sweeper.params.data") for key in swept)
+    return () if is_swept or DATA_KEYS & set(parts.overrides.sweeps) else (DEFAULT_DATA,)
 
 
 def _read_parts(options: Any, cwd: Path, config_dir: Path | None) -> _Parts:
@@ -153,7 +171,7 @@ def _read_parts(options: Any, cwd: Path, config_dir: Path | None) -> _Parts:
     if path is None:
         return _Parts(options, overrides, None, None)
     legacy = options.legacy_weights
-    file = load_file(path, cwd=cwd, legacy_weights=legacy, as_it_is=resume is not None)
+    file = load_file(path, cwd=cwd, legacy_weights=legacy, to_resume=resume is not None)
     return _Parts(options, read(file.tree), file, resume)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from hydra import version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -78,7 +79,7 @@ def compose(hydra: Hydra, overrides: Sequence[str], *, multirun: bool = False) -
             overrides=list(overrides),
             run_mode=RunMode.MULTIRUN if multirun else RunMode.RUN,
         )
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"The configuration cannot be composed. {_in_words(error)}") from error
 
 
@@ -89,16 +90,17 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
         ConfigError: an interpolation leads nowhere.
     """
     try:
-        tree: Any = {
-            name: OmegaConf.to_container(section, resolve=True)
-            if OmegaConf.is_config(section := config._get_node(name))
-            else config[name]
-            for name in config
-            if name != "hydra"
+        composed: Any = {name: config[name] for name in config if name != "hydra"}
+        return {
+            name: OmegaConf.to_container(section, resolve=True, throw_on_missing=True)
+            if OmegaConf.is_config(section)
+            else section
+            for name, section in composed.items()
         }
     except OmegaConfBaseException as error:
-        raise ConfigError(f"A reference cannot be resolved. {_in_words(error)}") from error
-    return tree
+        raise ConfigError(
+            f"A value is missing, or refers to another that is not there. {_in_words(error)}"
+        ) from error
 
 
 def _in_words(error: BaseException) -> str:

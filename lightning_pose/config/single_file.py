@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.hydra import Hydra
+from omegaconf import OmegaConf
 
 from lightning_pose.config.check import read_section
 from lightning_pose.config.keys import known_keys
@@ -74,7 +75,7 @@ def find_file(config_path: str | None, config_name: str | None, *, cwd: Path) ->
 
 
 def load_file(
-    path: Path, *, cwd: Path, legacy_weights: bool, as_it_is: bool = False
+    path: Path, *, cwd: Path, legacy_weights: bool, to_resume: bool = False
 ) -> SingleFile:
     """Return a configuration file in today's keys, with notes and problems.
 
@@ -82,8 +83,8 @@ def load_file(
         path: the file.
         cwd: the current folder; a path in it is shown from there.
         legacy_weights: double the loss weights.
-        as_it_is: keep the schedule that was worked out from max_epochs (to resume) instead of
-            working it out anew.
+        to_resume: the file is of a run to be carried on: keep the schedule that was worked out
+            from max_epochs instead of working it out anew.
 
     Raises:
         ConfigError: it cannot be read at all.
@@ -101,7 +102,12 @@ def load_file(
     layer = file_layer(file, tree, moved=translation.moved, shown=short_path(path, cwd))
     result = SingleFile(path, tree, layer, notes=translation.all_notes())
     _take_out_mistakes(result)
-    _unset_followers(tree, only="training.min_" if as_it_is else "")
+    if look_up(tree, "model.resume") is not None:
+        rule = "is for the command line alone: litpose train model.resume=RUN"
+        result.problems.append(
+            Problem(key="model.resume", where=layer.find("model.resume") or "", rule=rule)
+        )
+    _unset_followers(tree, only="training.min_" if to_resume else "")
     return result
 
 
@@ -113,7 +119,7 @@ def conflicts(
     problems = []
     for group, names in choices.items():
         for name in names:
-            both = sorted(mine & set(_keys_of_choice(hydra, group, name)))
+            both = sorted(mine & set(keys_of_choice(hydra, group, name)))
             if both:
                 places = ", ".join(f"{key} ({file.layer.find(key)})" for key in both)
                 rule = f"sets what the file sets too and would be lost: {places}; keep one of them"
@@ -121,14 +127,15 @@ def conflicts(
     return problems
 
 
-def _keys_of_choice(hydra: Hydra, group: str, name: str) -> list[str]:
+def keys_of_choice(hydra: Hydra, group: str, name: str) -> list[str]:
     """Return the keys a group's choice sets, from its own file only."""
     loaded = hydra.config_loader.repository.load_config(f"{group}/{name}")  # pyright: ignore
     if loaded is None:
         return []
     package = loaded.header["package"]
     prefix = group.replace("/", ".") if package is None else package
-    content = {key: loaded.config._get_node(key) for key in loaded.config if key != "defaults"}
+    content: Any = OmegaConf.to_container(loaded.config, resolve=False)
+    content.pop("defaults", None)
     tree: dict[str, Any] = {}
     if prefix in ("", "_global_"):
         tree = content

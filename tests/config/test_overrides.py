@@ -182,6 +182,11 @@ def test_a_reference_to_another_key_is_resolved(built: Callable[..., Any]) -> No
 
 def test_a_reference_that_leads_nowhere_is_an_error(complaint: Message) -> None:
     message = complaint("data=toy", "training.val_batch_size=${training.batch}")
-    assert message.startswith("A reference cannot be resolved.")
+    assert message.startswith("A value is missing, or refers to another that is not there.")
     assert "training.batch" in message
     assert "training.val_batch_size" in message
+
+
+def test_a_change_of_the_image_size_keeps_the_toy_set(built: Callable[..., Any], toy: Any) -> None:
+    data = built("data.image_resize_dims.height=64").data
+    assert (data.data_dir, data.image_resize_dims.height) == (str(toy), 64)

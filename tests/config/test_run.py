@@ -14,7 +14,7 @@ from lightning_pose.config.run import run_hydra
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import TrainingError, WriteError
-from tests.config.conftest import Message, Prepare
+from tests.config.conftest import Message, Prepare, make_data_set
 
 
 def keep(config: Config, context: RunContext) -> tuple[Config, RunContext]:
@@ -146,7 +146,7 @@ def test_of_a_large_sweep_every_value_is_checked(complaint: Message) -> None:
     message = complaint(
         "data=toy",
         "-m",
-        "training.rng_seed_model_pt=range(0,100)",
+        "training.rng_seed_model_pt=range(0,30)",
         "training.rng_seed_data_pt=0,1,2,-3",
     )
     assert "training.rng_seed_data_pt = -3" in message
@@ -229,3 +229,20 @@ def test_hydras_own_folder_does_not_count_as_another_run(prepared: Prepare) -> N
     dirs: list[Path] = []
     run_hydra(lambda c, context: dirs.append(context.run_dir), prepared(*argv))
     assert [path.name for path in dirs] == ["0", "1"]
+
+
+def test_a_sweep_over_data_sets_is_not_shadowed_by_the_toy_set(
+    prepared: Prepare, tmp_path: Path
+) -> None:
+    (tmp_path / "more" / "sweeps").mkdir(parents=True)
+    (tmp_path / "more" / "sweeps" / "sets.yaml").write_text(
+        "# @package _global_\nhydra: {sweeper: {params: {data.data_dir: 'a,b'}}}\n"
+    )
+    for name in ("a", "b"):
+        make_data_set(tmp_path / name)
+    seen: list[str] = []
+    run_hydra(
+        lambda config, _: seen.append(Path(config.data.data_dir).name),
+        prepared("--config-dir", "more", "-m", "+sweeps=sets"),
+    )
+    assert seen == ["a", "b"]

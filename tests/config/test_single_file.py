@@ -203,3 +203,32 @@ def test_plugins_beside_the_file_are_found(
         "@TRACKERS.register('dummy_of_mine')\nclass Dummy: ...\n"
     )
     assert built(*options).model.model_type == "dummy_of_mine"
+
+
+def test_a_file_cannot_ask_to_resume(write: Write, complaint: Message) -> None:
+    message = complaint(*write("data: {data_dir: MY_DATA}\nmodel: {resume: outputs/x}"))
+    assert message == (
+        "The configuration has a problem.\n  model.resume (conf of mine/mine.yaml line 2): is for "
+        "the command line alone: litpose train model.resume=RUN"
+    )
+
+
+def test_a_group_file_of_ones_own_that_is_no_yaml_is_named(
+    tmp_path: Path, complaint: Message
+) -> None:
+    (tmp_path / "groups" / "data").mkdir(parents=True)
+    (tmp_path / "groups" / "data" / "fly.yaml").write_text("a: [1\n")
+    message = complaint("--config-dir", "groups", "data=fly")
+    assert message.startswith("The configuration cannot be composed.")
+    assert "fly.yaml" in message
+
+
+def test_a_wrong_key_in_a_group_file_of_ones_own_is_named_with_its_line(
+    tmp_path: Path, data_set: Path, complaint: Message
+) -> None:
+    (tmp_path / "groups" / "data").mkdir(parents=True)
+    (tmp_path / "groups" / "data" / "fly.yaml").write_text(f"data_dir: {data_set}\ncsv_fiel: a\n")
+    assert complaint("--config-dir", "groups", "data=fly") == (
+        "The configuration has a problem.\n  data.csv_fiel = 'a' (data/fly.yaml line 2): there is "
+        "no such key; did you mean data.csv_file?"
+    )
