@@ -99,8 +99,7 @@ class Checkpoints(Checkpoint):
     def _save(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, kept_as: str | None
     ) -> None:
-        self.watch.check_losses(trainer, pl_module)
-        self.watch.check_weights(trainer, pl_module, pl_module.state_dict().values())
+        self.watch.check_before_saving(trainer, pl_module)
         started = time.monotonic()
         if isinstance(pl_module, BaseSupervisedTracker):
             if self._waiting is not None:

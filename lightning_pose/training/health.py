@@ -30,6 +30,7 @@ class LossWatch(pl.Callback):
     def __init__(self, name_rows: NameRows | None, *, every_n_steps: int) -> None:
         self.name_rows = name_rows
         self.every_n_steps = min(every_n_steps, MOST_STEPS_UNWATCHED)
+        self._last_rows: Tensor | None = None
 
     def on_train_batch_end(
         self,
@@ -51,6 +52,8 @@ class LossWatch(pl.Callback):
         """Raise TrainingError if a loss since the last call was NaN or infinite."""
         if not isinstance(pl_module, BaseSupervisedTracker):
             return
+        if pl_module.last_row_ids is not None:
+            self._last_rows = pl_module.last_row_ids
         broken = pl_module.take_broken_step()
         if broken is None:
             return
@@ -60,15 +63,17 @@ class LossWatch(pl.Callback):
             "training.optimizer_params.learning_rate, or set training.precision=fp32."
         )
 
-    def check_weights(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, weights: Iterable[Tensor]
-    ) -> None:
-        """Raise TrainingError if a weight is NaN or infinite (a step may break them last)."""
-        if all_finite(weights):
+    def check_before_saving(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raise TrainingError if a loss or a weight is NaN or infinite.
+
+        The last step may break the weights though its loss was fine.
+        """
+        self.check_losses(trainer, pl_module)
+        if all_finite(pl_module.state_dict().values()):
             return
         images = ""
-        if isinstance(pl_module, BaseSupervisedTracker) and pl_module.last_row_ids is not None:
-            images = f", last trained on {self._named(pl_module.last_row_ids.tolist())}"
+        if self._last_rows is not None:
+            images = f", last trained on the images {self._named(self._last_rows.tolist())}"
         raise TrainingError(
             f"The weights became NaN or infinite in epoch {trainer.current_epoch}{images}, though "
             "no loss did. Lower training.optimizer_params.learning_rate or set "
