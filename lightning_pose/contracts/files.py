@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -28,7 +29,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where a folder was expected there may be a file
+            temporary.unlink(missing_ok=True)
         raise WriteError(_why_not_written(path, error)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
