@@ -177,3 +177,20 @@ def test_a_run_counted_in_steps_trains_again_and_resumes(prepared: Prepare) -> N
     assert training.lr_scheduler_params["milestone_steps"] == [15, 20, 25]
     resumed = run_hydra(keep, prepared(f"model.resume={run_dir}", "training.max_steps=600"))[0]
     assert (resumed.training.min_steps, resumed.training.unfreezing_step) == (600, 20)
+
+
+def test_overrides_lie_over_a_runs_configuration(run_dir: Path) -> None:
+    config = load_run_config(run_dir, overrides=["eval.colormap=jet", "+training.num_workers=2"])
+    assert (config.eval.colormap, config.training.num_workers) == ("jet", 2)
+
+
+def test_wrong_overrides_of_a_runs_configuration_are_named(run_dir: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_run_config(run_dir, overrides=["eval.colourmap=jet", "eval.fiftyone.port=0"])
+    assert str(caught.value).splitlines() == [
+        "The configuration has 2 problems.",
+        "  1. eval.colourmap (override eval.colourmap=jet): there is no such key; did you mean "
+        "eval.colormap?",
+        "  2. eval.fiftyone.port = 0 (override eval.fiftyone.port=0): must be a whole number, at "
+        "least 1 and at most 65535",
+    ]
