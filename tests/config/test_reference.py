@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lightning_pose.config.keys import known_keys
 from lightning_pose.config.reference import BEGIN, reference
 from lightning_pose.config.template import EXAMPLES, NOT_FOR_USERS, template
 from lightning_pose.config.yaml_file import leaves, put, take
+from tests.config.conftest import Prepare, make_data_set
 
 
 def test_the_template_trains_once_its_data_are_filled_in(
@@ -66,3 +68,28 @@ def test_the_reference_explains_settings_of_registered_things() -> None:
     assert "| `model.params.sigma` | a number | 1.25 | Width of the target. |" in text
     assert "`training.optimizer_params.learning_rate`" in text
     assert "`losses.temporal.prob_threshold`" in text
+
+
+def documented_commands() -> list[list[str]]:
+    """Return the arguments of every ``litpose train`` on the page that names its data."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line.startswith("litpose train") and "data=" in line]
+    return [shlex.split(line)[2:] for line in commands]
+
+
+@pytest.mark.parametrize("argv", documented_commands(), ids=" ".join)
+def test_the_commands_in_the_docs_are_accepted(prepared: Prepare, argv: list[str]) -> None:
+    assert "data=toy" in prepared(*argv).given
+
+
+def test_the_file_in_the_docs_trains(
+    tmp_path: Path, checkout: Path, built: Callable[..., Any]
+) -> None:
+    page = (checkout / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.S)
+    make_data_set(tmp_path / "data" / "my_mouse")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "my_mouse.yaml").write_text(block)
+    config = built("--config-path", "project", "--config-name", "my_mouse")
+    assert config.data.data_dir == str(tmp_path / "data" / "my_mouse")
