@@ -117,8 +117,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         xy_img, confidence = self.predict_batch(batch)
         ids = batch.row_ids if isinstance(batch, LabeledBatch) else batch.frame_ids
         return Prediction(
-            xy_img=xy_img.float().cpu().numpy(),
-            confidence=confidence.float().cpu().numpy(),
+            xy_img=xy_img.detach().float().cpu().numpy(),
+            confidence=confidence.detach().float().cpu().numpy(),
             frame_ids=ids.cpu().numpy(),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def save_weights(
         key: value.detach().cpu().contiguous() for key, value in network_weights(tracker).items()
     }
     content = {"state_dict": state, "litpose": tracker.spec.to_json(), **(extra or {})}
-    return write_atomically(path, lambda temporary: torch.save(content, temporary))
+    buffer = io.BytesIO()  # torch reports a full disk as a RuntimeError, the file system does not
+    torch.save(content, buffer)
+    return write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
 
 
 def read_spec(checkpoint: Path) -> ModelSpec:
