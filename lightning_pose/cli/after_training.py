@@ -87,7 +87,9 @@ def predict_run_videos(
             name = outcome.inputs[0].path.stem
             summaries[name] = summarise_video(predictions, _metric_tables(model, predictions))
             run.log_video(name, summaries[name])
-            say(_video_line(name, summaries[name], outcome.num_frames / max(outcome.seconds, 1e-9)))
+            say(
+                _video_line(name, summaries[name], outcome.num_frames / max(outcome.seconds, 1e-9))
+            )
         run.keep(*tables)
     return summaries
 

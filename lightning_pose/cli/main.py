@@ -48,7 +48,7 @@ def guarded(args: argparse.Namespace) -> int:
         return 0
     except OSError as error:
         return _report(error, str(WriteError(f"{error}")), debug=args.debug, code=1)
-    except Exception as error:  # noqa: BLE001  the last net: a fault of ours, said so
+    except Exception as error:
         text = (
             f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; please "
             "report it with the output of the same command and --debug."

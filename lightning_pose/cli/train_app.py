@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from lightning_pose.api import fit, get_dataset, get_model
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
 from lightning_pose.cli.recorded_run import RecordedRun
@@ -73,7 +75,7 @@ def train(
         settings=config.training,
         run_dir=context.run_dir,
         loggers=run.loggers,
-        callbacks=[TrainingProgress()],
+        callbacks=[TrainingProgress(sys.stderr)],
         resume_from=context.run_dir if context.resumed else None,
         name_rows=lambda rows: [images[row] for row in rows],
     )
