@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from lightning.pytorch.loggers.logger import Logger
 
@@ -24,6 +25,7 @@ from lightning_pose.training.result import INTERRUPTED, FitResult
 FILE = "run.json"
 SPOOL = "tracking_spool.jsonl"
 FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
+Recorded = TypeVar("Recorded", bound="RecordedRun")
 NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
 
 
@@ -53,14 +55,14 @@ class RecordedRun:
             resumed=before,
         )
         self._record.write(self._path)
-        self._tracker = _start(config, context, self._record)
+        self._tracker = _start(config, context, self._record, on_open=self._note_identity)
 
     @property
     def loggers(self) -> list[Logger]:
         """Return what takes the curves of the training."""
         return [self._tracker.logger]
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Recorded) -> Recorded:
         return self
 
     def __exit__(
@@ -110,10 +112,15 @@ class RecordedRun:
         for path in files:
             self._tracker.log_artifact(path)
 
+    def _note_identity(self, identity: dict[str, str]) -> None:
+        """Write down at once where the run is recorded, so that a killed run can be carried on."""
+        self._record = dataclasses.replace(self._record, tracking=identity)
+        self._record.write(self._path)
+
     def _finish(self, outcome: str) -> None:
         best = self._fit.best_checkpoint if self._fit else None
         self._record = close_record(
-            dataclasses.replace(self._record, tracking=self._tracker.identity),
+            self._record,
             outcome=outcome,
             metrics=self._metrics,
             checkpoint=best,
@@ -126,7 +133,13 @@ class RecordedRun:
             note(warning)
 
 
-def _start(config: Config, context: RunContext, record: RunRecord) -> RunTracker:
+def _start(
+    config: Config,
+    context: RunContext,
+    record: RunRecord,
+    *,
+    on_open: Callable[[dict[str, str]], None],
+) -> RunTracker:
     wishes = config.tracking
     folder = Path(config.data.data_dir or "data").name
     name = wishes.run_name or config.model.model_name or _default_name(config, context)
@@ -147,6 +160,7 @@ def _start(config: Config, context: RunContext, record: RunRecord) -> RunTracker
         },
         spool=context.run_dir / SPOOL,
         resume_id=record.tracking.get("run_id"),
+        on_open=on_open,
     )
     for path in ("config.yaml", "splits.csv"):
         tracker.log_artifact(context.run_dir / path)

@@ -1,0 +1,1 @@
+"""Around training: what made a run, where it is recorded."""

@@ -1,0 +1,169 @@
+"""What made a run: code, packages, machine, data; the facts of ``run.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lightning_pose
+from lightning_pose import __version__
+from lightning_pose.contracts.run_record import RunRecord
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "kornia",
+    "numpy",
+    "pandas",
+    "av",
+    "opencv-python-headless",
+    "hydra-core",
+    "mlflow",
+)
+GIT_TIMEOUT_S = 20
+
+
+def open_record(
+    *,
+    run_dir: Path,
+    overrides: Sequence[str] = (),
+    data: Mapping[str, Any],
+    seeds: Mapping[str, int],
+    resumed: RunRecord | None = None,
+) -> RunRecord:
+    """Return the record of a run that is about to start.
+
+    Args:
+        run_dir: its ``config.yaml`` is hashed.
+        overrides: of the configuration, as given.
+        data: name -> path, hash and so on.
+        seeds: by what they are for.
+        resumed: the record of the run that is carried on: its identity and start are kept.
+    """
+    config = run_dir / "config.yaml"
+    record = RunRecord(
+        run_id=uuid.uuid4().hex,
+        command=tuple(sys.argv),
+        overrides=tuple(overrides),
+        code=code_state(),
+        data=dict(data),
+        config_sha256=file_sha256(config) if config.is_file() else "",
+        seeds=dict(seeds),
+        packages=package_versions(),
+        device=device_facts(),
+        started=now(),
+    )
+    if resumed is None:
+        return record
+    return dataclasses.replace(
+        record, run_id=resumed.run_id, started=resumed.started, tracking=resumed.tracking
+    )
+
+
+def close_record(
+    record: RunRecord, *, outcome: str, metrics: Mapping[str, Any], checkpoint: Path | None
+) -> RunRecord:
+    """Return the record of a run that has ended: finished, failed or interrupted."""
+    best: dict[str, Any] = {}
+    if checkpoint is not None and checkpoint.is_file():
+        relative = Path(checkpoint.parent.name) / checkpoint.name
+        best = {"path": str(relative), "sha256": file_sha256(checkpoint)}
+    return dataclasses.replace(
+        record, outcome=outcome, metrics=dict(metrics), checkpoint=best, ended=now()
+    )
+
+
+def code_state() -> dict[str, Any]:
+    """Return version, git commit, whether there are changes, and their hash.
+
+    Outside git only the version is known.
+    """
+    state: dict[str, Any] = {"version": __version__}
+    folder = Path(lightning_pose.__file__).parent
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None or _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return state
+    difference = _git(folder, "diff", "HEAD", "--binary") or ""
+    unknown = _git(folder, "status", "--porcelain") or ""
+    dirty = bool(unknown.strip())
+    state |= {"commit": commit.strip(), "dirty": dirty}
+    if dirty:
+        changed = (difference + unknown).encode("utf-8", "replace")
+        state["diff_sha256"] = hashlib.sha256(changed).hexdigest()
+    return state
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results hang on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def device_facts() -> dict[str, Any]:
+    """Return processor, cores, system, and the GPU if there is one."""
+    facts: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.platform(),
+        "host": platform.node(),
+    }
+    if torch.cuda.is_available():
+        facts |= {
+            "gpu": torch.cuda.get_device_name(),
+            "gpus": torch.cuda.device_count(),
+            "cuda": torch.version.cuda,
+        }
+    return facts
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            check=False,
+            timeout=GIT_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
