@@ -51,7 +51,8 @@ def test_stated_channels_and_stride_are_true(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_normalisation_is_that_of_its_weights(name: str) -> None:
     recipe = BACKBONES.get(name)
-    assert isinstance(recipe, Recipe)
+    if not isinstance(recipe, Recipe):
+        pytest.skip("not a network of timm")
     stated = timm.get_pretrained_cfg(recipe.net)
     assert stated is not None
     backbone = meta(name)

@@ -1,0 +1,89 @@
+"""Replaying the backbone as CUDA graphs changes the speed and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.cuda_graphs import TrainingGraphs
+
+Build = Callable[..., BaseSupervisedTracker]
+Spots = Callable[..., LabeledBatch]
+
+
+def test_without_a_gpu_the_network_is_run_as_ever(
+    spec: ModelSpec, build: Build, spots: Spots
+) -> None:
+    plain, replayed = build(spec).train(), build(spec).train()
+    replayed.use_cuda_graphs = True
+    batch = spots(plain.data_spec)
+    for _ in range(3):
+        assert torch.equal(plain.training_step(batch), replayed.training_step(batch))
+
+
+def test_the_graphs_add_nothing_to_the_weights(spec: ModelSpec, build: Build) -> None:
+    tracker = build(spec)
+    keys = set(tracker.state_dict())
+    tracker.use_cuda_graphs = True
+    assert set(tracker.state_dict()) == keys
+    assert len(list(tracker.parameters())) == len({id(p) for p in tracker.parameters()})
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:.*AccumulateGrad")
+class TestOnGPU:
+    def test_losses_gradients_and_batch_norms_are_the_same(
+        self, spec: ModelSpec, build: Build, spots: Spots
+    ) -> None:
+        plain = build(dataclasses.replace(spec, backbone="resnet18")).cuda().train()
+        replayed = copy.deepcopy(plain)
+        replayed.use_cuda_graphs = True
+        for seed in range(4):
+            batch = spots(plain.data_spec, seed=seed).to("cuda")
+            for tracker in (plain, replayed):
+                tracker.zero_grad(set_to_none=True)
+                tracker.training_step(batch).backward()
+            for (name, one), other in zip(
+                plain.named_parameters(), replayed.parameters(), strict=True
+            ):
+                torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-6, msg=name)
+        for (name, one), other in zip(plain.named_buffers(), replayed.buffers(), strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5, msg=name)
+
+    def test_a_training_step_does_not_wait_for_the_device(
+        self, spec: ModelSpec, build: Build, spots: Spots
+    ) -> None:
+        for model_type in ("heatmap", "heatmap_mhcrnn", "regression"):
+            tracker = build(dataclasses.replace(spec, model_type=model_type)).cuda().train()
+            batch = spots(tracker.data_spec).to("cuda")
+            tracker.training_step(batch).backward()
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                tracker.training_step(batch).backward()
+                with torch.inference_mode():
+                    tracker.eval().predict_batch(batch)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
+    def test_a_network_that_cannot_be_captured_is_run_as_ever(self) -> None:
+        class Waiting(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Conv2d(3, 4, 3)
+
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return self.layer(images) * images.sum().item()
+
+        net = Waiting().cuda()
+        graphs = TrainingGraphs(net)
+        images = torch.randn(2, 3, 8, 8, device="cuda")
+        for _ in range(3):
+            torch.testing.assert_close(graphs(images), net(images))
