@@ -63,32 +63,55 @@ def fit(
     """
     started = time.perf_counter()
     with locked(run_dir):
-        last = find_last(resume_from) if resume_from is not None else None
-        resume_step = None
-        if last is not None:
-            resume_step = _check_resumable(last, tracker, settings)
-            bring_best(last.parent, run_dir / "checkpoints")
+        start = _starting_point(resume_from, tracker, settings, run_dir)
         length = length_of(settings, num_batches=batches_used(len(train_loader), settings))
         pieces = _pieces(settings, length, train_loader, run_dir, name_rows, save_every_s)
-        curves = TensorBoardCurves(run_dir / "tb_logs", resume_step=resume_step)
         trainer = make_trainer(
             settings,
             length,
+            tracker,
             run_dir=run_dir,
-            loggers=[curves, *loggers],
+            loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
             callbacks=[*pieces.callbacks, *callbacks],
         )
-        validation = (
-            TimedLoader(val_loader) if val_loader is not None and len(val_loader) else None
-        )
+        has_validation = val_loader is not None and len(val_loader) > 0
+        validation = TimedLoader(val_loader) if val_loader is not None and has_validation else None
         try:
-            was_interrupted = run_trainer(
-                trainer, tracker, pieces.loader, validation, resume_from=last
-            )
+            interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
         except TrainingError as error:
             raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
-        notes = _notes(settings, length, has_validation=validation is not None)
-        return _result(trainer, pieces, started, was_interrupted=was_interrupted, notes=notes)
+        notes = _notes(settings, length, has_validation=has_validation)
+        return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a training starts: the state to take up, and the step; both None for a new one."""
+
+    last: Path | None = None
+    step: int | None = None
+
+
+def _starting_point(
+    resume_from: Path | None,
+    tracker: BaseSupervisedTracker,
+    settings: TrainingConfig,
+    run_dir: Path,
+) -> _Start:
+    if resume_from is None:
+        return _Start()
+    last = find_last(resume_from)
+    if last is None:
+        return _Start(step=0)
+    content = read_for_resuming(last, tracker.spec)
+    done = content["epoch"] + 1
+    if settings.max_epochs is not None and done > settings.max_epochs:
+        raise TrainingError(
+            f"{last} has trained {done} epochs, more than training.max_epochs "
+            f"{settings.max_epochs}. Raise max_epochs to train on."
+        )
+    bring_best(last.parent, run_dir / "checkpoints")
+    return _Start(last, int(content["global_step"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,17 +160,6 @@ def _kept(checkpoints: Checkpoints) -> str:
     if not checkpoints.last_path.is_file():
         return "No checkpoint had been saved yet."
     return f"The last good checkpoints are kept in {checkpoints.folder}."
-
-
-def _check_resumable(last: Path, tracker: BaseSupervisedTracker, settings: TrainingConfig) -> int:
-    """Return the step a training goes on with, after checking that it is the same training."""
-    content = read_for_resuming(last, tracker.spec)
-    if settings.max_epochs is not None and content["epoch"] + 1 > settings.max_epochs:
-        raise TrainingError(
-            f"{last} has trained {content['epoch'] + 1} epochs, more than training.max_epochs "
-            f"{settings.max_epochs}. Raise max_epochs to train on."
-        )
-    return int(content["global_step"])
 
 
 def _result(

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_pose.config.schema import TrainingConfig
+from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.checkpoint_files import PlainCheckpointIO
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.length import Length
@@ -24,6 +25,7 @@ from lightning_pose.training.speed import TimedLoader
 def make_trainer(
     settings: TrainingConfig,
     length: Length,
+    tracker: BaseSupervisedTracker,
     *,
     run_dir: Path,
     loggers: Sequence[Logger],
@@ -35,6 +37,8 @@ def make_trainer(
         ConfigError: the settings ask for a device or arithmetic this machine has not.
     """
     where = choose_device(settings)
+    # The memory of a graph cannot hold the sum of several batches' gradients.
+    tracker.use_cuda_graphs = where.on_gpu and settings.accumulate_grad_batches == 1
     with quiet():
         return pl.Trainer(
             accelerator="gpu" if where.on_gpu else "cpu",
@@ -63,8 +67,7 @@ def run_trainer(
     tracker: pl.LightningModule,
     train_loader: TimedLoader,
     val_loader: TimedLoader | None,
-    *,
-    resume_from: Path | None = None,
+    resume_from: Path | None,
 ) -> bool:
     """Train; return False if the training came to its end, True if it was interrupted politely."""
     on_sigint = signal.getsignal(signal.SIGINT)
