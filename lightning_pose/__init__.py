@@ -1,4 +1,4 @@
-"""Train animal pose trackers from few labels and much video, with every training a tracked experiment.
+"""Animal pose from few labels and much video, with every training a tracked experiment.
 
 Importing this package is cheap: rooms that need torch are imported when they are used.
 """

@@ -50,8 +50,8 @@ def guarded(args: argparse.Namespace) -> int:
         return _report(error, str(WriteError(f"{error}")), debug=args.debug, code=1)
     except Exception as error:
         text = (
-            f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; please "
-            "report it with the output of the same command and --debug."
+            f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; "
+            "please report it with the output of the same command and --debug."
         )
         return _report(error, text, debug=args.debug, code=1)
 

@@ -9,7 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 BAR = 24
 LINE_EVERY_S = 10.0
@@ -55,7 +55,7 @@ def say_table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
 
 
 class ProgressLine:
-    """One line that tells how far something is: a bar on a terminal, now and then a line elsewhere.
+    """A line that tells how far something is: a bar on a terminal, now and then a line elsewhere.
 
     Args:
         label: what is going on.
@@ -70,7 +70,7 @@ class ProgressLine:
         self.live = self.stream.isatty()
         self._start = self._drawn = time.monotonic()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(

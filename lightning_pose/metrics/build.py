@@ -40,7 +40,7 @@ class MetricBasis:
         """
         if self.training_xy is None:
             raise DataError("The labels the model was trained on are not at hand.")
-        return torch.from_numpy(np.asarray(self.training_xy, dtype=np.float32))
+        return torch.as_tensor(np.asarray(self.training_xy, dtype=np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +88,10 @@ def table_of(
 def matching_labels(predictions: Predictions, labels: LabelTable | None) -> LabelTable:
     """Return the labels, after checking that their rows and columns are those of the predictions.
 
+    Predictions of a video have no image names; their rows are labels' rows by number.
+
     Raises:
-        DataError: there are none, or they are of other images or keypoints.
+        DataError: there are none, or they are of other images or keypoints, or in another order.
     """
     if labels is None:
         raise DataError("This metric compares with labels, and there are none.")
@@ -98,9 +100,16 @@ def matching_labels(predictions: Predictions, labels: LabelTable | None) -> Labe
             f"The labels have the keypoints {', '.join(labels.keypoint_names)}; the predictions "
             f"have {', '.join(predictions.keypoint_names)}."
         )
-    if labels.images != predictions.images and len(labels) != len(predictions):
+    if len(labels) != len(predictions):
         raise DataError(
             f"There are {len(labels)} labelled images and {len(predictions)} predicted ones; "
             "predict the same label file."
         )
+    pairs = zip(labels.images, predictions.images, strict=False)  # predictions may name none
+    for row, (labelled, predicted) in enumerate(pairs):
+        if labelled != predicted:
+            raise DataError(
+                f"Row {row} is the image {labelled} in the labels and {predicted} in the "
+                "predictions; predict the same label file."
+            )
     return labels

@@ -35,7 +35,7 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     draws = int(np.clip(MOST_NUMBERS / rows.size, 100, DRAWS))
     rng = np.random.default_rng(seed)
-    found = []
+    found: list[float] = []
     for _ in range(draws):
         drawn = rows[rng.integers(len(rows), size=len(rows))]
         found.append(statistic(drawn[np.isfinite(drawn)]))

@@ -53,8 +53,8 @@ class PCASingleviewError:
     def __call__(self, predictions: Predictions, labels: LabelTable | None = None) -> MetricTable:
         """Return the distances; NaN for keypoints that were not chosen."""
         values = np.full(predictions.confidence.shape, np.nan)
-        poses = torch.from_numpy(predictions.xy_img[:, self.columns].astype(np.float32))
-        values[:, self.columns] = reprojection_distance(poses, self.subspace).numpy()
+        poses = torch.as_tensor(predictions.xy_img[:, self.columns].astype(np.float32))
+        values[:, self.columns] = np.asarray(reprojection_distance(poses, self.subspace))
         return table_of(self.name, self.unit, values, predictions)
 
 
@@ -99,7 +99,7 @@ class PCAMultiviewError:
         """Return the distances; NaN for keypoints seen in one view only."""
         values = np.full(predictions.confidence.shape, np.nan)
         by_part = self.matches.T  # body part, view
-        poses = torch.from_numpy(predictions.xy_img[:, by_part].astype(np.float32))
+        poses = torch.as_tensor(predictions.xy_img[:, by_part].astype(np.float32))
         distance = reprojection_distance(poses.flatten(0, 1), self.subspace)
-        values[:, by_part] = distance.unflatten(0, poses.shape[:2]).numpy()
+        values[:, by_part] = np.asarray(distance).reshape(-1, *by_part.shape)
         return table_of(self.name, self.unit, values, predictions)

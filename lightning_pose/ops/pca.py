@@ -1,5 +1,9 @@
 """Principal component analysis of poses that tolerates missing coordinates."""
 
+# torch.linalg has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -98,7 +102,7 @@ def reprojection_distance(
     NaN where the keypoint is missing.
     """
     allowed = project(poses.flatten(1), subspace).unflatten(1, (-1, 2))
-    return (poses - allowed).norm(dim=-1)
+    return torch.linalg.vector_norm(poses - allowed, dim=-1)
 
 
 def _number_kept(shares: Float[Tensor, " c"], keep: int | float) -> int:

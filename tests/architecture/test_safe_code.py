@@ -1,6 +1,7 @@
 """Nothing we ship runs code from a data file, swallows an error, or loads half of a model.
 
-A handler that catches everything must raise in the end, or say on its own line where the error goes.
+A handler that catches everything must raise in the end, or say on its own line where the
+error goes.
 """
 
 from __future__ import annotations
