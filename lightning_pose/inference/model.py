@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
+from torch import Tensor
 
-from lightning_pose.contracts.batches import DataSpec
+from lightning_pose.contracts.batches import DataSpec, LabeledBatch
 from lightning_pose.contracts.errors import DataError, ModelError, VideoError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
@@ -20,11 +21,12 @@ from lightning_pose.data.bboxes import Box
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
 from lightning_pose.inference.model_files import ModelFiles
+from lightning_pose.inference.parallel import run_batches
 from lightning_pose.inference.prediction_handler import PredictionHandler
 from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import load_tracker
-from lightning_pose.video.batching import in_batches
+from lightning_pose.video.batching import RawFrames, in_batches
 from lightning_pose.video.network_input import NetworkInput
 from lightning_pose.video.reader import VideoReader, open_reader
 
@@ -69,12 +71,12 @@ class Model:
     ) -> None:
         self.compute = compute or Compute.choose()
         self.files = files
-        self.tracker = tracker.eval().to(self.compute.device)
+        tracker = tracker.eval().to(self.compute.device)
         self.data_spec: DataSpec = tracker.data_spec
         self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
         self.view_names: tuple[str, ...] = tracker.spec.view_names
         self._to_network = NetworkInput(self.data_spec, device=self.compute.device)
-        self._fold()
+        self.tracker = self._folded(tracker)
 
     @classmethod
     def load(cls, model: Path | str, *, device: str = "auto", precision: str = "auto") -> Model:
@@ -159,15 +161,16 @@ class Model:
         shown = [None if box is None else torch.from_numpy(box) for box in boxes]
         handler = PredictionHandler(self.keypoint_names, num_views=len(readers))
         watch = Stopwatch(readers[0].info.approximate_frames, on_progress)
-        with self._predicting():
-            for raws in watch.timed(_in_step(readers, names)):
-                batch = self._to_network(raws, shown)
-                handler.add(batch.frame_ids, *self.tracker.predict_batch(batch))
-                watch.report(handler.num_frames)
-            _check_boxes(shown, handler.num_frames, names)
-            tables = handler.predictions(
-                num_frames=readers[0].num_frames, source=names[0], run_id=self.run_id
-            )
+        raws = watch.timed(_in_step(readers, names))
+        for found in run_batches(
+            lambda raw: self._predict_raw(raw, shown), raws, compute=self.compute
+        ):
+            handler.add(*found)
+            watch.report(handler.num_frames)
+        _check_boxes(shown, handler.num_frames, names)
+        tables = handler.predictions(
+            num_frames=readers[0].num_frames, source=names[0], run_id=self.run_id
+        )
         return VideoResult(
             predictions=tuple(tables),
             problems=tuple(problem for reader in readers for problem in reader.problems),
@@ -184,10 +187,10 @@ class Model:
         self._check_views(1)
         handler = PredictionHandler(self.keypoint_names)
         batches = in_batches(frames, batch_size=self.default_batch_size, halo=self.data_spec.halo)
-        with self._predicting():
-            for raw in batches:
-                batch = self._to_network([raw])
-                handler.add(batch.frame_ids, *self.tracker.predict_batch(batch))
+        for found in run_batches(
+            lambda raw: self._predict_raw([raw]), batches, compute=self.compute
+        ):
+            handler.add(*found)
         return handler.predictions(num_frames=len(frames), run_id=self.run_id)[0]
 
     def predict_labels(
@@ -225,9 +228,8 @@ class Model:
             bboxes=bboxes,
         )
         handler = PredictionHandler(self.keypoint_names, num_views=len(tables))
-        with self._predicting():
-            for batch in loader:
-                handler.add(batch.row_ids, *self.tracker.predict_batch(batch))
+        for found in run_batches(self._predict_labeled, loader, compute=self.compute):
+            handler.add(*found)
         found = handler.predictions(
             num_frames=len(sets), source=str(tables[0].source or ""), run_id=self.run_id
         )
@@ -241,19 +243,27 @@ class Model:
         """Return how many frames at a time are fast: on a CPU few, so that they stay in cache."""
         return _BATCH_SIZE[self.compute.device.type]
 
-    @contextlib.contextmanager
-    def _predicting(self) -> Iterator[None]:
-        with torch.inference_mode(), self.compute.autocast():
-            yield
+    def _predict_raw(
+        self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        batch = self._to_network(views, boxes)
+        return batch.frame_ids, *self.tracker.predict_batch(batch)
 
-    def _fold(self) -> None:
-        spec = self.data_spec
-        example = torch.zeros(1, 3, spec.height, spec.width, device=self.compute.device)
-        example += torch.linspace(-2, 2, spec.width, device=self.compute.device)
-        with torch.no_grad():
-            folded, count = fold_batch_norms(self.tracker.backbone, lambda net: net(example))
-        if count:
-            self.tracker.backbone = folded.to(memory_format=torch.channels_last)
+    def _predict_labeled(self, batch: LabeledBatch) -> tuple[Tensor, Tensor, Tensor]:
+        return batch.row_ids, *self.tracker.predict_batch(batch)
+
+    def _folded(self, tracker: BaseSupervisedTracker) -> BaseSupervisedTracker:
+        spec, views = self.data_spec, max(1, len(self.view_names))
+        shape = (spec.context, spec.height, spec.width, 3)
+        pattern = torch.arange(math.prod(shape)).remainder(251).to(torch.uint8).view(shape)
+        raw = RawFrames(frames=pattern, frame_ids=torch.zeros(1, dtype=torch.long), halo=spec.halo)
+        batch = self._to_network([raw] * views)
+
+        def run(network: BaseSupervisedTracker) -> Tensor:
+            with torch.inference_mode():
+                return torch.cat([part.flatten() for part in network.predict_batch(batch)])
+
+        return fold_batch_norms(tracker, run)[0].to(memory_format=torch.channels_last)
 
     def _check_views(self, given: int) -> None:
         needed = max(1, len(self.view_names))
@@ -264,7 +274,7 @@ class Model:
             )
 
 
-def _check_boxes(boxes: Sequence[torch.Tensor | None], frames: int, names: Sequence[str]) -> None:
+def _check_boxes(boxes: Sequence[Tensor | None], frames: int, names: Sequence[str]) -> None:
     for box, name in zip(boxes, names, strict=False):
         if box is not None and len(box) != frames:
             raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")

@@ -40,6 +40,7 @@ class Speed:
     name: str = "temporal_norm"
     unit: str = "px"
     needs_labels: bool = False
+    needs_video: bool = False
     broken: bool = False
 
     def __call__(self, predictions: Predictions, labels: LabelTable | None = None) -> MetricTable:
@@ -332,6 +333,14 @@ def test_metrics_that_need_labels_are_passed_over_for_videos(
     wish = (Speed(name="pixel_error", needs_labels=True),)
     predict(model, corpus("plain.mp4"), out=tmp_path / "out", metrics=wish)
     assert "plain_pixel_error.csv" not in names_in(tmp_path / "out")
+
+
+def test_metrics_that_need_a_video_are_passed_over_for_labels(
+    model: Model, tmp_path: Path
+) -> None:
+    csv = labelled_set(tmp_path / "data")
+    predict(model, csv, out=tmp_path / "out", metrics=(Speed(needs_video=True),))
+    assert names_in(tmp_path / "out") == {"CollectedData.csv", "CollectedData.litpose.json"}
 
 
 def test_the_views_of_a_session_are_predicted_together(corpus: Corpus, tmp_path: Path) -> None:
