@@ -33,6 +33,8 @@ def make_trainer(
 ) -> pl.Trainer:
     """Return a Lightning trainer without its own progress bar, summary and checkpoints.
 
+    On a GPU the tracker is told to replay its backbone as a CUDA graph.
+
     Raises:
         ConfigError: the settings ask for a device or arithmetic this machine has not.
     """

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Protocol, runtime_checkable
 
 import lightning.pytorch as pl
 
@@ -18,6 +18,23 @@ TERMINAL_EVERY_S = 0.2
 LINE_EVERY_S = 10.0
 RECENT_S = 20.0
 BAR_WIDTH = 20
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where the progress is written: ``sys.stderr``, an open file or the like."""
+
+    def write(self, text: str, /) -> object:
+        """Write the text."""
+        ...
+
+    def flush(self) -> None:
+        """Make what was written visible."""
+        ...
+
+    def isatty(self) -> bool:
+        """Tell whether a person looks at it on a terminal."""
+        ...
 
 
 class TrainingProgress(pl.Callback):
@@ -33,7 +50,7 @@ class TrainingProgress(pl.Callback):
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Stream,
         *,
         every_s: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -158,13 +175,20 @@ def duration(seconds: float) -> str:
 
 
 def _total_batches(trainer: pl.Trainer) -> float:
-    epochs = trainer.max_epochs or 1
-    return max(epochs * trainer.num_training_batches, 1)
+    """Return how many batches the whole training has."""
+    whole_epochs = (trainer.max_epochs or 1) * trainer.num_training_batches
+    kept = _checkpoints(trainer)
+    steps = kept.length.max_steps if kept is not None else math.inf
+    return max(min(float(whole_epochs), steps * trainer.accumulate_grad_batches), 1.0)
+
+
+def _checkpoints(trainer: pl.Trainer) -> Checkpoints | None:
+    return next((c for c in trainer.checkpoint_callbacks if isinstance(c, Checkpoints)), None)
 
 
 def _best_text(trainer: pl.Trainer) -> str:
     """Return the best error and its epoch, counted from 1 as on the rest of the line."""
-    kept = next((c for c in trainer.checkpoint_callbacks if isinstance(c, Checkpoints)), None)
+    kept = _checkpoints(trainer)
     if kept is None or kept.best_epoch is None:
         return ""
     return f"{kept.best_error:.2f} px in epoch {kept.best_epoch + 1}"
