@@ -38,7 +38,7 @@ def fit_subspace(
     Args:
         rows: poses, flattened; a row with a NaN is left out.
         keep: number of components, or the share of variance they must explain (below 1).
-        min_rows: complete rows needed.
+        min_rows: complete rows needed, never fewer than two.
         what: names the analysis in the message.
 
     Raises:
@@ -54,10 +54,11 @@ def fit_subspace(
         torch.Size([1, 2])
     """
     complete = rows[rows.isfinite().all(dim=1)].double()
-    if len(complete) < min_rows:
+    needed = max(min_rows, 2)
+    if len(complete) < needed:
         raise DataError(
-            f"{what} needs at least {min_rows} completely labelled frames to learn from and has "
-            f"{len(complete)}. Label more frames, or choose fewer keypoints."
+            f"{what} needs at least {needed} examples with all their points labelled to learn "
+            f"from and has {len(complete)}. Label more frames, or choose fewer keypoints."
         )
     mean = complete.mean(dim=0)
     _, widths, directions = torch.linalg.svd(complete - mean, full_matrices=False)
@@ -99,10 +100,13 @@ def reprojection_distance(
 ) -> Float[Tensor, "n k"]:
     """Return how far each keypoint lies from the pose the subspace allows, in the poses' unit.
 
-    NaN where the keypoint is missing.
+    NaN where the keypoint is missing, or too few others are there to tell; such points have no
+    gradient.
     """
-    allowed = project(poses.flatten(1), subspace).unflatten(1, (-1, 2))
-    return torch.linalg.vector_norm(poses - allowed, dim=-1)
+    away = poses - project(poses.flatten(1), subspace).unflatten(1, (-1, 2))
+    known = away.isfinite().all(dim=-1)
+    distance = torch.linalg.vector_norm(torch.where(known[..., None], away, 0.0), dim=-1)
+    return torch.where(known, distance, torch.nan)
 
 
 def _number_kept(shares: Float[Tensor, " c"], keep: int | float) -> int:
