@@ -16,7 +16,7 @@ from typing import Any
 from lightning_pose.mlops.tracking.store import OpenRun, RunStart, StorePlace, open_run
 from lightning_pose.mlops.tracking.system import system_metrics
 
-FINISH_TIMEOUT_S = 60.0
+FINISH_TIMEOUT_S = 300.0
 SYSTEM_EVERY_S = 10.0
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _logger = logging.getLogger(__name__)
