@@ -240,8 +240,11 @@ class Model:
 
     @property
     def default_batch_size(self) -> int:
-        """Return how many frames at a time are fast: on a CPU few, so that they stay in cache."""
-        return _BATCH_SIZE[self.compute.device.type]
+        """Return how many frames at a time are fast: on a CPU few, so that they stay in cache.
+
+        With neighbours it is more, because those are computed in two batches.
+        """
+        return _BATCH_SIZE[self.compute.device.type] * (2 if self.data_spec.halo else 1)
 
     def _predict_raw(
         self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()

@@ -28,6 +28,7 @@ class NetworkInput:
         self.device = torch.device(device)
         mean, std = torch.tensor([spec.mean, spec.std], device=self.device)
         self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
+        self._ways_back: dict[tuple[int, int], Float[Tensor, "1 2 3"]] = {}
 
     def __call__(
         self, views: Sequence[RawFrames], boxes: Sequence[Int[Tensor, "m 4"] | None] = ()
@@ -67,16 +68,28 @@ class NetworkInput:
         net_hw = (self.spec.height, self.spec.width)
         frames = raw.frames.to(self.device, non_blocking=True)
         if boxes is None:
-            shown = torch.tensor([[0, 0, *frames.shape[1:3]]]).expand(len(raw.frame_ids), 4)
             resized = resize_frames(frames, *net_hw)
+            to_image = self._whole_frame(frames.shape[1], frames.shape[2])
+            to_image = to_image.expand(len(raw.frame_ids), 2, 3)
         else:
             if int(raw.frame_ids[-1]) >= len(boxes):
                 raise VideoError(f"There are {len(boxes)} boxes, but the video has more frames.")
-            shown = boxes[raw.frame_ids]
             resized = _crop(frames, boxes[_ids_with_halo(raw, len(boxes))], net_hw)
-        to_image = invert_affine(crop_resize_affine(shown.double(), net_hw)).float()
+            to_image = _to_image(boxes[raw.frame_ids], net_hw).to(self.device)
         images = resized.float().div_(255.0).sub_(self._mean).div_(self._std)
-        return images, to_image.to(self.device, non_blocking=True)
+        return images, to_image
+
+    def _whole_frame(self, height: int, width: int) -> Float[Tensor, "1 2 3"]:
+        """Return the way back from the network to frames of a size; made once, on the device."""
+        if (height, width) not in self._ways_back:
+            whole = torch.tensor([[0, 0, height, width]])
+            way_back = _to_image(whole, (self.spec.height, self.spec.width)).to(self.device)
+            self._ways_back[height, width] = way_back
+        return self._ways_back[height, width]
+
+
+def _to_image(boxes: Int[Tensor, "n 4"], net_hw: tuple[int, int]) -> Float[Tensor, "n 2 3"]:
+    return invert_affine(crop_resize_affine(boxes.double(), net_hw)).float()
 
 
 def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:
