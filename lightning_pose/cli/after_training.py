@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.evaluation import (
@@ -17,7 +18,7 @@ from lightning_pose.cli.terminal import note, say, say_table
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.contracts.metric_table import MetricTable
+from lightning_pose.contracts.metric_table import Metric, MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
 from lightning_pose.data.labels import read_labels, write_labels
@@ -78,14 +79,17 @@ def predict_run_videos(
         labeled_video=wishes.save_vids_after_training,
         overwrite=True,
     )
-    outcomes = predict_inputs(model, inputs, request=request, out=run_dir / FOLDER)
+    metrics = metrics_of(model).metrics  # which cannot be computed was said at the evaluation
+    outcomes = predict_inputs(
+        model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
+    )
     summaries = {}
     for outcome in outcomes:
         tables = [path for path in outcome.files if path.suffix == ".csv"]
         if outcome.failed is None and tables:
             predictions = Predictions.read(tables[0])
             name = outcome.inputs[0].path.stem
-            summaries[name] = summarise_video(predictions, _metric_tables(model, predictions))
+            summaries[name] = summarise_video(predictions, _tables_of(metrics, predictions))
             run.log_video(name, summaries[name])
             say(
                 _video_line(name, summaries[name], outcome.num_frames / max(outcome.seconds, 1e-9))
@@ -94,8 +98,8 @@ def predict_run_videos(
     return summaries
 
 
-def _metric_tables(model: Model, predictions: Predictions) -> list[MetricTable]:
-    return [metric(predictions) for metric in metrics_of(model) if not metric.needs_labels]
+def _tables_of(metrics: Sequence[Metric], predictions: Predictions) -> list[MetricTable]:
+    return [metric(predictions) for metric in metrics if not metric.needs_labels]
 
 
 def _video_line(name: str, summary: Summary, fps: float) -> str:

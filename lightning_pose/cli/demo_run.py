@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lightning_pose.cli.hooks import HOOKS
 from lightning_pose.cli.terminal import duration, note, say, say_json, say_table
-from lightning_pose.cli.train_app import HOOKS, train_task
+from lightning_pose.cli.train_app import train_task
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.compose import prepare
 from lightning_pose.config.run import run_hydra

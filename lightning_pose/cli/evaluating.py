@@ -34,7 +34,7 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         found = evaluate_labels(model, tables, sets, out=out)
         for failure in found.failures:
             note(failure)
-        write_summary(out / METRICS, found.summary)
+        write_summary(out / METRICS, {"labels": found.summary})
     if args.json:
         say_json(found.summary)
     elif model.view_names:

@@ -9,14 +9,15 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Sequence
+from errno import ENOSPC
 from types import ModuleType
 
 from lightning_pose import __version__
 from lightning_pose.cli import commands
+from lightning_pose.cli.remarks import remarks
 from lightning_pose.cli.terminal import print_error
-from lightning_pose.contracts.errors import LitposeError, WriteError
+from lightning_pose.contracts.errors import LitposeError
 
-INTERRUPTED = 130
 PASS_THROUGH = ("train",)  # commands whose words another parser reads (Hydra's)
 
 
@@ -37,17 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def guarded(args: argparse.Namespace) -> int:
     """Run the chosen command; turn what goes wrong into one paragraph and an exit code."""
     try:
-        return args.run(args)
+        with remarks(debug=args.debug):
+            return args.run(args)
     except LitposeError as error:
         return _report(error, str(error), debug=args.debug, code=error.exit_code)
-    except KeyboardInterrupt:
-        print_error("Interrupted. What was finished is kept.")
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        print_error(str(stop) or "Interrupted. What was finished is kept.")
+        return 1
     except BrokenPipeError:  # the reader of our output left, `litpose ... | head` say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _report(error, str(WriteError(f"{error}")), debug=args.debug, code=1)
+        return _report(error, _in_words(error), debug=args.debug, code=1)
     except Exception as error:
         text = (
             f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; "
@@ -95,6 +97,15 @@ def _add_command(
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(run=module.run)
     module.configure(parser)
+
+
+def _in_words(error: OSError) -> str:
+    """Return what the operating system refused, and where."""
+    if error.strerror is None:
+        return f"{type(error).__name__}: {error}."
+    where = f"{error.filename}: " if error.filename else ""
+    way_out = " Free some space, or choose another folder." if error.errno == ENOSPC else ""
+    return f"{where}{error.strerror}.{way_out}"
 
 
 def _report(error: BaseException, text: str, *, debug: bool, code: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lightning_pose.cli.terminal import (
 )
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import EvalConfig
+from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outputs import OutputSettings
@@ -59,7 +61,13 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     inputs = expand_inputs(request.inputs)
     model = Model.load(request.model, device=request.device, precision=request.precision)
     out = request.out or _default_folder(model)
-    outcomes = predict_inputs(model, inputs, request=request, out=out)
+    metrics: tuple[Metric, ...] = ()
+    if request.metrics:
+        built = metrics_of(model)
+        metrics = tuple(built.metrics)
+        for failure in built.failures:
+            note(failure)
+    outcomes = predict_inputs(model, inputs, request=request, metrics=metrics, out=out)
     if as_json:
         say_json([_as_plain(outcome) for outcome in outcomes])
     else:
@@ -68,13 +76,18 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
 
 
 def predict_inputs(
-    model: Model, inputs: list[Input], *, request: PredictRequest, out: Path
+    model: Model,
+    inputs: list[Input],
+    *,
+    request: PredictRequest,
+    metrics: Sequence[Metric],
+    out: Path,
 ) -> list[Outcome]:
     """Predict the inputs with a loaded model, with a progress line; return what became of each."""
     wishes = eval_settings(model, request.overrides)
     outputs = OutputSettings(
         formats=request.formats,
-        metrics=tuple(metrics_of(model)) if request.metrics else (),
+        metrics=tuple(metrics),
         labeled_video=request.labeled_video,
         snippet=request.snippet,
         confidence_threshold=(

@@ -141,11 +141,11 @@ def _start(
     on_open: Callable[[dict[str, str]], None],
 ) -> RunTracker:
     wishes = config.tracking
-    folder = Path(config.data.data_dir or "data").name
+    data_set = config.data.generator or Path(config.data.data_dir or "data").name
     name = wishes.run_name or config.model.model_name or _default_name(config, context)
     tracker = start_tracking(
         wishes,
-        experiment=wishes.experiment or folder,
+        experiment=wishes.experiment or data_set,
         run_name=name,
         params=plain_tree(config),
         tags={
@@ -154,7 +154,7 @@ def _start(
             "run_dir": str(context.run_dir),
             "model": config.model.model_type,
             "backbone": config.model.backbone,
-            "data": folder,
+            "data": data_set,
             "overrides": " ".join(context.overrides),
             "git_commit": str(record.code.get("commit", "")),
         },

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning_pose.cli.terminal import note
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
@@ -23,14 +21,11 @@ def labels_file(view: str | None) -> str:
     return LABELS if view is None else f"labels_{view}.csv"
 
 
-def metrics_of(model: Model) -> list[Metric]:
-    """Return the metrics that apply to a model; a note tells which cannot be computed, and why."""
+def metrics_of(model: Model) -> BuiltMetrics:
+    """Return the metrics that apply to a model, and why others cannot be computed."""
     run_dir = model.files.run_dir if model.files else None
     view = model.view_names[0] if model.view_names else None
-    built = run_metrics(run_dir, view=view) if run_dir else build_metrics(MetricBasis())
-    for failure in built.failures:
-        note(failure)
-    return list(built.metrics)
+    return run_metrics(run_dir, view=view) if run_dir else build_metrics(MetricBasis())
 
 
 def run_metrics(run_dir: Path, *, view: str | None = None) -> BuiltMetrics:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 BAR = 24
+CLEAR = "\r\033[K"
 LINE_EVERY_S = 10.0
 
 
@@ -23,14 +24,12 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """Print one remark on stderr: what was decided or noticed on the way."""
-    sys.stderr.write(f"{_wrapped(text, first='', rest='  ')}\n")
-    sys.stderr.flush()
+    _remark(_wrapped(text, first="", rest="  "))
 
 
 def print_error(text: str) -> None:
     """Print one readable paragraph on stderr; lines the message has of its own are kept."""
-    sys.stderr.write(f"{_wrapped(text, first='litpose: ', rest='  ')}\n")
-    sys.stderr.flush()
+    _remark(_wrapped(text, first="litpose: ", rest="  "))
 
 
 def say_json(value: Any) -> None:
@@ -84,7 +83,7 @@ class ProgressLine:
     def clear(self) -> None:
         """Take the bar off the terminal."""
         if self.live:
-            self.stream.write("\r\033[K")
+            self.stream.write(CLEAR)
             self.stream.flush()
 
     def update(self, done: int, total: int | None, *, more: str = "") -> None:
@@ -95,7 +94,7 @@ class ProgressLine:
         self._drawn = now
         text = f"{self.label}  {self._amount(done, total, now - self._start)}{more}"
         width = shutil.get_terminal_size().columns
-        self.stream.write(f"\r\033[K{text[: width - 1]}" if self.live else f"{text}\n")
+        self.stream.write(f"{CLEAR}{text[: width - 1]}" if self.live else f"{text}\n")
         self.stream.flush()
 
     def _amount(self, done: int, total: int | None, seconds: float) -> str:
@@ -116,6 +115,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _remark(text: str) -> None:
+    """Write to stderr, over a progress bar that may stand there."""
+    sys.stderr.write(f"{CLEAR}{text}\n" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> str:

@@ -9,18 +9,13 @@ from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict
 from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
-from lightning_pose.config.build import Hooks
 from lightning_pose.config.load import write_run_config
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.data.labeled_data import LabeledData, read_tables
-from lightning_pose.data.toy import toy_dataset_dir
 from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.progress import TrainingProgress
 from lightning_pose.training.result import INTERRUPTED, FitResult
-
-HOOKS = Hooks(generators={"toy": toy_dataset_dir})
 
 
 def train_task(config: Config, context: RunContext) -> float | None:
@@ -29,11 +24,17 @@ def train_task(config: Config, context: RunContext) -> float | None:
     write_run_config(config, run_dir)
     tracker, data = assemble(config)
     keep_labels(run_dir, config, data)
-    with RecordedRun(config, context, data) as run:
-        result = train(config, context, tracker, data, run)
-        model = Model.load(run_dir)
-        evaluate_run(model, run_dir, config, data, run)
-        predict_run_videos(model, run_dir, config, run)
+    try:
+        with RecordedRun(config, context, data) as run:
+            result = train(config, context, tracker, data, run)
+            model = Model.load(run_dir)
+            evaluate_run(model, run_dir, config, data, run)
+            predict_run_videos(model, run_dir, config, run)
+    except KeyboardInterrupt as stop:
+        done = f" {stop}" if str(stop) else ""
+        raise KeyboardInterrupt(
+            f"Interrupted.{done} To carry on: litpose train model.resume={run_dir}"
+        ) from stop
     say(f"run: {run_dir}")
     return result.val_pixel_error
 
@@ -65,7 +66,9 @@ def train(
     """Fit the tracker, with progress on the terminal and curves in the tracking store.
 
     Raises:
-        TrainingError: it failed, or was interrupted; the message says how to go on.
+        TrainingError: it failed; what was kept is said.
+        KeyboardInterrupt: it was asked to stop (Ctrl-C, SIGTERM) and did so after a last
+            checkpoint. Hydra lets this end a multirun too, where an error would not.
     """
     images = data.tables[0].images
     result = fit(
@@ -83,8 +86,5 @@ def train(
     for sentence in result.notes:
         note(sentence)
     if result.outcome == INTERRUPTED:
-        raise TrainingError(
-            f"Training was interrupted after {result.epochs} epochs. To carry on: litpose train "
-            f"model.resume={context.run_dir}"
-        )
+        raise KeyboardInterrupt(f"Training had done {result.epochs} epochs.")
     return result

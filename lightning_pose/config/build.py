@@ -17,6 +17,7 @@ from lightning_pose.config.problems import Problem, placed, without_consequences
 from lightning_pose.config.registered import (
     complete_losses,
     complete_params,
+    is_as_shipped,
     name_problems,
     settings_of,
 )
@@ -72,11 +73,14 @@ def build_config(
     config, found = read_section(Config, translate(tree).tree, candidates=known_keys())
     problems += list(without_consequences(found, problems))
     problems += list(without_consequences(_plugin_problems(config, places), problems))
-    problems += list(without_consequences(name_problems(config), problems))
-    found, followed = complete_params(config)
-    problems += list(without_consequences(found, problems))
-    found, notes = complete_losses(config)
-    problems += list(without_consequences(found, problems))
+    followed: list[str] = []
+    notes: list[str] = []
+    if not problems or not is_as_shipped(config):
+        problems += list(without_consequences(name_problems(config), problems))
+        found, followed = complete_params(config)
+        problems += list(without_consequences(found, problems))
+        found, notes = complete_losses(config)
+        problems += list(without_consequences(found, problems))
     followed = [*config.follows_max_epochs, *_followed(tree, config), *followed]
     config.follows_max_epochs = sorted(set(followed))
     problems += list(without_consequences(_generate(config, hooks, ready=not problems), problems))

@@ -96,7 +96,7 @@ def _is_unused_annealing(key: str, config: Config) -> bool:
 
 def _scheduler_settings(config: Config) -> Iterator[Setting]:
     training = config.training
-    if training.lr_scheduler not in SCHEDULERS:
+    if not training.lr_scheduler_params or training.lr_scheduler not in SCHEDULERS:
         return
     params = SCHEDULERS.entry(training.lr_scheduler).params
     for item in params.__dataclass_fields__.values() if params else ():

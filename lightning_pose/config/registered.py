@@ -59,6 +59,19 @@ def name_problems(config: Config) -> list[Problem]:
     return problems
 
 
+def is_as_shipped(config: Config) -> bool:
+    """Tell whether every name and setting of registered things is the default one.
+
+    If so there can be nothing wrong with them, and looking would mean importing their rooms.
+    """
+    shipped = {setting.key: setting.value for setting in settings_of(Config())}
+    return all(
+        setting.value == shipped[setting.key]
+        for setting in settings_of(config)
+        if setting.rule.registry is not None or setting.rule.params_of or setting.key == "losses"
+    )
+
+
 def complete_params(config: Config) -> tuple[list[Problem], list[str]]:
     """Fill the sections of registered things with their defaults, in place.
 

@@ -22,8 +22,8 @@ def claim(wanted: Path) -> Path:
         raise WriteError(f"The run directory {wanted} cannot be made: {reason}.") from error
 
 
-def find_run(named: str, *, cwd: Path) -> Path:
-    """Return the run directory that ``model.resume`` names.
+def find_run(named: str, *, cwd: Path, key: str = "model.resume") -> Path:
+    """Return the run directory that a key of the configuration names.
 
     A relative name is looked for in the current folder, then under ``outputs/``.
 
@@ -33,10 +33,10 @@ def find_run(named: str, *, cwd: Path) -> Path:
     candidates = [cwd / Path(named).expanduser(), cwd / "outputs" / named]
     found = next((path.resolve() for path in candidates if path.is_dir()), None)
     if found is None:
-        raise ConfigError(f"model.resume = {named!r}: there is no such run directory.")
+        raise ConfigError(f"{key} = {named!r}: there is no such run directory.")
     if not (found / "config.yaml").is_file():
         raise ConfigError(
-            f"model.resume = {named!r}: {found} has no config.yaml, so it is no run directory or "
+            f"{key} = {named!r}: {found} has no config.yaml, so it is no run directory or "
             "was stopped before training began; start it anew."
         )
     return found

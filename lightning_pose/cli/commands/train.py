@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the whole command line, then train once, or once for each job of a multirun."""
+    from lightning_pose.cli.hooks import HOOKS
     from lightning_pose.cli.terminal import note
-    from lightning_pose.cli.train_app import HOOKS, train_task
     from lightning_pose.config.compose import prepare
     from lightning_pose.config.run import run_hydra, show
 
@@ -32,5 +32,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for sentence in app.notes:
         note(sentence)
+    from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
+
     run_hydra(train_task, app)
     return 0

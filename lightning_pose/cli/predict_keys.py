@@ -1,0 +1,88 @@
+"""Prediction asked for with configuration keys, as the predecessor's script was."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_pose.cli.main import guarded
+from lightning_pose.config.check import read_section
+from lightning_pose.config.load import load_config
+from lightning_pose.config.overrides import read_overrides
+from lightning_pose.config.problems import raise_if_any
+from lightning_pose.config.run_dirs import find_run
+from lightning_pose.config.schema import Config, EvalConfig
+from lightning_pose.config.single_file import find_file
+from lightning_pose.config.yaml_file import put
+from lightning_pose.contracts.errors import ConfigError
+
+
+def main(words: Sequence[str]) -> int:
+    """Predict with every model of ``eval.hydra_paths``; return the exit code.
+
+    Args:
+        words: ``KEY=VALUE`` texts; ``--config-path`` and ``--config-name`` name a file to start
+            from.
+    """
+    parser = argparse.ArgumentParser(
+        description="Predict a folder of videos with trained models.",
+        epilog="Keys: eval.hydra_paths=[RUN,...], eval.test_videos_directory=FOLDER, "
+        "eval.saved_vid_preds_dir=FOLDER, eval.save_vids_after_training=true.",
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--config-path", help="folder of a configuration file")
+    parser.add_argument("--config-name", help="its name")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(run=_run)
+    try:
+        args = parser.parse_intermixed_args(words)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return guarded(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    file = find_file(args.config_path, args.config_name, cwd=Path.cwd())
+    wishes = (load_config(file, overrides=args.overrides) if file else _read(args.overrides)).eval
+    if not wishes.hydra_paths:
+        raise ConfigError(
+            'Which model? Name run directories: eval.hydra_paths=["YYYY-MM-DD/HH-MM-SS"].'
+        )
+    runs = [find_run(name, cwd=Path.cwd(), key="eval.hydra_paths") for name in wishes.hydra_paths]
+    return max(_predict(run, wishes, several=len(runs) > 1) for run in runs)
+
+
+def _read(overrides: Sequence[str]) -> Config:
+    """Return the defaults with overrides.
+
+    Raises:
+        ConfigProblems: an override has mistakes.
+    """
+    read = read_overrides(overrides, groups={}, standing=(), multirun=False)
+    tree: dict[str, object] = {}
+    for key, value, _ in read.values:
+        put(tree, key, value)
+    config, problems = read_section(Config, tree)
+    raise_if_any([*read.problems, *problems])
+    return config
+
+
+def _predict(run: Path, wishes: EvalConfig, *, several: bool) -> int:
+    """Predict the videos with one model; results of several models go to a folder for each."""
+    from lightning_pose.cli.predicting import FOLDER, PredictRequest, predict_and_report
+    from lightning_pose.config.load import load_run_config
+
+    config = load_run_config(run)
+    folder = wishes.test_videos_directory
+    videos = folder or config.eval.test_videos_directory or config.data.video_dir
+    if videos is None:
+        raise ConfigError("Which videos? Name their folder: eval.test_videos_directory=FOLDER.")
+    base = wishes.saved_vid_preds_dir or folder
+    out = run / FOLDER
+    if base is not None:
+        out = Path(base) / f"{run.parent.name}_{run.name}" if several else Path(base)
+    request = PredictRequest(
+        model=str(run), inputs=(videos,), labeled_video=wishes.save_vids_after_training, out=out
+    )
+    return predict_and_report(request)
