@@ -82,6 +82,7 @@ class Speed(pl.Callback):
         self.seconds = 0.0
         self._started = 0.0
         self._mark = (0.0, 0, 0.0)
+        self._rates: dict[str, float] = {}
 
     @property
     def frames_per_second(self) -> float:
@@ -97,6 +98,14 @@ class Speed(pl.Callback):
         """Start the clock."""
         self._started = time.perf_counter()
         self._mark = (self._started, 0, 0.0)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take note of the learning rates; at the end of the epoch they are the next one's."""
+        self._rates = {
+            f"lr_{group['name']}": group["lr"]
+            for optimizer in trainer.optimizers
+            for group in optimizer.param_groups
+        }
 
     def on_train_batch_end(
         self,
@@ -115,11 +124,7 @@ class Speed(pl.Callback):
         """Log learning rates every epoch, speed at most every second."""
         now = time.perf_counter()
         self.seconds = now - self._started
-        values = {
-            f"lr_{group['name']}": group["lr"]
-            for optimizer in trainer.optimizers
-            for group in optimizer.param_groups
-        }
+        values = dict(self._rates)
         since, frames, waited = self._mark
         if now - since >= REPORT_EVERY_S:
             values["frames_per_second"] = (self.frames - frames) / (now - since)

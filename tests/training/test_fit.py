@@ -53,9 +53,14 @@ class Watcher(pl.Callback):
             self.on_train_epoch_start_rates(trainer)
 
 
-def scalars(run_dir: Path) -> dict[str, list[int]]:
+def values(run_dir: Path, tag: str) -> list[tuple[int, float]]:
     events = EventAccumulator(str(run_dir / "tb_logs")).Reload()
-    return {tag: [e.step for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def scalars(run_dir: Path) -> dict[str, list[int]]:
+    tags = EventAccumulator(str(run_dir / "tb_logs")).Reload().Tags()["scalars"]
+    return {tag: [step for step, _ in values(run_dir, tag)] for tag in tags}
 
 
 def test_training_lowers_the_pixel_error(tmp_path: Path) -> None:
@@ -176,11 +181,15 @@ def test_without_validation_frames_the_last_weights_are_the_best(
 
 
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
-    train_tiny(tmp_path, settings(max_epochs=4, check_val_every_n_epoch=2))
+    config = settings(
+        max_epochs=4, check_val_every_n_epoch=2, lr_scheduler_params={"milestones": [9]}
+    )
+    train_tiny(tmp_path, config)
     tags = scalars(tmp_path)
     assert tags["train_supervised_loss"] == [1, 3, 5, 7, 9, 11]
     assert tags["val_pixel_error"] == [5, 11]
     assert tags["lr_head"] == tags["lr_backbone"] == [2, 5, 8, 11]
+    assert [round(rate, 5) for _, rate in values(tmp_path, "lr_backbone")] == [0, 0, 1e-3, 1.5e-3]
     assert {"train_heatmap_mse_loss", "train_heatmap_mse_loss_weighted", "total_loss"} <= set(tags)
 
 

@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import TinyLoader, settings, tiny_tracker, train_tiny
 
 from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.data.toy import make_toy_dataset
 
 PROCESSES = multiprocessing.get_context("forkserver")
 
@@ -31,7 +32,8 @@ def _children_start_with_everything_imported() -> None:
 
 
 def start(run_dir: Path, **kwargs: Any) -> multiprocessing.Process:
-    process = PROCESSES.Process(target=victims.train, args=(run_dir,), kwargs=kwargs)
+    target = victims.train_on_toy_data if "data" in kwargs else victims.train
+    process = PROCESSES.Process(target=target, args=(run_dir,), kwargs=kwargs)
     process.start()
     return process
 
@@ -77,7 +79,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
-@pytest.mark.parametrize("moment", victims.KILLERS)
+@pytest.mark.parametrize("moment", victims.MOMENTS)
 def test_a_training_killed_and_resumed_ends_bit_for_bit_the_same(
     uninterrupted: Path, tmp_path: Path, moment: str
 ) -> None:
@@ -87,6 +89,22 @@ def test_a_training_killed_and_resumed_ends_bit_for_bit_the_same(
         assert_same(checkpoint(tmp_path, name), checkpoint(uninterrupted, name))
     for tag in ("val_pixel_error", "train_supervised_loss", "lr_backbone"):
         assert curve(tmp_path, tag) == curve(uninterrupted, tag)
+
+
+def test_so_does_one_on_augmented_frames_in_half_precision(tmp_path: Path) -> None:
+    data = make_toy_dataset(
+        tmp_path / "toy",
+        num_labeled=26,
+        num_video_frames=2,
+        num_new_labeled=2,
+        num_new_video_frames=2,
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert finish(whole, data=data) == 0
+    assert finish(killed, data=data, killed="in a training batch") == -signal.SIGKILL
+    assert finish(killed, data=data, resume=True) == 0
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_same(checkpoint(killed, name), checkpoint(whole, name))
 
 
 def test_a_training_killed_at_random_moments_ends_bit_for_bit_the_same(

@@ -12,6 +12,10 @@ import torch
 import torch.utils.tensorboard.writer
 from tiny import settings, train_tiny
 
+from lightning_pose.api import get_dataset, get_model
+from lightning_pose.config.schema import Config, DataConfig, ImageDims, ModelConfig
+from lightning_pose.training.fit import fit
+
 EPOCHS = 8
 
 
@@ -49,7 +53,7 @@ class KillWhileSaving(pl.Callback):
         torch.save = save_and_die
 
 
-KILLERS = {
+MOMENTS = {
     "in a training batch": (KillAt, "on_train_batch_end", 5),
     "while the backbone is thawing": (KillAt, "on_train_epoch_start", 3),
     "in validation": (KillAt, "on_validation_batch_end", 4),
@@ -57,15 +61,49 @@ KILLERS = {
     "while writing last.ckpt": (KillWhileSaving, 4, 2),
     "before anything was saved": (KillAt, "on_train_batch_end", 0),
 }
+KILLERS = MOMENTS | {"never": (pl.Callback,)}
+
+
+def train_on_toy_data(
+    run_dir: Path, *, data: Path, killed: str | None = None, resume: bool = False
+) -> None:
+    """Train on drawn frames in bf16, augmented, with gradients accumulated and clipped."""
+    torch.set_num_threads(1)
+    kind, *arguments = KILLERS[killed or "never"]
+    config = Config(
+        data=DataConfig(data_dir=str(data), image_resize_dims=ImageDims(height=64, width=64)),
+        training=settings(
+            max_epochs=7,
+            unfreezing_epoch=2,
+            train_prob=0.8,
+            val_prob=0.2,
+            train_batch_size=4,
+            precision="bf16",
+            accumulate_grad_batches=2,
+            gradient_clip_val=1.0,
+            optimizer="AdamW",
+            lr_scheduler="cosine",
+            check_val_every_n_epoch=2,
+        ),
+        model=ModelConfig(backbone="tiny_for_test", backbone_pretrained=False),
+    )
+    labeled = get_dataset(config)
+    fit(
+        get_model(config, keypoint_names=labeled.keypoint_names),
+        labeled.train_loader(),
+        labeled.val_loader(),
+        settings=config.training,
+        run_dir=run_dir,
+        callbacks=[kind(*arguments)],
+        resume_from=run_dir if resume else None,
+        save_every_s=0.0,
+    )
 
 
 def train(run_dir: Path, *, killed: str | None = None, resume: bool = False) -> None:
     """Train in this process; ``killed`` says when it dies."""
     torch.set_num_threads(1)
-    killers = []
-    if killed is not None:
-        kind, *arguments = KILLERS[killed]
-        killers.append(kind(*arguments))
+    kind, *arguments = KILLERS[killed or "never"]
     config = settings(
         max_epochs=EPOCHS,
         unfreezing_epoch=3,
@@ -77,7 +115,7 @@ def train(run_dir: Path, *, killed: str | None = None, resume: bool = False) -> 
     train_tiny(
         run_dir,
         config,
-        callbacks=killers,
+        callbacks=[kind(*arguments)],
         resume_from=run_dir if resume else None,
         save_every_s=0.0,
     )
