@@ -50,7 +50,7 @@ def guarded(args: argparse.Namespace) -> int:
         return 0
     except OSError as error:
         return _report(error, _in_words(error), debug=args.debug, code=1)
-    except Exception as error:
+    except Exception as error:  # shown, and told by the exit code
         text = (
             f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; "
             "please report it with the output of the same command and --debug."
