@@ -30,7 +30,7 @@ from lightning_pose.video.batching import RawFrames, in_batches
 from lightning_pose.video.network_input import NetworkInput
 from lightning_pose.video.reader import VideoReader, open_reader
 
-_BATCH_SIZE = {"cpu": 8, "cuda": 64}
+_BATCH_SIZE = {"cpu": 8, "cuda": 96}
 _logger = logging.getLogger(__name__)
 
 
@@ -242,9 +242,9 @@ class Model:
     def default_batch_size(self) -> int:
         """Return how many frames at a time are fast: on a CPU few, so that they stay in cache.
 
-        With neighbours it is more, because those are computed in two batches.
+        A model that looks at neighbours gets more: those at the edges are computed twice.
         """
-        return _BATCH_SIZE[self.compute.device.type] * (2 if self.data_spec.halo else 1)
+        return _BATCH_SIZE[self.compute.device.type] + 4 * self.data_spec.halo
 
     def _predict_raw(
         self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()

@@ -15,6 +15,7 @@ from lightning_pose.inference.outputs import OutputSettings, ResultFiles
 from lightning_pose.inference.progress import OnProgress, Stopwatch
 from lightning_pose.inference.snippet import most_active_window
 from lightning_pose.video.info import probe
+from lightning_pose.video.overlay import draw_labeled_video
 
 Write = Callable[[Predictions], object]
 
@@ -80,9 +81,6 @@ class Products:
         return self._draw(self.files.snippet, predictions, window)
 
     def _draw(self, path: Path, predictions: Predictions, frames: range) -> Path:
-        # Here, because it brings OpenCV, which prediction alone does not need.
-        from lightning_pose.video.overlay import draw_labeled_video
-
         watch = Stopwatch(len(frames), self.on_progress, stage="drawing")
         return draw_labeled_video(
             self.source.path,

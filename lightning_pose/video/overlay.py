@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -24,9 +23,8 @@ _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _TICKS_PER_S = 90_000
 _SAME_TIME_S = Fraction(1, 1000)
 _FRAMES_AHEAD = 16
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-_FONT_PX = 22  # height of its capitals at scale 1
-_DARK, _LIGHT = (16, 16, 16), (240, 240, 240)
+_FONT_PX = 22  # height of the font's capitals at scale 1
+_DARK, _LIGHT, _WHITE = (16, 16, 16), (240, 240, 240), (255, 255, 255)
 _LUMINANCE = (0.299, 0.587, 0.114)
 _MIDDLE_GREY = 110
 
@@ -144,6 +142,8 @@ class Painter:
 
         A bright dot has a dark rim and a dark one a bright rim, to stand out on any ground.
         """
+        import cv2  # here, because readers are looked for in this room and do not need it
+
         if label:
             self._write(picture, label)
         rim = round((self.radius_px + self.outline_px) * 2**_SHIFT)
@@ -158,15 +158,16 @@ class Painter:
 
     def _write(self, picture: UInt8[np.ndarray, "height width 3"], text: str) -> None:
         """Write white text on a darkened plate in the upper left corner."""
-        (width, height), _ = cv2.getTextSize(text, _FONT, self.text_scale, 1)
+        import cv2
+
+        font, scale = cv2.FONT_HERSHEY_DUPLEX, self.text_scale
+        (width, height), _ = cv2.getTextSize(text, font, scale, 1)
         pad = max(2, round(0.35 * height))
         plate = picture[: height + 2 * pad, : width + 2 * pad]
         plate[:] = plate // 3
         corner = (pad, pad + height)
-        thickness = max(1, round(self.text_scale * 1.3))
-        cv2.putText(
-            picture, text, corner, _FONT, self.text_scale, (255, 255, 255), thickness, cv2.LINE_AA
-        )
+        thickness = max(1, round(scale * 1.3))
+        cv2.putText(picture, text, corner, font, scale, _WHITE, thickness, cv2.LINE_AA)
 
 
 class _Clock:
