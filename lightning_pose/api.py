@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -141,7 +142,7 @@ def get_model_class(model_type: str) -> type[BaseSupervisedTracker]:
     return TRACKERS.get(model_type)
 
 
-def _tracker_params(config: Config) -> dict[str, object]:
+def _tracker_params(config: Config) -> dict[str, Any]:
     """Return the tracker's own settings, and those of ``training`` that it has a field for."""
     shared = {
         "uniform_heatmaps_for_nan_keypoints": config.training.uniform_heatmaps_for_nan_keypoints
