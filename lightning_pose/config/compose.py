@@ -139,7 +139,7 @@ def _default_data(hydra: Hydra, parts: _Parts) -> tuple[str, ...]:
     named = any(key in DATA_KEYS for key, _, _ in parts.overrides.values)
     if named or "data" in parts.overrides.choices or parts.file is not None:
         return ()
-    if parts.problems or parts.options.help or parts.options.hydra_help:
+    if parts.options.help or parts.options.hydra_help:
         return ()
     swept = (
         key
