@@ -13,7 +13,7 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder [./demo]")
-    parser.add_argument("--epochs", type=int, default=100, help="length of each training [100]")
+    parser.add_argument("--epochs", type=int, default=60, help="length of each training [60]")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
