@@ -8,8 +8,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.contracts.errors import TrainingError, WriteError
 
 LOCK_NAME = ".training.lock"
 
@@ -22,10 +23,9 @@ def locked(run_dir: Path) -> Iterator[None]:
 
     Raises:
         TrainingError: another process is training in it; the message says which.
+        WriteError: nothing can be written there.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    path = run_dir / LOCK_NAME
-    with path.open("a+", encoding="utf-8") as file:
+    with _opened(run_dir / LOCK_NAME) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -38,3 +38,14 @@ def locked(run_dir: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WriteError(
+            f"The run directory {path.parent} cannot be written: {error.strerror}. Choose another "
+            "one with hydra.run.dir, or make this one writable."
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from lightning.pytorch.loggers.logger import Logger
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
+
+logger = logging.getLogger(__name__)
 
 FLUSH_S = 5
 
@@ -28,6 +31,7 @@ class TensorBoardCurves(Logger):
         self.folder = folder
         self.resume_step = resume_step
         self._writer: SummaryWriter | None = None
+        self._gave_up = False
 
     @property
     def name(self) -> str:
@@ -45,19 +49,32 @@ class TensorBoardCurves(Logger):
         return str(self.folder)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write each value at the step."""
-        if self._writer is None:
-            self._writer = self._open()
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)
+        """Write each value at the step; a disk that refuses them does not stop the training."""
+        if self._gave_up:
+            return
+        try:
+            if self._writer is None:
+                self._writer = self._open()
+            for name, value in metrics.items():
+                self._writer.add_scalar(name, value, step)
+        except OSError as error:
+            self._give_up(error)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kw: Any) -> None:
         """Write nothing: the settings are in config.yaml."""
 
     def finalize(self, status: str) -> None:
         """Write what is left and close the file."""
-        if self._writer is not None:
+        if self._writer is None or self._gave_up:
+            return
+        try:
             self._writer.close()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._gave_up = True
+        logger.warning("No more curves are written to %s: %s", self.folder, error)
 
     def _open(self) -> SummaryWriter:
         from torch.utils.tensorboard.writer import SummaryWriter

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import TinyLoader, settings, tiny_tracker, train_tiny
 
-from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError
+from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError, WriteError
 from lightning_pose.models.build import load_tracker, network_weights
 from lightning_pose.training import checkpoint_files
-from lightning_pose.training.run_lock import locked
 
 
 class Watcher(pl.Callback):
@@ -193,6 +193,23 @@ def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
     assert {"train_heatmap_mse_loss", "train_heatmap_mse_loss_weighted", "total_loss"} <= set(tags)
 
 
+def test_a_disk_that_refuses_the_curves_does_not_stop_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "tb_logs").write_text("in the way")
+    assert train_tiny(tmp_path).outcome == "finished"
+    assert [record.message for record in caplog.records if "curves" in record.message] == [
+        f"No more curves are written to {tmp_path / 'tb_logs'}: [Errno 17] File exists: "
+        f"'{tmp_path / 'tb_logs'}'"
+    ]
+
+
+def test_a_run_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"run directory .*file/run cannot be written"):
+        train_tiny(tmp_path / "file" / "run")
+
+
 def test_a_broken_loss_names_the_images_and_keeps_the_good_checkpoint(tmp_path: Path) -> None:
     class Spoil(pl.Callback):
         def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -231,8 +248,6 @@ def test_weights_broken_by_the_last_step_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lightning_pose.contracts.errors import WriteError
-
     result = train_tiny(tmp_path, settings(max_epochs=1))
     before = result.last_checkpoint.read_bytes()
 
@@ -276,22 +291,29 @@ def test_a_polite_interruption_is_reported_and_can_be_resumed(
     assert train_tiny(tmp_path, resume_from=tmp_path).epochs == 4
 
 
-def _hold(run_dir: Path, held: Any, release: Any) -> None:
-    with locked(run_dir):
-        held.set()
-        release.wait(60)
+HOLDER = """
+import sys
+from pathlib import Path
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
-def test_a_run_directory_in_use_is_refused_and_free_after_a_kill(tmp_path: Path) -> None:
-    processes = multiprocessing.get_context("spawn")
-    held, release = processes.Event(), processes.Event()
-    holder = processes.Process(target=_hold, args=(tmp_path, held, release))
-    holder.start()
-    assert held.wait(60)
-    with pytest.raises(TrainingError, match=f"is being trained by process {holder.pid} on"):
-        train_tiny(tmp_path)
-    holder.kill()
-    holder.join()
+def test_a_run_directory_in_use_is_refused_and_free_after_a_kill(
+    tmp_path: Path, checkout: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=checkout,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(TrainingError, match=f"is being trained by process {holder.pid} on"):
+            train_tiny(tmp_path)
+        holder.kill()
     assert train_tiny(tmp_path, settings(max_epochs=1)).outcome == "finished"
 
 

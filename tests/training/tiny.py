@@ -20,9 +20,9 @@ from lightning_pose.training.optimization import optimizer_for
 from lightning_pose.training.result import FitResult
 
 SIDE, KEYPOINTS = 64, 2
+BACKBONE = "tiny_for_test"
 
 
-@BACKBONES.register("tiny_for_test")
 class TinyBackbone(nn.Module):
     """Two convolutions of stride 4, with what makes training depend on random numbers."""
 
@@ -42,6 +42,11 @@ class TinyBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
+
+
+def register_backbone() -> None:
+    """Let configurations name the tiny backbone; the fixture in conftest takes it back."""
+    BACKBONES.register(BACKBONE)(TinyBackbone)
 
 
 class TinyLoader:
@@ -98,17 +103,17 @@ def settings(**changes: object) -> TrainingConfig:
     return TrainingConfig(**(values | changes))
 
 
-def tiny_tracker(config: TrainingConfig, *, seed: int = 0) -> BaseSupervisedTracker:
-    """Return a heatmap tracker on the tiny backbone, to be trained with ``config``."""
-    torch.manual_seed(seed)
+def tiny_tracker(config: TrainingConfig, *, loss: str = "heatmap_mse") -> BaseSupervisedTracker:
+    """Return a heatmap tracker on the tiny backbone, to be trained with ``config`` and a loss."""
+    torch.manual_seed(0)
     spec = ModelSpec(
         model_type="heatmap",
-        backbone="tiny_for_test",
+        backbone=BACKBONE,
         keypoint_names=("nose", "tail"),
         image_height=SIDE,
         image_width=SIDE,
     )
-    losses = build_losses(["heatmap_mse"], {})
+    losses = build_losses([loss], {})
     return build_tracker(spec, losses=losses, optimizer=optimizer_for(config))
 
 

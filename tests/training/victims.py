@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torch.utils.tensorboard.writer
-from tiny import settings, train_tiny
+from tiny import BACKBONE, register_backbone, settings, train_tiny
 
 from lightning_pose.api import get_dataset, get_model
 from lightning_pose.config.schema import Config, DataConfig, ImageDims, ModelConfig
@@ -69,6 +69,7 @@ def train_on_toy_data(
 ) -> None:
     """Train on drawn frames in bf16, augmented, with gradients accumulated and clipped."""
     torch.set_num_threads(1)
+    register_backbone()
     kind, *arguments = KILLERS[killed or "never"]
     config = Config(
         data=DataConfig(data_dir=str(data), image_resize_dims=ImageDims(height=64, width=64)),
@@ -85,7 +86,7 @@ def train_on_toy_data(
             lr_scheduler="cosine",
             check_val_every_n_epoch=2,
         ),
-        model=ModelConfig(backbone="tiny_for_test", backbone_pretrained=False),
+        model=ModelConfig(backbone=BACKBONE, backbone_pretrained=False),
     )
     labeled = get_dataset(config)
     fit(
@@ -103,6 +104,7 @@ def train_on_toy_data(
 def train(run_dir: Path, *, killed: str | None = None, resume: bool = False) -> None:
     """Train in this process; ``killed`` says when it dies."""
     torch.set_num_threads(1)
+    register_backbone()
     kind, *arguments = KILLERS[killed or "never"]
     config = settings(
         max_epochs=EPOCHS,
