@@ -63,12 +63,12 @@ def pages_with(language: str) -> list[Path]:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the variables of a user's shell: our programs on the path, the toy data made."""
-    from lightning_pose.data.toy.cache import toy_dataset_dir
-
-    cache = tmp_path_factory.mktemp("cache")
-    toy_dataset_dir(cache)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(cache)}
+    cache = tmp_path_factory.mktemp("cache")
+    variables = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(cache)}
+    make = "from lightning_pose.data.toy.cache import toy_dataset_dir; toy_dataset_dir()"
+    run([sys.executable, "-c", make], variables)  # drawing is slow where shapes are checked
+    return variables
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
