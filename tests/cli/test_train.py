@@ -1,0 +1,139 @@
+"""Training through the program: what it leaves, says and can carry on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.data.toy import IMAGE_HEIGHT, IMAGE_WIDTH, KEYPOINT_NAMES
+from tests.cli.conftest import NUM_LABELED, TINY, UNTRACKED, VIDEO_FRAMES, Done, litpose, tiny_data
+
+FILES = (
+    "config.yaml",
+    "run.json",
+    "splits.csv",
+    "labels.csv",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "tb_logs",
+    "predictions.csv",
+    "predictions_pixel_error.csv",
+    "predictions_new.csv",
+    "metrics.json",
+    "video_preds",
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_run_directory_holds(run_dir: Path, name: str) -> None:
+    assert (run_dir / name).exists()
+
+
+def test_the_record_of_a_run_is_closed(run_dir: Path) -> None:
+    record = json.loads((run_dir / "run.json").read_text())
+    assert record["outcome"] == "finished"
+    assert record["metrics"]["epochs"] == 2
+    assert record["tracking"]["experiment"] == "toy"
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_checkpoints_hold_nothing_but_tensors_and_plain_values(run_dir: Path, name: str) -> None:
+    content = torch.load(run_dir / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    assert {"state_dict", "litpose"} <= set(content)
+
+
+def test_every_labelled_frame_and_video_frame_is_predicted(run_dir: Path) -> None:
+    assert len(Predictions.read(run_dir / "predictions.csv").xy_img) == NUM_LABELED
+    video = Predictions.read(next((run_dir / "video_preds").glob("walk?.csv")))
+    assert len(video.xy_img) == VIDEO_FRAMES
+
+
+def test_results_are_on_stdout_and_remarks_on_stderr(trained: Done) -> None:
+    assert trained.out.splitlines()[0].startswith("set ")
+    assert "labelled frames" not in trained.out
+    assert "labelled frames (8 train" in trained.sentences
+    assert trained.err.count("pca_singleview_error cannot be computed") == 1
+    assert "Warning" not in trained.err
+    assert "INFO" not in trained.err
+
+
+def test_resuming_through_the_program_trains_on(run_dir: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    done = litpose(
+        "train",
+        f"model.resume={copy}",
+        "training.max_epochs=3",
+        "eval.predict_vids_after_training=false",
+        UNTRACKED,
+    )
+    assert (done.code, done.run_dir) == (0, copy), done.err
+    assert torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+    record = json.loads((copy / "run.json").read_text())
+    assert (record["outcome"], record["metrics"]["epochs"]) == ("finished", 3)
+
+
+def test_two_runs_of_the_same_second_get_folders_of_their_own(toy: Path, tmp_path: Path) -> None:
+    line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "eval=none")
+    same = f"hydra.run.dir={tmp_path / 'same'}"
+    first, second = (litpose(*line, "training.max_epochs=1", same) for _ in range(2))
+    assert (first.run_dir.name, second.run_dir.name) == ("same", "same_1"), second.err
+
+
+def test_each_job_of_a_multirun_has_a_run_directory(toy: Path) -> None:
+    done = litpose(
+        "train",
+        "-m",
+        "data=toy",
+        tiny_data(toy),
+        *TINY,
+        UNTRACKED,
+        "eval=none",
+        "training.max_epochs=1",
+        "model=regression",
+        "training.rng_seed_model_pt=0,1",
+    )
+    runs = [line.removeprefix("run: ") for line in done.out.splitlines() if line[:4] == "run:"]
+    assert done.code == 0, done.err
+    assert [load_run_config(Path(run)).training.rng_seed_model_pt for run in runs] == [0, 1]
+
+
+def test_a_predecessors_file_trains_from_a_relative_folder(toy: Path, tmp_path: Path) -> None:
+    layout = Path(__file__).parents[1] / "config" / "files" / "predecessor_2023.yaml"
+    tree = yaml.safe_load(layout.read_text(encoding="utf-8"))
+    tree["data"] |= {
+        "data_dir": str(toy),
+        "video_dir": str(toy / "videos"),
+        "image_orig_dims": {"height": IMAGE_HEIGHT, "width": IMAGE_WIDTH},
+        "image_resize_dims": {"height": 64, "width": 64},
+        "num_keypoints": len(KEYPOINT_NAMES),
+        "keypoints": list(KEYPOINT_NAMES),
+        "mirrored_column_matches": None,
+        "columns_for_singleview_pca": None,
+    }
+    tree["training"] |= {
+        "min_epochs": 1,
+        "max_epochs": 1,
+        "check_val_every_n_epoch": 1,
+        "unfreezing_epoch": 1,
+        "train_frames": 8,
+    }
+    tree["training"].pop("lr_scheduler_params")
+    tree["eval"]["predict_vids_after_training"] = False
+    tree["eval"]["test_videos_directory"] = str(toy / "videos")
+    tree["model"] |= {"backbone": "resnet18", "backbone_pretrained": False}
+    folder = tmp_path / "my configs"
+    folder.mkdir()
+    (folder / "mouse.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    done = litpose(
+        "train", "--config-path", "my configs", "--config-name", "mouse", UNTRACKED
+    )
+    assert done.code == 0, done.err
+    assert "data.keypoints" in done.sentences
+    assert (done.run_dir / "checkpoints" / "best.ckpt").is_file()

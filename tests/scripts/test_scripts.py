@@ -1,0 +1,118 @@
+"""The commands of the predecessor's documents do what `litpose` does."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_pose.cli.main import make_parser
+from lightning_pose.contracts.predictions import Predictions
+from tests.cli.conftest import NEW_FRAMES, VIDEO_FRAMES
+from tests.cli.conftest import run_dir as run_dir
+from tests.cli.conftest import toy as toy
+from tests.cli.conftest import trained as trained
+
+
+def run_script(checkout: Path, name: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a script as Python does; return its exit code."""
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(checkout / "scripts" / name), run_name="__main__")
+    return int(stop.value.code or 0)
+
+
+def test_train_hydra_is_the_train_command(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run_script(checkout, "train_hydra.py", "training.max_epoch=11", monkeypatch=monkeypatch)
+    assert code == 2
+    assert "did you mean training.max_epochs?" in " ".join(capsys.readouterr().err.split())
+
+
+def test_predict_new_vids_writes_a_folder_for_each_model(
+    checkout: Path, run_dir: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("01-03-45", "02-03-45"):
+        shutil.copytree(run_dir, tmp_path / "outputs" / "2022-01-18" / name)
+    code = run_script(
+        checkout,
+        "predict_new_vids.py",
+        'eval.hydra_paths=["2022-01-18/01-03-45/", "2022-01-18/02-03-45"]',
+        f"eval.test_videos_directory={toy / 'videos'}",
+        f"eval.saved_vid_preds_dir={tmp_path / 'preds'}",
+        monkeypatch=monkeypatch,
+    )
+    assert code == 0
+    for model in ("2022-01-18_01-03-45", "2022-01-18_02-03-45"):
+        tables = sorted((tmp_path / "preds" / model).glob("*[0-9].csv"))
+        assert [len(Predictions.read(table).xy_img) for table in tables] == [
+            NEW_FRAMES,
+            VIDEO_FRAMES,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "eval.hydra_paths"),
+        (['eval.hydra_paths=["2022-01-18/01-03-45"]'], "2022-01-18/01-03-45"),
+        (["eval.hydra_path=[a]"], "did you mean eval.hydra_paths?"),
+    ],
+)
+def test_predict_new_vids_says_what_is_missing(
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    assert run_script(checkout, "predict_new_vids.py", *words, monkeypatch=monkeypatch) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ("true false False", (True, False, False)),
+        ("False True true", (False, True, True)),
+    ],
+)
+def test_process_videos_maps_its_words_to_options(
+    checkout: Path, tmp_path: Path, flags: str, wanted: tuple[bool, bool, bool]
+) -> None:
+    done = process_videos(checkout, tmp_path, "my model", "my videos", *flags.split())
+    words = shlex.split(done.stdout)
+    assert words[:2] == ["-m", "lightning_pose.cli.main"]
+    args = make_parser().parse_args(words[2:])
+    assert (args.model, args.inputs) == ("my model", ["my videos"])
+    assert (not args.no_metrics, args.labeled_video, args.snippet) == wanted
+
+
+@pytest.mark.parametrize("words", ["a b true", "a b true maybe false"])
+def test_process_videos_refuses_other_words(checkout: Path, tmp_path: Path, words: str) -> None:
+    done = process_videos(checkout, tmp_path, *words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "true or false" in done.stderr
+
+
+def process_videos(
+    checkout: Path, tmp_path: Path, *words: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the script with a Python that only prints what it is given."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nfor word in "$@"; do printf "\'%s\' " "$word"; done\n')
+    python.chmod(0o755)
+    return subprocess.run(
+        ["bash", str(checkout / "scripts" / "process_videos.sh"), *words],
+        env=os.environ | {"PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
