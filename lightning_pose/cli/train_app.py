@@ -11,6 +11,7 @@ from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.load import write_run_config
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labeled_data import LabeledData, read_tables
 from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
@@ -47,8 +48,8 @@ def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
         data = get_dataset(config, spec=tracker.data_spec, on_progress=line.update)
     for warning in data.warnings:
         note(warning)
-    counts = {part: data.split.sets.count(part) for part in dict.fromkeys(data.split.sets)}
-    parts = ", ".join(f"{number} {part}" for part, number in counts.items())
+    counts = {part: data.split.sets.count(part) for part in SETS}
+    parts = ", ".join(f"{number} {part}" for part, number in counts.items() if number)
     note(
         f"{len(data.tables[0])} labelled frames ({parts}), {len(names)} keypoints; "
         f"{config.model.model_type} on {config.model.backbone}."
