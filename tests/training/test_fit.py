@@ -294,6 +294,7 @@ def test_a_polite_interruption_is_reported_and_can_be_resumed(
 HOLDER = """
 import sys
 from pathlib import Path
+from lightning_pose.training.run_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
