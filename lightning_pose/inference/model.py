@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -168,11 +168,11 @@ class Model:
             handler.add(*found)
             watch.report(handler.num_frames)
         _check_boxes(shown, handler.num_frames, names)
-        tables = handler.predictions(
-            num_frames=readers[0].num_frames, source=names[0], run_id=self.run_id
-        )
+        tables = handler.predictions(num_frames=readers[0].num_frames, run_id=self.run_id)
         return VideoResult(
-            predictions=tuple(tables),
+            predictions=tuple(
+                replace(table, source=name) for table, name in zip(tables, names, strict=True)
+            ),
             problems=tuple(problem for reader in readers for problem in reader.problems),
             progress=watch.report(handler.num_frames),
             reader=type(readers[0]).__name__,
@@ -230,11 +230,9 @@ class Model:
         handler = PredictionHandler(self.keypoint_names, num_views=len(tables))
         for found in run_batches(self._predict_labeled, loader, compute=self.compute):
             handler.add(*found)
-        found = handler.predictions(
-            num_frames=len(sets), source=str(tables[0].source or ""), run_id=self.run_id
-        )
+        found = handler.predictions(num_frames=len(sets), run_id=self.run_id)
         return [
-            predictions.with_images(table.images, sets)
+            replace(predictions.with_images(table.images, sets), source=str(table.source or ""))
             for predictions, table in zip(found, tables, strict=True)
         ]
 
@@ -283,15 +281,20 @@ def _check_boxes(boxes: Sequence[Tensor | None], frames: int, names: Sequence[st
             raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
 
 
-def _in_step(readers: Sequence[VideoReader], names: Sequence[str]) -> Iterator[tuple]:
+def _in_step(
+    readers: Sequence[VideoReader], names: Sequence[str]
+) -> Iterator[tuple[RawFrames, ...]]:
     """Yield the batches of all views together.
 
     Raises:
-        VideoError: one video is shorter than another, or has no frame.
+        VideoError: one video is shorter than another.
     """
-    try:
-        yield from zip(*readers, strict=True)
-    except ValueError as error:
-        raise VideoError(
-            f"The videos of one session differ in length: {', '.join(names)}."
-        ) from error
+    iterators = [iter(reader) for reader in readers]
+    while True:
+        batches = [next(iterator, None) for iterator in iterators]
+        together = tuple(batch for batch in batches if batch is not None)
+        if not together:
+            return
+        if len(together) < len(batches):
+            raise VideoError(f"The videos of one session differ in length: {', '.join(names)}.")
+        yield together

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lightning_pose.contracts.errors import DataError, LitposeError
+from lightning_pose.contracts.errors import DataError, LitposeError, WriteError
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
@@ -102,6 +103,7 @@ class _Job:
             key = result_key(identity)
             notes = [files.check_free(key, self.outputs) for files in self.files]
             missing = [self._missing(view, note) for view, note in enumerate(notes)]
+            _check_not_inputs(missing, inputs)
             if not any(missing):
                 return _skipped(inputs, self.files, notes)
             found = self._read_back(notes)
@@ -148,8 +150,9 @@ class _Job:
         """Return the predictions an earlier call wrote, if every view's can be read."""
         tables = []
         for files, note in zip(self.files, notes, strict=True):
-            there = files.all_predictions() if note else []
-            for path in there:
+            for path in files.all_predictions():
+                if note is None or path.name not in note.files:
+                    continue
                 with contextlib.suppress(DataError):
                     tables.append(Predictions.read(path))
                     break
@@ -157,6 +160,15 @@ class _Job:
             return None
         problems = notes[0].problems if notes[0] else ()
         return SessionResult(predictions=tuple(tables), problems=problems)
+
+
+def _check_not_inputs(missing: Sequence[dict[Path, Write]], inputs: Sequence[Input]) -> None:
+    sources = {item.path.resolve() for item in inputs}
+    for path in itertools.chain.from_iterable(missing):
+        if path.resolve() in sources:
+            raise WriteError(
+                f"The predictions of {path} would replace it. Choose another folder (--out)."
+            )
 
 
 def _skipped(
@@ -189,8 +201,18 @@ def _write(
     for path, write in missing.items():
         try:
             write(predictions)
-            names = [*(name for name in names if name != path.name), path.name]
-            replace(note, files=tuple(names)).write(place.note)
+            now = (*(name for name in names if name != path.name), path.name)
+            _write_note(replace(note, files=now), place, path)
+            names = list(now)
         except LitposeError as error:
             failed = failed or error
     return tuple(place.out / name for name in names), failed
+
+
+def _write_note(note: Note, place: ResultFiles, newest: Path) -> None:
+    """Write the note; if that fails delete ``newest``, which nobody would know to be ours."""
+    try:
+        note.write(place.note)
+    except LitposeError:
+        newest.unlink(missing_ok=True)
+        raise

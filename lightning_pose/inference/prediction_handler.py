@@ -59,14 +59,11 @@ class PredictionHandler:
         if arrived is None or len(self._on_the_way) > _IN_FLIGHT:
             self._take()
 
-    def predictions(
-        self, *, num_frames: int | None = None, source: str = "", run_id: str = ""
-    ) -> list[Predictions]:
+    def predictions(self, *, num_frames: int | None = None, run_id: str = "") -> list[Predictions]:
         """Return one table a view, ordered by frame number.
 
         Args:
             num_frames: how many frames there must be, each exactly once; None = not checked.
-            source: what was predicted.
             run_id: which run made the model.
 
         Raises:
@@ -80,7 +77,6 @@ class PredictionHandler:
                 [_columns(part, slice(view * k, (view + 1) * k)) for part in self._done],
                 keypoint_names=self.keypoint_names,
                 num_frames=num_frames,
-                source=source,
                 run_id=run_id,
             )
             for view in range(self.num_views)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import read_bboxes, read_video_bboxes
@@ -78,13 +79,14 @@ class Session:
         """Return all that the predictions hang on, as plain values.
 
         Raises:
+            VideoError: a file is gone or may not be read.
             DataError: a label file cannot be read.
         """
-        boxes = [fingerprint(path) for path in self._box_files() if path is not None]
+        box_files = [path for path in self._box_files() if path is not None]
         return {
-            "source": [fingerprint(self._files(view)) for view in range(len(self.inputs))],
+            "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
             "sets": self.sets(model),
-            "boxes": boxes,
+            "boxes": _fingerprint(box_files) if box_files else "",
             "model": model.files.checkpoint_sha256 if model.files else "",
             "run": model.run_id,
             "code": code_version(),
@@ -174,6 +176,13 @@ class Session:
             return [self.settings.bbox_file]
         beside = [item.path.with_name(f"{item.path.stem}_bbox.csv") for item in self.inputs]
         return [path if path.is_file() else None for path in beside]
+
+
+def _fingerprint(files: list[Path]) -> str:
+    try:
+        return fingerprint(files)
+    except OSError as error:
+        raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
 def _boxes(path: Path | None) -> Int[np.ndarray, "n 4"] | None:

@@ -22,7 +22,7 @@ from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, ModelFiles
-from lightning_pose.inference.outputs import OutputSettings, unique_stems
+from lightning_pose.inference.outputs import Note, OutputSettings, unique_stems
 from lightning_pose.inference.predict_files import Outcome, predict_files
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.session import PredictSettings
@@ -223,6 +223,20 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert predict(model, corpus("plain.mp4"), out=tmp_path / "out")[0].failed is None
 
 
+def test_a_disk_that_fills_up_before_the_note_is_no_trap(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Note, path: Path) -> Path:
+        raise WriteError("The disk is full.")
+
+    monkeypatch.setattr(Note, "write", full)
+    (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path / "out")
+    assert "full" in str(outcome.failed)
+    assert names_in(tmp_path / "out") == set()
+    monkeypatch.undo()
+    assert predict(model, corpus("plain.mp4"), out=tmp_path / "out")[0].failed is None
+
+
 def test_inputs_that_share_a_stem_get_names_of_their_own(
     model: Model, corpus: Corpus, tmp_path: Path
 ) -> None:
@@ -325,6 +339,26 @@ def test_a_label_file_elsewhere_is_told_where_its_images_are(model: Model, tmp_p
     settings = PredictSettings(data_dir=tmp_path / "data")
     (found,) = predict_files(model, expand_inputs([csv]), out=tmp_path / "out", settings=settings)
     assert found.failed is None
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_label_file_is_never_replaced_by_its_predictions(
+    model: Model, tmp_path: Path, overwrite: bool
+) -> None:
+    csv = labelled_set(tmp_path / "data")
+    before = csv.read_bytes()
+    (outcome,) = predict(model, csv, out=csv.parent, overwrite=overwrite)
+    assert isinstance(outcome.failed, WriteError)
+    assert csv.read_bytes() == before
+
+
+def test_a_file_that_is_gone_is_named(model: Model, corpus: Corpus, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.mp4"
+    gone.write_bytes(corpus("plain.mp4").read_bytes())
+    inputs = expand_inputs([gone])
+    gone.unlink()
+    (outcome,) = predict_files(model, inputs, out=tmp_path / "out")
+    assert "gone.mp4 cannot be read" in str(outcome.failed)
 
 
 def test_metrics_that_need_labels_are_passed_over_for_videos(
