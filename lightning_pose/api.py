@@ -3,8 +3,9 @@
 config = load_config(Path("my_mouse.yaml"))
 data = get_dataset(config)
 tracker = get_model(config, keypoint_names=data.keypoint_names)
-fit(tracker, data.train_loader(), data.val_loader(), settings=config.training, run_dir=out)
-Model.load(out).predict_video("mouse.mp4").to_csv(Path("mouse.csv"))
+loaders = data.train_loader(), data.val_loader()
+result = fit(tracker, *loaders, settings=config.training, run_dir=Path("out"))
+Model.load(result.best_checkpoint).predict_video("mouse.mp4").to_csv(Path("mouse.csv"))
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def get_dataset(
         DataError: the labels or images cannot be used; every reason found is in the message.
     """
     if spec is None:
-        spec = get_model(config, keypoint_names=("any",), pretrained=False).data_spec
+        spec = _new_tracker(config, ("any",), losses=None, pretrained=False).data_spec
     if device is None:
         device = choose_device(config.training).device
     return build_labeled_data(
@@ -108,10 +109,32 @@ def get_model(
     Raises:
         ModelError: the parts do not fit together, or weights cannot be had.
     """
+    tracker = _new_tracker(config, keypoint_names, losses=losses, pretrained=pretrained)
+    if config.model.checkpoint:
+        start_from(tracker, ModelFiles.find(config.model.checkpoint).checkpoint)
+    return tracker
+
+
+def get_model_class(model_type: str) -> type[BaseSupervisedTracker]:
+    """Return the class of a tracker by its registered name.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    return TRACKERS.get(model_type)
+
+
+def _new_tracker(
+    config: Config,
+    keypoint_names: Sequence[str],
+    *,
+    losses: LossFactory | None,
+    pretrained: bool | None,
+) -> BaseSupervisedTracker:
     model, data = config.model, config.data
     checkpoint = Path(model.backbone_checkpoint) if model.backbone_checkpoint else None
     torch.manual_seed(config.training.rng_seed_model_pt)
-    tracker = build_tracker(
+    return build_tracker(
         ModelSpec(
             model_type=model.model_type,
             backbone=model.backbone,
@@ -128,18 +151,6 @@ def get_model(
         losses=losses or get_loss_factories(config)["supervised"],
         optimizer=optimizer_for(config.training),
     )
-    if model.checkpoint:
-        start_from(tracker, ModelFiles.find(model.checkpoint).checkpoint)
-    return tracker
-
-
-def get_model_class(model_type: str) -> type[BaseSupervisedTracker]:
-    """Return the class of a tracker by its registered name.
-
-    Raises:
-        ConfigError: there is none; the message names the nearest.
-    """
-    return TRACKERS.get(model_type)
 
 
 def _tracker_params(config: Config) -> dict[str, Any]:

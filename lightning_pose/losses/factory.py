@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm, UnlabeledLossInputs
 from lightning_pose.contracts.registry import LOSSES
-from lightning_pose.losses.base import Loss
+from lightning_pose.losses.base import Loss, SupervisedParams
 
 
 class LossFactory(nn.Module):
@@ -97,11 +97,7 @@ def build_loss(name: str, settings: Mapping[str, Any] | None = None) -> Loss:
         ConfigError: there is no such loss, or it has no such setting; both name the nearest.
     """
     entry = LOSSES.entry(name)
-    params = entry.params
-    if params is None:
-        raise ConfigError(
-            f"The loss {name!r} was registered without params=; give it a dataclass."
-        )
+    params = entry.params or SupervisedParams
     known = [f.name for f in fields(params)]
     unknown = [key for key in settings or {} if key not in known]
     if unknown:

@@ -163,13 +163,15 @@ def _of_the_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if not key.startswith(NOT_OF_THE_NETWORK)}
 
 
+@dataclasses.dataclass(frozen=True)
+class NoParams:
+    """The settings of a tracker that was registered without any."""
+
+
 def _params(entry: Entry[Any], spec: ModelSpec) -> Any:
     """Return the tracker's settings as an object of its parameter dataclass."""
-    if entry.params is None:
-        raise ModelError(
-            f"The tracker {entry.name!r} was registered without params=; give it a dataclass."
-        )
-    known = [item.name for item in dataclasses.fields(entry.params)]
+    params = entry.params or NoParams
+    known = [item.name for item in dataclasses.fields(params)]
     for name in spec.params:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -177,7 +179,7 @@ def _params(entry: Entry[Any], spec: ModelSpec) -> Any:
                 f"The tracker {entry.name!r} has no setting {name!r}; it has "
                 f"{', '.join(known) or 'none'}.{f' Did you mean {near[0]!r}?' if near else ''}"
             )
-    return entry.params(**spec.params)
+    return params(**spec.params)
 
 
 def _check_image_size(spec: ModelSpec, backbone: nn.Module) -> None:

@@ -52,10 +52,10 @@ LOSS = '''
 import torch
 
 from lightning_pose.contracts.registry import LOSSES
-from lightning_pose.losses.base import Loss, SupervisedParams
+from lightning_pose.losses.base import Loss
 
 
-@LOSSES.register("heatmap_{name}", params=SupervisedParams)
+@LOSSES.register("heatmap_{name}")
 class MyLoss(Loss):
     """Absolute difference of the heatmaps, summed over pixels."""
 
@@ -135,7 +135,7 @@ def test_a_model_and_a_loss_in_the_package_itself(
     checkout: Path, toy: Path, tmp_path: Path
 ) -> None:
     tree = tmp_path / "checkout"
-    for name in ("lightning_pose", "hydra_plugins", "conf"):
+    for name in ("lightning_pose", "hydra_plugins", "conf", "sweeps"):
         unneeded = shutil.ignore_patterns("__pycache__")
         shutil.copytree(checkout / name, tree / name, ignore=unneeded)
     model = MODEL.format(name="my", loss="my_distance")

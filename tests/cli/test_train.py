@@ -131,9 +131,7 @@ def test_a_predecessors_file_trains_from_a_relative_folder(toy: Path, tmp_path: 
     folder = tmp_path / "my configs"
     folder.mkdir()
     (folder / "mouse.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
-    done = litpose(
-        "train", "--config-path", "my configs", "--config-name", "mouse", UNTRACKED
-    )
+    done = litpose("train", "--config-path", "my configs", "--config-name", "mouse", UNTRACKED)
     assert done.code == 0, done.err
     assert "data.keypoints" in done.sentences
     assert (done.run_dir / "checkpoints" / "best.ckpt").is_file()
