@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,7 +59,10 @@ def run_demo(out: Path, *, epochs: int, as_json: bool = False) -> list[Score]:
     scores = []
     for model in MODELS:
         note(f"\nTraining {model} for {epochs} epochs ...")
-        scores.append(score(_train(model, data, out, epochs=epochs), data, model=model))
+        # With --json nothing but the scores may be on stdout.
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            run_dir = _train(model, data, out, epochs=epochs)
+        scores.append(score(run_dir, data, model=model))
     scores.sort(key=lambda found: found.video_px)
     if as_json:
         say_json([asdict(found) for found in scores])
