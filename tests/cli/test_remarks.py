@@ -1,0 +1,82 @@
+"""Our own log reaches the user as notes; the libraries' chatter does not."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import warnings
+from pathlib import Path
+
+import pytest
+
+from lightning_pose.cli.main import guarded
+from tests.cli.conftest import TINY, litpose, tiny_data
+
+
+def talkative(_: argparse.Namespace) -> int:
+    logging.getLogger("lightning_pose.data.toy").info("Drawing the toy data\n set in %s.", "x")
+    logging.getLogger("lightning.pytorch").info("Tip: buy more GPUs")
+    warnings.warn("this will be gone in 4.0", DeprecationWarning, stacklevel=1)
+    return 0
+
+
+def run(*, debug: bool = False) -> int:
+    return guarded(argparse.Namespace(run=talkative, debug=debug))
+
+
+def test_our_log_is_one_line_without_level_or_module(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "Drawing the toy data set in x.\n")
+
+
+def test_a_warning_of_a_library_is_shown_on_demand() -> None:
+    with pytest.warns(DeprecationWarning, match="gone in 4.0"):
+        run(debug=True)
+
+
+def test_the_log_is_as_before_afterwards() -> None:
+    logger = logging.getLogger("lightning_pose")
+    before = (logger.level, logger.propagate, list(logger.handlers))
+    run()
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+def test_a_broken_tracking_store_is_said_and_stops_nothing(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = litpose(
+        "train",
+        "data=toy",
+        tiny_data(toy),
+        *TINY,
+        "eval=none",
+        "training.max_epochs=1",
+        f"tracking.uri=sqlite:///{tmp_path / 'file' / 'mlflow.db'}",
+    )
+    assert done.code == 0, done.err
+    assert "Training goes on" in done.sentences or "tracking" in done.sentences
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/x/y.csv"), "/x/y.csv: Permission denied."),
+        (OSError(28, "No space left on device", "/x"), "Free some space"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    def refused(_: argparse.Namespace) -> int:
+        raise error
+
+    assert guarded(argparse.Namespace(run=refused, debug=False)) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_is_owned_up_to(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_: argparse.Namespace) -> int:
+        return int("x")
+
+    assert guarded(argparse.Namespace(run=broken, debug=False)) == 1
+    assert "This is a fault of litpose" in " ".join(capsys.readouterr().err.split())
