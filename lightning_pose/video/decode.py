@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -46,6 +47,8 @@ class _Tally:
     lost_at_s: list[float] = field(default_factory=list)
     patched_frames: list[int] = field(default_factory=list)
     cut_at_s: float | None = None
+    first_packet_s: float = math.inf
+    first_frame_s: float = -math.inf
     last_time_s: Fraction | None = None
 
 
@@ -104,8 +107,10 @@ class Decoder:
                     raise _size_changed(self.path, self._tally.frames, size, frame)
                 if frame.is_corrupt:
                     self._tally.patched_frames.append(self._tally.frames)
-                self._tally.frames += 1
                 self._tally.last_time_s = _seconds(frame.pts, stream.time_base)
+                if self._tally.frames == 0 and self._tally.last_time_s is not None:
+                    self._tally.first_frame_s = float(self._tally.last_time_s)
+                self._tally.frames += 1
                 yield frame
             if not stream.frames and not container.streams.audio:
                 self._tally.cut_at_s = _cut_at_s(container, self._tally, self.info.fps)
@@ -148,6 +153,9 @@ def _packets(
         for packet in container.demux(stream):
             if packet.size:
                 tally.packets += not packet.is_discard
+                shown_s = _seconds(packet.pts, packet.time_base)
+                if not tally.frames and shown_s is not None and not packet.is_discard:
+                    tally.first_packet_s = min(tally.first_packet_s, float(shown_s))
                 yield packet
     except InvalidDataError:
         tally.lost_at_s.append(float(tally.last_time_s or 0))
@@ -180,16 +188,23 @@ def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float 
 
 
 def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
-    promised = tally.packets if info.num_frames is None else info.num_frames
     found = []
     lost_at = f", the first near {tally.lost_at_s[0]:.2f} s" if tally.lost_at_s else ""
-    if tally.frames < promised:
+    promised = info.num_frames
+    if promised is None and tally.lost_at_s:
+        promised = tally.packets  # without an index; some codecs have packets that show nothing
+    if promised is not None and tally.frames < promised:
         found.append(
             f"{promised - tally.frames} of {promised} frames could not be decoded{lost_at}; "
             "frame numbers count the decoded ones."
         )
     elif lost_at:
         found.append(f"Parts of the file could not be decoded{lost_at}.")
+    elif _begins_late(tally, info):
+        found.append(
+            f"The first {tally.first_frame_s - tally.first_packet_s:.2f} s could not be decoded: "
+            "the file begins between two key frames."
+        )
     if tally.patched_frames:
         named = ", ".join(str(n) for n in tally.patched_frames[:_NAMED_AT_MOST])
         more = ", ..." if len(tally.patched_frames) > _NAMED_AT_MOST else ""
@@ -203,6 +218,10 @@ def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
             f"{info.duration_s:.2f} s its header states."
         )
     return tuple(found)
+
+
+def _begins_late(tally: _Tally, info: VideoInfo) -> bool:
+    return tally.first_frame_s - tally.first_packet_s > 0.5 / info.fps
 
 
 def _size_changed(

@@ -89,9 +89,10 @@ def copy_packets(
     skip_packets: int = 0,
     muxer: dict[str, str] | None = None,
     damage: Iterable[int] = (),
+    hide: Iterable[int] = (),
 ) -> Path:
     """Copy the video stream without decoding: moved in time, cut in front, or bytes spoilt."""
-    spoilt = set(damage)
+    spoilt, hidden = set(damage), set(hide)
     with av.open(str(source)) as old, av.open(str(path), "w", options=muxer or {}) as new:
         track = old.streams.video[0]
         stream = new.add_stream_from_template(track)
@@ -100,6 +101,8 @@ def copy_packets(
                 continue
             if number in spoilt:
                 packet = _spoil(packet)
+            if number in hidden:
+                packet = _hide(packet)
             ticks = round(Fraction(shift_s).limit_denominator(1000) / packet.time_base)
             packet.pts += ticks
             packet.dts += ticks
@@ -163,6 +166,17 @@ def _spoil(packet: av.Packet) -> av.Packet:
     rng = np.random.default_rng(packet.pts)
     begin = min(12, len(data) // 2)
     data[begin:] = rng.integers(0, 256, len(data) - begin, dtype=np.uint8).tobytes()
+    return _with_data(packet, data)
+
+
+def _hide(packet: av.Packet) -> av.Packet:
+    """Return the VP8 packet as a frame that others refer to but that is not shown."""
+    data = bytearray(bytes(packet))
+    data[0] &= ~0x10
+    return _with_data(packet, data)
+
+
+def _with_data(packet: av.Packet, data: bytearray) -> av.Packet:
     other = av.Packet(bytes(data))
     other.pts, other.dts, other.time_base = packet.pts, packet.dts, packet.time_base
     other.duration, other.is_keyframe = packet.duration, packet.is_keyframe
@@ -185,6 +199,8 @@ MAKERS: dict[str, Maker] = {
     "plain.mkv": lambda path, _: encode(path, _ALL),
     "plain.ts": lambda path, _: encode(path, _ALL),
     "vp9.webm": lambda path, _: encode(path, _ALL, codec="libvpx-vp9"),
+    "vp8.webm": lambda path, _: encode(path, _ALL, codec="libvpx"),
+    "hidden.webm": lambda path, of: copy_packets(of("vp8.webm"), path, hide=[25]),
     "mpeg4.avi": lambda path, _: encode(path, _ALL, codec="mpeg4"),
     "mjpeg.avi": lambda path, _: encode(path, _ALL, codec="mjpeg", pix_fmt="yuvj420p"),
     "ffv1_gray.mkv": lambda path, _: encode(path, _ALL, codec="ffv1", pix_fmt="gray"),
@@ -236,6 +252,8 @@ MAKERS: dict[str, Maker] = {
     "cut.mkv": lambda path, of: truncate(of("plain.mkv"), path, keep=0.7),
     "cut.ts": lambda path, of: truncate(of("plain.ts"), path, keep=0.7),
     "cut.avi": lambda path, of: truncate(of("mpeg4.avi"), path, keep=0.7),
+    "open_gop.ts": lambda path, _: encode(path, _ALL, options=_gop(12, is_open=True)),
+    "open_gop_cut.ts": lambda path, of: copy_packets(of("open_gop.ts"), path, skip_packets=12),
     "open_gop_cut.mp4": lambda path, of: copy_packets(of("open_gop.mp4"), path, skip_packets=12),
     "two_sizes.ts": lambda path, of: concatenate([of("plain.ts"), of("small.ts")], path),
     "small.ts": lambda path, _: encode(path, range(60, 90), size=(96, 64)),

@@ -33,7 +33,7 @@ FIRST_NUMBERS = {"edit_list.mp4": 14, "one_frame.mp4": 7, "small.mp4": 200, "sma
 QUARTER_TURNS = {"turned_90.mp4": 1, "turned_180.mp4": 2, "turned_270.mp4": 3}
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", sorted(set(WHOLE) - {"hidden.webm"}))
 def test_each_frame_comes_once_and_in_order(corpus: Corpus, name: str) -> None:
     decoder = Decoder(corpus(name))
     upright = [np.rot90(picture.pixels, -QUARTER_TURNS.get(name, 0)) for picture in decoder]
@@ -126,6 +126,20 @@ def test_a_lost_frame_is_counted_and_placed(corpus: Corpus) -> None:
     decoder = Decoder(corpus("spoilt.avi"))
     assert sum(1 for _ in decoder) == NUM_FRAMES - 1
     assert "1 of 60 frames could not be decoded, the first near 1.00 s" in decoder.problems[0]
+
+
+def test_packets_that_show_nothing_are_no_damage(corpus: Corpus) -> None:
+    decoder = Decoder(corpus("hidden.webm"))
+    numbers = [read_number(picture.pixels) for picture in decoder]
+    assert numbers == [number for number in range(NUM_FRAMES) if number != 25]
+    assert decoder.problems == ()
+
+
+def test_a_start_between_key_frames_is_told(corpus: Corpus) -> None:
+    decoder = Decoder(corpus("open_gop_cut.ts"))
+    numbers = [read_number(picture.pixels) for picture in decoder]
+    assert numbers == list(range(24, NUM_FRAMES))
+    assert decoder.problems[0].startswith("The first 0.5")
 
 
 def test_a_file_cut_off_without_an_index_says_where(corpus: Corpus) -> None:
