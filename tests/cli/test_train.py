@@ -121,7 +121,7 @@ def test_a_predecessors_file_trains_from_a_relative_folder(toy: Path, tmp_path: 
         "min_epochs": 1,
         "max_epochs": 1,
         "check_val_every_n_epoch": 1,
-        "unfreezing_epoch": 1,
+        "unfreezing_epoch": 0,
         "train_frames": 8,
     }
     tree["training"].pop("lr_scheduler_params")
