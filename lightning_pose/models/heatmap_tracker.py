@@ -24,7 +24,12 @@ from lightning_pose.ops.heatmaps import heatmap_to_net, locate_peaks, render_hea
 
 @dataclass(frozen=True, kw_only=True)
 class HeatmapParams:
-    """Settings of trackers that predict heatmaps."""
+    """Settings of trackers that predict heatmaps.
+
+    The confidence power is such that, after 300 epochs on 72 frames of mirror-mouse-example, more
+    than 0.8 of the points within 5 px of their labels are above 0.9, and less than a third of
+    those off by more than 10 px (see docs/benchmarks.md).
+    """
 
     sigma: float = setting(
         1.25, "Width of the target Gaussians, in heatmap pixels.", minimum=0.5, maximum=10
@@ -36,7 +41,7 @@ class HeatmapParams:
         2, "Coordinates are read off so many heatmap pixels around the peak.", minimum=1
     )
     confidence_power: float = setting(
-        1.0,
+        0.6,
         "The confidence is the share of the heatmap under one ideal peak, to this power; below 1 "
         "makes it more generous.",
         above=0,
