@@ -1,7 +1,6 @@
 """Nothing we ship runs code from a data file, swallows an error, or loads half of a model.
 
 A handler that catches everything must raise in the end, or say on its line where the error goes.
-error goes.
 """
 
 from __future__ import annotations
