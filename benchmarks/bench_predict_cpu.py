@@ -10,6 +10,7 @@ given beside, which other work lengthens least.
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import torch
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.parallel import run_batches
 from lightning_pose.inference.progress import Progress
 from lightning_pose.models.build import build_tracker
 from lightning_pose.ops.resize import resize_frames
@@ -102,16 +104,15 @@ def decode_and_resize(video: Path, batch: int, size: int) -> int:
 
 
 def network_alone(model: Model, video: Path, batch: int) -> Callable[[], int]:
-    """Return a function that predicts one batch over and over."""
+    """Return a function that predicts one batch over and over, on all cores as prediction does."""
     raw = next(iter(open_reader(video, batch_size=batch, halo=model.data_spec.halo)))
     ready = NetworkInput(model.data_spec)([raw])
-    repeats = max(1, 192 // batch)
+    repeats = max(4, 256 // batch)
 
     def run() -> int:
-        with torch.inference_mode(), model.compute.autocast():
-            for _ in range(repeats):
-                model.tracker.predict_batch(ready)
-        return repeats * batch
+        batches = itertools.repeat(ready, repeats)
+        found = run_batches(model.tracker.predict_batch, batches, compute=model.compute)
+        return batch * sum(1 for _ in found)
 
     return run
 
