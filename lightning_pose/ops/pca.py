@@ -14,6 +14,9 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import DataError
 
+CHUNK_ROWS = 16_384  # rows with gaps need c x c numbers each, and videos are long
+LEAST_KNOWN = 1e-4  # of the squared length of every direction; below, rounding decides
+
 
 @dataclass(frozen=True)
 class PoseSubspace:
@@ -42,7 +45,8 @@ def fit_subspace(
         what: names the analysis in the message.
 
     Raises:
-        DataError: there are fewer complete rows; both numbers are in the message.
+        DataError: there are fewer complete rows, with both numbers; or every component is needed,
+            so that each pose would be its own projection.
 
     Source:
         Jolliffe, Principal Component Analysis, 2002; for pose: Biderman et al., Nature Methods
@@ -64,6 +68,11 @@ def fit_subspace(
     _, widths, directions = torch.linalg.svd(complete - mean, full_matrices=False)
     shares = widths.square() / widths.square().sum().clamp_min(1e-12)
     number = _number_kept(shares, keep)
+    if number >= rows.shape[1]:
+        raise DataError(
+            f"{what} would keep all {rows.shape[1]} components, and every pose would be right. "
+            "Keep fewer components, or choose more keypoints."
+        )
     return PoseSubspace(
         mean=mean.float(),
         components=directions[:number].float(),
@@ -71,28 +80,31 @@ def fit_subspace(
     )
 
 
-def project(rows: Float[Tensor, "n d"], subspace: PoseSubspace) -> Float[Tensor, "n d"]:
+def project(
+    rows: Float[Tensor, "n d"], subspace: PoseSubspace, *, complete: bool = False
+) -> Float[Tensor, "n d"]:
     """Return the point of the subspace nearest to each row, measured where the row is known.
 
-    A row with NaNs is fitted by least squares on its other coordinates and comes back whole; one
-    with fewer known coordinates than there are components comes back as NaN. Differentiable.
+    A row with NaNs is fitted by least squares on its other coordinates and comes back whole; it
+    comes back as NaN if they do not determine it. Differentiable, and never in half precision.
+
+    Args:
+        rows: poses, flattened.
+        subspace: what they are compared with.
+        complete: promises that no coordinate is NaN, so that a GPU need not be asked.
 
     Example:
         >>> flat = PoseSubspace(torch.zeros(2), torch.tensor([[1.0, 0.0]]), torch.ones(1))
         >>> project(torch.tensor([[3.0, 4.0]]), flat)
         tensor([[3., 0.]])
     """
-    known = rows.isfinite()
-    components = subspace.components.to(rows)
-    mean = subspace.mean.to(rows)
-    centred = torch.where(known, rows, mean) - mean
-    weights = known.to(rows.dtype)
-    normal = torch.einsum("cd,nd,ed->nce", components, weights, components)
-    ridge = 1e-6 * torch.eye(len(components), dtype=rows.dtype, device=rows.device)
-    right = torch.einsum("cd,nd->nc", components, centred * weights)
-    scores = torch.linalg.solve(normal + ridge, right)
-    enough = known.sum(dim=1, keepdim=True) >= len(components)
-    return torch.where(enough, scores @ components + mean, torch.nan)
+    rows = rows if rows.dtype == torch.float64 else rows.float()
+    mean, components = subspace.mean.to(rows), subspace.components.to(rows)
+    with torch.autocast(rows.device.type, enabled=False):
+        if complete:
+            return (rows - mean) @ components.T @ components + mean
+        scores = [_scores(part, components) for part in (rows - mean).split(CHUNK_ROWS)]
+        return torch.cat(scores) @ components + mean
 
 
 def reprojection_distance(
@@ -103,13 +115,33 @@ def reprojection_distance(
     NaN where the keypoint is missing, or too few others are there to tell; such points have no
     gradient.
     """
-    away = poses - project(poses.flatten(1), subspace).unflatten(1, (-1, 2))
-    known = away.isfinite().all(dim=-1)
+    rows = poses.flatten(1)
+    away = (rows - project(rows, subspace)).unflatten(1, (-1, 2))
+    telling = rows.isfinite().sum(dim=1, keepdim=True) > len(subspace.components)
+    known = away.isfinite().all(dim=-1) & telling
     distance = torch.linalg.vector_norm(torch.where(known[..., None], away, 0.0), dim=-1)
     return torch.where(known, distance, torch.nan)
 
 
-def _number_kept(shares: Float[Tensor, " c"], keep: int | float) -> int:
+def _scores(
+    centred: Float[Tensor, "n d"], components: Float[Tensor, "c d"]
+) -> Float[Tensor, "n c"]:
+    """Return the coordinates of each row along the components; NaN if they are undetermined."""
+    known = centred.isfinite()
+    scores = torch.where(known, centred, 0.0) @ components.T
+    gaps = (~known).any(dim=1).nonzero()[:, 0]
+    if not len(gaps):
+        return scores
+    patterns, which = known[gaps].unique(dim=0, return_inverse=True)
+    exact = components.double()
+    normal = torch.einsum("cd,ud,ed->uce", exact, patterns.double(), exact)
+    determined = torch.linalg.eigvalsh(normal)[:, :1] > LEAST_KNOWN
+    inverse = torch.linalg.pinv(normal, hermitian=True)[which]
+    solved = (inverse @ scores[gaps].double()[..., None])[..., 0].to(scores)
+    return scores.index_put((gaps,), torch.where(determined[which], solved, torch.nan))
+
+
+def _number_kept(shares: Float[Tensor, " s"], keep: int | float) -> int:
     if isinstance(keep, int):
         return min(keep, len(shares))
-    return min(int((shares.cumsum(0) < keep - 1e-9).sum()) + 1, len(shares))
+    return int((shares.cumsum(0) < shares.sum() * keep - 1e-9).sum()) + 1

@@ -165,7 +165,7 @@ def duration(seconds: float) -> str:
     """Return a time as minutes and seconds, or hours and minutes.
 
     Example:
-        >>> duration(75), duration(3 * 3600 + 120)
+        >>> duration(75.0), duration(3 * 3600.0 + 120)
         ('1:15 min', '3:02 h')
     """
     whole = round(max(seconds, 0))

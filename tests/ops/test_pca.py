@@ -11,6 +11,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.ops import pca
 from lightning_pose.ops.pca import PoseSubspace, fit_subspace, project, reprojection_distance
 
 NAN = float("nan")
@@ -50,8 +51,12 @@ def test_a_share_keeps_the_fewest_components_that_explain_it(
     assert len(fit(rows, keep=share).components) == expected
 
 
-def test_more_components_than_coordinates_are_all_there_are(rows: torch.Tensor) -> None:
-    assert len(fit(rows, keep=99).components) == rows.shape[1]
+@pytest.mark.parametrize("keep", [8, 99, 0.9999999])
+def test_keeping_everything_is_refused_as_there_is_nothing_left_to_measure(
+    rows: torch.Tensor, keep: int | float
+) -> None:
+    with pytest.raises(DataError, match="would keep all 8 components"):
+        fit(rows, keep=keep)
 
 
 def test_incomplete_rows_teach_nothing(rows: torch.Tensor) -> None:
@@ -85,6 +90,59 @@ def test_a_missing_coordinate_is_filled_from_the_others() -> None:
     line = torch.tensor([[float(i), 2.0 * i, 3.0 * i, -1.0 * i] for i in range(8)])
     filled = project(torch.tensor([[5.0, 10.0, NAN, NAN]]), fit(line, keep=1))
     torch.testing.assert_close(filled, torch.tensor([[5.0, 10.0, 15.0, -5.0]]), atol=1e-3, rtol=0)
+
+
+def test_gaps_are_filled_as_least_squares_fills_them(rows: torch.Tensor) -> None:
+    subspace = fit(rows, keep=3)
+    gappy = rows[:20].clone()
+    gappy[torch.rand(gappy.shape, generator=torch.Generator().manual_seed(0)) < 0.3] = NAN
+    found = project(gappy, subspace).numpy()
+    for row, filled in zip(gappy.double().numpy(), found, strict=True):
+        known = np.isfinite(row)
+        if known.sum() < 3:
+            assert np.isnan(filled).all()
+            continue
+        design = subspace.components.double().numpy()[:, known].T
+        away = row[known] - subspace.mean.double().numpy()[known]
+        scores = np.linalg.lstsq(design, away, rcond=None)[0]
+        expected = scores @ subspace.components.numpy() + subspace.mean.numpy()
+        np.testing.assert_allclose(filled, expected, atol=0.02)
+
+
+def test_coordinates_that_do_not_tell_give_nan() -> None:
+    subspace = PoseSubspace(torch.zeros(3), torch.tensor([[0.0, 0.6, 0.8]]), torch.ones(1))
+    assert project(torch.tensor([[5.0, NAN, NAN]]), subspace).isnan().all()
+
+
+def test_a_long_table_is_projected_as_a_short_one(
+    rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subspace = fit(rows)
+    rows[7, 2] = NAN
+    whole = project(rows, subspace)
+    monkeypatch.setattr(pca, "CHUNK_ROWS", 7)
+    torch.testing.assert_close(project(rows, subspace), whole)
+
+
+def test_a_promise_of_complete_rows_changes_nothing(rows: torch.Tensor) -> None:
+    subspace = fit(rows)
+    torch.testing.assert_close(project(rows, subspace, complete=True), project(rows, subspace))
+
+
+def test_half_precision_around_it_does_not_reach_it(rows: torch.Tensor) -> None:
+    subspace = fit(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = project(rows, subspace)
+    torch.testing.assert_close(found, project(rows, subspace))
+
+
+def test_as_many_coordinates_as_components_tell_nothing_about_distance(
+    rows: torch.Tensor,
+) -> None:
+    subspace = fit(rows, keep=4)
+    poses = rows[:1].unflatten(1, (-1, 2)).clone()
+    poses[0, 2:] = NAN
+    assert reprojection_distance(poses, subspace).isnan().all()
 
 
 def test_a_row_without_any_coordinate_comes_back_as_nan(rows: torch.Tensor) -> None:
