@@ -19,6 +19,7 @@ from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.files import write_atomically
 
 SCORER = "lightning_pose"
+HEADER_ROWS = 3
 SETS = ("train", "validation", "test", "unused")
 
 
@@ -234,20 +235,38 @@ def _write_h5(frame: pd.DataFrame, path: Path) -> None:
     frame.to_hdf(path, key="df_with_missing", mode="w", format="fixed")
 
 
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return the table; pandas left alone would drop a first row without any number."""
+    header = pd.read_csv(
+        path, header=None, nrows=HEADER_ROWS, index_col=0, dtype=str, keep_default_na=False
+    )
+    names = range(header.shape[1] + 1)
+    frame = pd.read_csv(path, header=None, skiprows=HEADER_ROWS, names=names, index_col=0)
+    frame.columns = pd.MultiIndex.from_arrays(list(header.to_numpy()))
+    return frame
+
+
+def _read_h5(path: Path) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(pd.read_hdf(path))
+    except RuntimeError as error:
+        raise ValueError("it is no HDF5 file") from error
+
+
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     ".csv": lambda frame, path: frame.to_csv(path),
     ".h5": _write_h5,
     ".parquet": _write_parquet,
 }
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: pd.read_csv(path, header=[0, 1, 2], index_col=0),
-    ".h5": lambda path: pd.DataFrame(pd.read_hdf(path)),
+    ".csv": _read_csv,
+    ".h5": _read_h5,
     ".parquet": _read_parquet,
 }
 
 
 def _from_frame(frame: pd.DataFrame, *, source: str) -> Predictions:
-    is_set = np.array([c[0] == "set" for c in frame.columns])
+    is_set = np.array([c[0] == "set" for c in frame.columns], dtype=bool)
     points = frame.loc[:, ~is_set]
     if points.shape[1] % 3 or not points.shape[1]:
         raise ValueError(f"{points.shape[1]} coordinate columns are no multiple of three")

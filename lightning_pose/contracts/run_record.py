@@ -63,7 +63,7 @@ class RunRecord:
             DataError: there is none, or it is not readable.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
             values["command"] = tuple(values.get("command", ()))
             values["overrides"] = tuple(values.get("overrides", ()))
             return cls(**values)

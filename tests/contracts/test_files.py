@@ -1,0 +1,68 @@
+"""A name holds the whole result or nothing, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.files import write_atomically, write_text
+
+
+def test_a_text_is_written_with_its_folders(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a" / "b.txt", "ü\n")
+    assert path.read_text(encoding="utf-8") == "ü\n"
+    assert [p.name for p in path.parent.iterdir()] == ["b.txt"]
+
+
+def test_the_writer_sees_the_suffix(tmp_path: Path) -> None:
+    seen: list[Path] = []
+
+    def write(path: Path) -> None:
+        seen.append(path)
+        path.touch()
+
+    write_atomically(tmp_path / "a.h5", write)
+    assert seen[0].suffix == ".h5"
+    assert seen[0].parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full. Free some space"),
+        (OSError(errno.EROFS, "Read-only file system"), r"not written: Read-only file system\."),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, error: OSError, sentence: str) -> None:
+    path = write_text(tmp_path / "a.txt", "old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise error
+
+    with pytest.raises(WriteError, match=sentence):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_whatever_stops_a_write_leaves_nothing_and_is_passed_on(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def stop(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise error
+
+    with pytest.raises(error):
+        write_atomically(tmp_path / "a.txt", stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_where_a_folder_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(WriteError, match=r"b\.txt was not written"):
+        write_text(tmp_path / "a" / "b.txt", "")
