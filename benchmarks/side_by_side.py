@@ -38,7 +38,6 @@ PEER_CONFIG: dict[str, Any] = {
         "csv_file": "CollectedData.csv",
         "downsample_factor": 2,
         "num_keypoints": 17,
-        "keypoint_names": None,
         "mirrored_column_matches": [[0, 1, 2, 3, 4, 5, 6], [8, 9, 10, 11, 12, 13, 14]],
         "columns_for_singleview_pca": None,
     },
@@ -79,7 +78,12 @@ PEER_CONFIG: dict[str, Any] = {
         "base": {"train": {"sequence_length": 32}, "predict": {"sequence_length": 96}},
         "context": {"train": {"batch_size": 16}, "predict": {"sequence_length": 96}},
     },
-    "losses": {},
+    # It asks for these keys also where no such loss is used.
+    "losses": {
+        "pca_singleview": {"log_weight": 5.0, "components_to_keep": 0.99, "epsilon": None},
+        "pca_multiview": {"log_weight": 5.0, "components_to_keep": 3, "epsilon": None},
+        "temporal": {"log_weight": 5.0, "epsilon": 20.0, "prob_threshold": 0.05},
+    },
     "eval": {
         "predict_vids_after_training": False,
         "save_vids_after_training": False,
@@ -135,7 +139,13 @@ def main() -> None:
 
 def _programs(peer: Path, data: Path, folder: Path) -> list[tuple[str, Train, Predict]]:
     video = data / "videos" / "test_vid.mp4"
-    PEER_CONFIG["data"] |= {"data_dir": str(data), "video_dir": str(data / "videos")}
+    with (data / "CollectedData.csv").open() as labels:
+        names = labels.readlines(1 << 16)[1].strip().split(",")[1::2]
+    PEER_CONFIG["data"] |= {
+        "data_dir": str(data),
+        "video_dir": str(data / "videos"),
+        "keypoint_names": names,
+    }
     config = folder / "peer.yaml"
     config.write_text(yaml.safe_dump(PEER_CONFIG))
 
@@ -177,7 +187,7 @@ def _timed(command: Sequence[str], folder: Path) -> float:
     Raises:
         SystemExit: it failed.
     """
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, env=environment, check=False

@@ -1,13 +1,15 @@
 """Batches of labelled frames, made on the device from the decoded cache.
 
 There are no worker processes: a batch is a gather, an augmentation and a normalisation, done for
-many batches at once (a *chunk*): few launches keep a GPU busy, and nothing makes it wait. Order
-and augmentation are functions of seed, epoch, rank and chunk, never of what ran before.
+many batches at once (a *chunk*): few launches keep a GPU busy, and nothing makes it wait. Where an
+epoch is small, several are augmented together. Order and augmentation are functions of seed,
+epoch, rank and chunk, never of what ran before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,6 +23,7 @@ from lightning_pose.data.image_cache import CachedItems, ImageCache
 # Pixels worked on at a time: 256 frames of 256 x 256 on a GPU, 64 elsewhere.
 _CHUNK_PIXELS = {"cuda": 256 * 256 * 256}
 _OTHER_CHUNK_PIXELS = 64 * 256 * 256
+_EPOCHS_TOGETHER = 8  # at most; more would only delay the first step
 _ORDER, _AUGMENTATION = 0, 1
 
 
@@ -79,6 +82,7 @@ class LabeledLoader:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self._ahead: dict[int, list[LabeledBatch]] = {}
         mean, std = torch.tensor([cache.spec.mean, cache.spec.std], device=cache.device)
         self._scale = (1 / std).repeat(cache.spec.width)
         self._shift = (-mean / std).repeat(cache.spec.width)
@@ -105,16 +109,33 @@ class LabeledLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[LabeledBatch]:
-        order = self._order()
+        together = self._epochs_together()
+        if together == 1:
+            yield from self._epoch_by_chunks()
+            return
+        if self.epoch not in self._ahead:
+            self._ahead = self._several_epochs(self.epoch - self.epoch % together, together)
+        yield from self._ahead.pop(self.epoch)
+
+    def _epoch_by_chunks(self) -> Iterator[LabeledBatch]:
+        order = self._order(self.epoch)
         for number, sizes in enumerate(self._chunks()):
             rows, order = order.split([sum(sizes), len(order) - sum(sizes)])
-            chunk = self._finish(self.cache.fetch(rows), self._seed(_AUGMENTATION, number))
+            chunk = self._finish(self.cache.fetch(rows), self._seed(self.epoch, number))
             yield from _cut(chunk, sizes)
 
-    def _order(self) -> Int[Tensor, " n"]:
+    def _several_epochs(self, first: int, number: int) -> dict[int, list[LabeledBatch]]:
+        """Return the batches of ``number`` epochs, augmented as one chunk."""
+        epochs, sizes = range(first, first + number), self._batch_sizes()
+        rows = torch.cat([self._order(epoch) for epoch in epochs])
+        chunk = self._finish(self.cache.fetch(rows), self._seed(first, 0))
+        batches = iter(_cut(chunk, sizes * number))
+        return {epoch: list(islice(batches, len(sizes))) for epoch in epochs}
+
+    def _order(self, epoch: int) -> Int[Tensor, " n"]:
         rows = self.rows
         if self.shuffle:
-            generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch, _ORDER))
+            generator = torch.Generator().manual_seed(_mix(self.seed, epoch, _ORDER))
             rows = rows[torch.randperm(len(rows), generator=generator)]
             everyones = self.num_rows * self.world_size
             rows = rows.repeat(1 + everyones // max(len(rows), 1))[:everyones]
@@ -132,14 +153,22 @@ class LabeledLoader:
     def _chunks(self) -> list[list[int]]:
         """Return the batch sizes of each chunk."""
         sizes = self._batch_sizes()
-        spec = self.cache.spec
-        pixels = self.batch_size * self.cache.frames_per_row * spec.height * spec.width
-        allowed = _CHUNK_PIXELS.get(self.cache.device.type, _OTHER_CHUNK_PIXELS)
-        per_chunk = max(1, allowed // max(pixels, 1))
+        per_chunk = max(1, self._rows_at_once() // max(self.batch_size, 1))
         return [sizes[start : start + per_chunk] for start in range(0, len(sizes), per_chunk)]
 
-    def _seed(self, purpose: int, chunk: int) -> int:
-        return _mix(self.seed, self.epoch, purpose, self.rank, chunk)
+    def _epochs_together(self) -> int:
+        """Return how many epochs make one chunk; 1 if one alone fills it or nothing is drawn."""
+        if self.augment is None:
+            return 1
+        return min(_EPOCHS_TOGETHER, max(1, self._rows_at_once() // max(self.num_rows, 1)))
+
+    def _rows_at_once(self) -> int:
+        spec = self.cache.spec
+        allowed = _CHUNK_PIXELS.get(self.cache.device.type, _OTHER_CHUNK_PIXELS)
+        return allowed // max(self.cache.frames_per_row * spec.height * spec.width, 1)
+
+    def _seed(self, epoch: int, chunk: int) -> int:
+        return _mix(self.seed, epoch, _AUGMENTATION, self.rank, chunk)
 
     def _finish(self, items: CachedItems, seed: int) -> LabeledBatch:
         """Return the chunk augmented, normalised and laid out for channels-last networks."""

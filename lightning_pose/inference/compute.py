@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -46,7 +47,7 @@ class Compute:
         if precision == "fp16" and kind == "cpu":
             raise ConfigError("The precision fp16 needs a GPU; on the CPU use bf16 or fp32.")
         if precision == "auto":
-            precision = "bf16" if kind != "cpu" or _cpu_multiplies_bf16() else "fp32"
+            precision = "bf16" if kind != "cpu" or cpu_multiplies_bf16() else "fp32"
         return cls(device=torch.device(kind), precision=precision)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
@@ -55,8 +56,3 @@ class Compute:
         if dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=dtype)
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Tell whether the processor has instructions for bf16 products; others are slow."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

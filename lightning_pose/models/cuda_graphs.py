@@ -21,8 +21,9 @@ SHAPES_KEPT = 2  # whole batches, and the last one of an epoch
 class TrainingGraphs:
     """A network whose forward and backward passes are captured per input shape.
 
-    A shape is captured when it is seen for the second time. Only passes with a gradient are
-    replayed; a network that cannot be captured is run as ever.
+    A shape is captured when it is first seen, so that a resumed training does from its first step
+    on what the uninterrupted one does. Only passes with a gradient are replayed; a network that
+    cannot be captured is run as ever.
 
     Args:
         net: a network without control flow that depends on values.
@@ -30,7 +31,6 @@ class TrainingGraphs:
 
     def __init__(self, net: nn.Module) -> None:
         self._net = net
-        self._seen: set[object] = set()
         self._captured: dict[object, Callable[[Tensor], Tensor]] = {}
         self._possible = True
 
@@ -43,8 +43,7 @@ class TrainingGraphs:
         key = (images.shape, images.dtype, dtype, self._net.training, place)
         if key in self._captured:
             return self._captured[key](images)
-        if key not in self._seen or len(self._captured) >= SHAPES_KEPT:
-            self._seen.add(key)
+        if len(self._captured) >= SHAPES_KEPT:
             return self._net(images)
         captured = self._capture(images, dtype)
         if captured is None:

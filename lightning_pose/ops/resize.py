@@ -1,4 +1,6 @@
-"""Resizing frames to the network's input: one function for labelled images and for video.
+"""Resizing frames to the network's input, and feature maps to a finer one's size.
+
+Frames: one function for labelled images and for video.
 
 Pixel centres are integers and edges stay in place (``align_corners=False``), so a point moves by
 ``x_net = (x_img + 0.5) * W_net / W_img - 0.5``. When shrinking, the triangle filter is widened by
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -72,6 +74,41 @@ def crop_frames(
     top, left = max(-y, 0), max(-x, 0)
     black[..., top : top + inside.shape[-2], left : left + inside.shape[-1]] = inside
     return black
+
+
+def enlarge_maps(
+    maps: Float[Tensor, "n c _ _"], height: int, width: int
+) -> Float[Tensor, "n c {height} {width}"]:
+    """Return feature maps interpolated bilinearly to a larger size, channels-last in memory.
+
+    The numbers are those of ``torch.nn.functional.interpolate(..., mode="bilinear")``. Here it is
+    two matrix products, whose backward pass adds in a fixed order on a GPU too: equal seeds can
+    give equal trainings there without torch's slow deterministic substitute.
+
+    Args:
+        maps: n c h w.
+        height: of the result; not below h.
+        width: of the result; not below w.
+
+    Example:
+        >>> enlarge_maps(torch.tensor([[[[0.0, 4.0]]]]), 1, 4)
+        tensor([[[[0., 1., 3., 4.]]]])
+    """
+    n, c, h, w = maps.shape
+    if (h, w) == (height, width):
+        return maps
+    lines = maps.permute(0, 2, 3, 1).reshape(n, h, w * c)
+    tall = _interpolation(h, height, maps) @ lines
+    wide = _interpolation(w, width, maps) @ tall.reshape(n * height, w, c)
+    return wide.view(n, height, width, c).permute(0, 3, 1, 2)
+
+
+def _interpolation(old: int, new: int, like: Tensor) -> Float[Tensor, "{new} {old}"]:
+    """Return the matrix that interpolates ``old`` values linearly to ``new``."""
+    exact = torch.promote_types(like.dtype, torch.float32)
+    places = (torch.arange(new, device=like.device, dtype=exact) + 0.5) * (old / new) - 0.5
+    distance = places.clamp(0, old - 1)[:, None] - torch.arange(old, device=like.device)
+    return (1 - distance.abs()).clamp(min=0).to(like.dtype)
 
 
 def _channels_first(frames: UInt8[Tensor, "n _ _ _"]) -> UInt8[Tensor, "n 3 _ _"]:

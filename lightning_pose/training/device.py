@@ -8,6 +8,7 @@ import torch
 
 from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
 
 _LIGHTNING_NAMES = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -67,9 +68,4 @@ def choose_device(settings: TrainingConfig) -> TrainingDevice:
 def _precision(asked: str, *, on_gpu: bool) -> str:
     if asked != "auto":
         return asked
-    return "bf16" if on_gpu or _cpu_multiplies_bf16() else "fp32"
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Tell whether the processor has instructions for bf16 products; without them it is slow."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if on_gpu or cpu_multiplies_bf16() else "fp32"

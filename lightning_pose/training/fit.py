@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from lightning_pose.training.checkpoint_files import bring_best, find_last, read_for_resuming
 from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
 from lightning_pose.training.health import LossWatch, NameRows
@@ -77,7 +78,8 @@ def fit(
         has_validation = val_loader is not None and len(val_loader) > 0
         validation = TimedLoader(val_loader) if val_loader is not None and has_validation else None
         try:
-            interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
+            with fixed_order_of_sums(wanted=settings.deterministic):
+                interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
         except TrainingError as error:
             raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
         notes = _notes(settings, length, has_validation=has_validation)

@@ -52,7 +52,6 @@ def make_trainer(
             accumulate_grad_batches=settings.accumulate_grad_batches,
             gradient_clip_val=settings.gradient_clip_val,
             limit_train_batches=settings.limit_train_batches,
-            benchmark=where.on_gpu,
             logger=list(loggers),
             callbacks=list(callbacks),
             plugins=[PlainCheckpointIO()],
@@ -99,6 +98,8 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", PossibleUserWarning)
         # of a training resumed with early stopping switched on or off
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
+        # of gradients that come from a CUDA graph, captured on a stream of its own
+        warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
         # Lightning 2.6 with torch 2.15
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         try:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from lightning_pose.ops.affine import apply_affine, resize_affine
-from lightning_pose.ops.resize import crop_frames, resize_frames
+from lightning_pose.ops.resize import crop_frames, enlarge_maps, resize_frames
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -94,3 +94,31 @@ def test_a_gpu_agrees_to_one_grey_level() -> None:
     assert on_gpu.is_contiguous(memory_format=torch.channels_last)
     difference = on_gpu.cpu().int() - resize_frames(frames, 256, 256).int()
     assert difference.abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "target"),
+    [((2, 6, 8, 8), (16, 16)), ((1, 3, 5, 7), (9, 14)), ((3, 4, 1, 6), (2, 6))],
+)
+def test_enlarged_maps_and_their_gradients_are_those_of_torch(
+    shape: tuple[int, ...], target: tuple[int, int]
+) -> None:
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours, torchs = maps.clone().requires_grad_(), maps.clone().requires_grad_()
+    enlarged = enlarge_maps(ours, *target)
+    expected = torch.nn.functional.interpolate(torchs, target, mode="bilinear")
+    torch.testing.assert_close(enlarged, expected)
+    weights = torch.randn(expected.shape, dtype=torch.float64)
+    (enlarged * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, torchs.grad)
+
+
+def test_maps_of_the_wanted_size_are_returned_as_they_are() -> None:
+    maps = torch.randn(1, 2, 3, 4)
+    assert enlarge_maps(maps, 3, 4) is maps
+
+
+def test_enlarged_maps_lie_channels_last() -> None:
+    maps = torch.randn(2, 6, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert enlarge_maps(maps, 8, 8).is_contiguous(memory_format=torch.channels_last)

@@ -71,6 +71,10 @@ class TrainingConfig:
         "Arithmetic: `auto` is bf16 mixed on a GPU and on processors that have it, else fp32.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
+    deterministic: bool = setting(
+        True,
+        "Add up sums in a fixed order on a GPU too, so that equal seeds give equal weights there.",
+    )
     num_workers: int | None = setting(
         None,
         "Processes that decode the labelled images at start-up.",

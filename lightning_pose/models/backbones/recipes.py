@@ -11,11 +11,11 @@ import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lightning_pose.contracts.errors import ModelError
 from lightning_pose.contracts.registry import BACKBONES
 from lightning_pose.models.backbones.weights import WeightSource, load_weights
+from lightning_pose.ops.resize import enlarge_maps
 
 FINEST_STRIDE = 16  # maps of this stride and coarser are used
 CLASSIFICATION_ONLY = ("conv_head", "bn2")  # a 1x1 convolution at the end of EfficientNets
@@ -72,9 +72,8 @@ class PyramidBackbone(TimmBackbone):
         maps = self.net.forward_intermediates(  # pyright: ignore
             images, indices=self.levels, intermediates_only=True
         )
-        size = maps[0].shape[-2:]
-        coarse = [functional.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
-        return torch.cat([maps[0], *coarse], dim=1)
+        height, width = maps[0].shape[-2:]
+        return torch.cat([maps[0], *(enlarge_maps(m, height, width) for m in maps[1:])], dim=1)
 
 
 class TokenBackbone(TimmBackbone):
