@@ -24,6 +24,7 @@ from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.inference.inputs import Kind, expand_inputs
 from lightning_pose.inference.model import Model
+from lightning_pose.metrics.build import computed
 from lightning_pose.metrics.summary import Summary, summarise_video
 
 METRICS = "metrics.json"
@@ -62,17 +63,20 @@ def evaluate_run(
 
 def predict_run_videos(
     model: Model, run_dir: Path, config: Config, run: RecordedRun
-) -> dict[str, Summary]:
-    """Predict the videos of the configuration, if it wants that; return their numbers by name."""
+) -> tuple[str, ...]:
+    """Predict the videos of the configuration, if it wants that; return the names of the failed.
+
+    Why one failed has been said then.
+    """
     wishes = config.eval
     folder = wishes.test_videos_directory or config.data.video_dir
     if not wishes.predict_vids_after_training or folder is None:
-        return {}
+        return ()
     try:
         inputs = [item for item in expand_inputs([folder]) if item.kind is Kind.VIDEO]
     except VideoError as error:
         note(f"No video was predicted: {error}")
-        return {}
+        return ()
     request = PredictRequest(
         model=str(run_dir),
         inputs=(folder,),
@@ -83,23 +87,20 @@ def predict_run_videos(
     outcomes = predict_inputs(
         model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
     )
-    summaries = {}
     for outcome in outcomes:
         tables = [path for path in outcome.files if path.suffix == ".csv"]
+        run.keep(*tables)
         if outcome.failed is None and tables:
             predictions = Predictions.read(tables[0])
             name = outcome.inputs[0].path.stem
-            summaries[name] = summarise_video(predictions, _tables_of(metrics, predictions))
-            run.log_video(name, summaries[name])
-            say(
-                _video_line(name, summaries[name], outcome.num_frames / max(outcome.seconds, 1e-9))
-            )
-        run.keep(*tables)
-    return summaries
+            summary = summarise_video(predictions, _tables_of(metrics, predictions))
+            run.log_video(name, summary)
+            say(_video_line(name, summary, outcome.num_frames / max(outcome.seconds, 1e-9)))
+    return tuple(outcome.inputs[0].path.name for outcome in outcomes if outcome.failed is not None)
 
 
 def _tables_of(metrics: Sequence[Metric], predictions: Predictions) -> list[MetricTable]:
-    return [metric(predictions) for metric in metrics if not metric.needs_labels]
+    return [computed(metric, predictions) for metric in metrics if not metric.needs_labels]
 
 
 def _video_line(name: str, summary: Summary, fps: float) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.cli.run_metrics import run_metrics
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.model import Model
-from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics
+from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics, computed
 from lightning_pose.metrics.summary import Summary, summarise_labels
 
 PARTS = ("train", "validation", "test", "unused")
@@ -66,9 +67,14 @@ def evaluate_labels(
         failures += built.failures
         files.append(predictions.write(out / f"{stem}.csv"))
         for metric in built.metrics:
-            if not metric.needs_video:
-                values = metric(predictions, table)
-                files.append(values.to_csv(out / f"{stem}_{metric.name}.csv"))
+            if metric.needs_video:
+                continue
+            try:
+                values = computed(metric, predictions, table)
+            except DataError as error:
+                failures.append(str(error))
+                continue
+            files.append(values.to_csv(out / f"{stem}_{metric.name}.csv"))
         summaries[view or ""] = summarise_labels(predictions, table)
     summary = summaries[""] if len(views) == 1 and views[0] is None else summaries
     return Evaluation(

@@ -19,7 +19,7 @@ from lightning_pose.cli.terminal import (
     say_table,
 )
 from lightning_pose.config.load import load_run_config
-from lightning_pose.config.schema import EvalConfig
+from lightning_pose.config.schema import Config
 from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.model import Model
@@ -49,6 +49,7 @@ class PredictRequest:
     precision: str = "auto"
     batch_size: int | None = None
     data_dir: Path | None = None
+    bbox_file: Path | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -84,7 +85,8 @@ def predict_inputs(
     out: Path,
 ) -> list[Outcome]:
     """Predict the inputs with a loaded model, with a progress line; return what became of each."""
-    wishes = eval_settings(model, request.overrides)
+    config = run_config(model, request.overrides)
+    wishes = config.eval
     outputs = OutputSettings(
         formats=request.formats,
         metrics=tuple(metrics),
@@ -97,7 +99,10 @@ def predict_inputs(
         overwrite=request.overwrite,
     )
     settings = PredictSettings(
-        reader=request.reader, batch_size=request.batch_size, data_dir=request.data_dir
+        reader=request.reader,
+        batch_size=request.batch_size or _batch_size(model, config),
+        data_dir=request.data_dir,
+        bbox_file=request.bbox_file,
     )
     show = _Show()
     outcomes = []
@@ -115,12 +120,16 @@ def predict_inputs(
     return outcomes
 
 
-def eval_settings(model: Model, overrides: tuple[str, ...] = ()) -> EvalConfig:
-    """Return the section ``eval`` of the model's run, with overrides; defaults without a run."""
+def run_config(model: Model, overrides: tuple[str, ...] = ()) -> Config:
+    """Return the configuration of the model's run, with overrides; defaults without a run."""
     run_dir = model.files.run_dir if model.files else None
-    if run_dir is None:
-        return EvalConfig()
-    return load_run_config(run_dir, overrides=overrides).eval
+    return Config() if run_dir is None else load_run_config(run_dir, overrides=overrides)
+
+
+def _batch_size(model: Model, config: Config) -> int:
+    """Return how many frames are predicted at a time: what is fast, or fewer if so configured."""
+    kind = config.dali.context if model.data_spec.context > 1 else config.dali.base
+    return min(model.default_batch_size, kind.predict.sequence_length)
 
 
 class _Show:

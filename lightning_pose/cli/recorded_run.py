@@ -15,6 +15,7 @@ from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
@@ -36,6 +37,9 @@ class RecordedRun:
         config: the configuration.
         context: the run directory and what else is known of the run.
         data: its fingerprint goes into the record.
+
+    Raises:
+        DataError: the run is resumed, and its data is no longer the same.
     """
 
     def __init__(self, config: Config, context: RunContext, data: LabeledData) -> None:
@@ -44,10 +48,13 @@ class RecordedRun:
         self._metrics: dict[str, Any] = {}
         self._fit: FitResult | None = None
         before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
+        fingerprint = data.fingerprint()
+        if before is not None:
+            _check_same_data(before.data, fingerprint, context.run_dir)
         self._record = open_record(
             run_dir=context.run_dir,
             overrides=context.overrides,
-            data=data.fingerprint(),
+            data=fingerprint,
             seeds={
                 "data": config.training.rng_seed_data_pt,
                 "model": config.training.rng_seed_model_pt,
@@ -131,6 +138,25 @@ class RecordedRun:
             self._tracker.log_artifact(best, folder="checkpoints")
         for warning in self._tracker.finish(outcome):
             note(warning)
+
+
+def _check_same_data(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> None:
+    """Refuse to carry a training on with other labels or images than it began with.
+
+    Raises:
+        DataError: some have changed since.
+    """
+    changed = [
+        name
+        for name, entry in now.items()
+        if name in before and before[name].get("sha256") != entry.get("sha256")
+    ]
+    if changed:
+        raise DataError(
+            f"{' and '.join(changed)} changed since the training in {run_dir} began, so it cannot "
+            "be resumed as it was. Bring the old files back, or start a new training from its "
+            f"weights: model.checkpoint={run_dir}"
+        )
 
 
 def _start(

@@ -11,6 +11,7 @@ from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.load import write_run_config
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labeled_data import LabeledData, read_tables
 from lightning_pose.inference.model import Model
@@ -30,14 +31,31 @@ def train_task(config: Config, context: RunContext) -> float | None:
             result = train(config, context, tracker, data, run)
             model = Model.load(run_dir)
             evaluate_run(model, run_dir, config, data, run)
-            predict_run_videos(model, run_dir, config, run)
+            failed = predict_run_videos(model, run_dir, config, run)
     except KeyboardInterrupt as stop:
         done = f" {stop}" if str(stop) else ""
         raise KeyboardInterrupt(
             f"Interrupted.{done} To carry on: litpose train model.resume={run_dir}"
         ) from stop
     say(f"run: {run_dir}")
+    if failed:
+        _tell_failed(failed, context)
     return result.val_pixel_error
+
+
+def _tell_failed(videos: tuple[str, ...], context: RunContext) -> None:
+    """Say that videos are left; an error, unless other jobs of a multirun should go on.
+
+    Raises:
+        VideoError: the command trained one model, and is to end with exit code 1.
+    """
+    sentence = (
+        f"The model is trained, but {', '.join(videos)} could not be predicted. When the reason "
+        f"above is mended: litpose predict {context.run_dir} VIDEO"
+    )
+    if context.job is None:
+        raise VideoError(sentence)
+    note(sentence)
 
 
 def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 
+from lightning_pose.contracts.errors import ModelError
 from lightning_pose.inference.compute import Compute
 
 B = TypeVar("B")
@@ -28,11 +29,20 @@ def run_batches(work: Callable[[B], R], batches: Iterable[B], *, compute: Comput
         work: calls the network; is called from several threads at once.
         batches: are asked for from the calling thread, a few more than are yielded.
         compute: where and in which arithmetic.
+
+    Raises:
+        ModelError: the memory of the GPU is too small for a batch.
     """
 
     def predicted(batch: B) -> R:
-        with torch.inference_mode(), compute.autocast():
-            return work(batch)
+        try:
+            with torch.inference_mode(), compute.autocast():
+                return work(batch)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"The memory of the GPU is too small for this batch ({error.args[0]}). Take fewer "
+                "frames at a time (--batch-size)."
+            ) from error
 
     cores = torch.get_num_threads()
     if compute.device.type != "cpu" or cores == 1:

@@ -14,6 +14,7 @@ from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outputs import OutputSettings, ResultFiles
 from lightning_pose.inference.progress import OnProgress, Stopwatch
 from lightning_pose.inference.snippet import most_active_window
+from lightning_pose.metrics.build import computed
 from lightning_pose.video.info import probe
 from lightning_pose.video.overlay import draw_labeled_video
 
@@ -67,7 +68,7 @@ class Products:
         return not metric.needs_video if is_labelled else not metric.needs_labels
 
     def _write_metric(self, metric: Metric, predictions: Predictions) -> Path:
-        return metric(predictions, self.labels).to_csv(self.files.metric(metric))
+        return computed(metric, predictions, self.labels).to_csv(self.files.metric(metric))
 
     def _draw_all(self, predictions: Predictions) -> Path:
         return self._draw(self.files.labeled_video, predictions, range(len(predictions)))

@@ -71,6 +71,25 @@ def build_metrics(basis: MetricBasis) -> BuiltMetrics:
     return BuiltMetrics(metrics=tuple(metrics), failures=tuple(failures))
 
 
+def computed(
+    metric: Metric, predictions: Predictions, labels: LabelTable | None = None
+) -> MetricTable:
+    """Return the values of a metric.
+
+    Raises:
+        DataError: it failed, for whatever reason; one that comes from a plug-in may fail in any
+            way, and what else was wanted of the predictions should not be lost with it.
+    """
+    try:
+        return metric(predictions, labels)
+    except DataError as error:
+        raise DataError(f"The metric {metric.name} cannot be computed: {error}") from error
+    except Exception as error:
+        raise DataError(
+            f"The metric {metric.name} failed with {type(error).__name__}: {error}."
+        ) from error
+
+
 def table_of(
     name: str, unit: str, values: Float[np.ndarray, "n k"], predictions: Predictions
 ) -> MetricTable:

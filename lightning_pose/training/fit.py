@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.config.schema import TrainingConfig
@@ -82,6 +83,12 @@ def fit(
                 interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
         except TrainingError as error:
             raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"The memory of the GPU is too small for this training ({error.args[0]}). Lower "
+                "training.train_batch_size or data.image_resize_dims, or choose a smaller "
+                f"model.backbone. {_kept(pieces.checkpoints)}"
+            ) from error
         notes = _notes(settings, length, has_validation=has_validation)
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
 

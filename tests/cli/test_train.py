@@ -11,7 +11,9 @@ import torch
 import yaml
 
 from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.registry import METRICS
 from lightning_pose.data.toy import IMAGE_HEIGHT, IMAGE_WIDTH, KEYPOINT_NAMES
 from tests.cli.conftest import NUM_LABELED, TINY, UNTRACKED, VIDEO_FRAMES, Done, litpose, tiny_data
 
@@ -135,3 +137,66 @@ def test_a_predecessors_file_trains_from_a_relative_folder(toy: Path, tmp_path: 
     assert done.code == 0, done.err
     assert "data.keypoints" in done.sentences
     assert (done.run_dir / "checkpoints" / "best.ckpt").is_file()
+
+
+def test_a_run_is_not_carried_on_with_other_labels(
+    toy: Path, run_dir: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(toy, tmp_path / "data")
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    labels = data / "CollectedData.csv"
+    lines = labels.read_text().splitlines()
+    labels.write_text("\n".join(lines[:-1]) + "\n")
+    weights = (copy / "checkpoints" / "last.ckpt").read_bytes()
+    done = litpose(
+        "train",
+        f"model.resume={copy}",
+        "training.max_epochs=3",
+        f"data.data_dir={data}",
+        UNTRACKED,
+    )
+    assert done.code == 1
+    assert "CollectedData.csv and images changed since the training in" in done.sentences
+    assert "model.checkpoint=" in done.sentences
+    assert (copy / "checkpoints" / "last.ckpt").read_bytes() == weights
+
+
+def test_a_video_that_fails_after_training_is_told_by_the_exit_code(
+    toy: Path, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    shutil.copy(toy / "videos" / "new1.mp4", videos / "good.mp4")
+    (videos / "broken.mp4").write_bytes(b"no video")
+    line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
+    done = litpose(
+        *line, f"eval.test_videos_directory={videos}", f"hydra.run.dir={tmp_path / 'r'}"
+    )
+    assert (done.code, done.run_dir.name) == (1, "r")
+    assert "The model is trained, but broken.mp4 could not be predicted." in done.sentences
+    assert (done.run_dir / "video_preds" / "good.csv").exists()
+    assert json.loads((done.run_dir / "run.json").read_text())["outcome"] == "finished"
+
+
+def test_a_metric_that_fails_is_said_and_loses_nothing_else(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        name, unit, needs_labels, needs_video = "failing", "px", True, False
+
+        @classmethod
+        def build(cls, basis: object) -> Failing:
+            return cls()
+
+        def __call__(self, predictions: object, labels: object = None) -> MetricTable:
+            raise ZeroDivisionError("nothing to divide by")
+
+    monkeypatch.setattr(METRICS, "_entries", dict(METRICS._entries))
+    METRICS.register("failing")(Failing)
+    line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
+    done = litpose(*line, "eval=none", f"hydra.run.dir={tmp_path / 'r'}")
+    assert done.code == 0, done.err
+    assert (
+        "The metric failing failed with ZeroDivisionError: nothing to divide by." in done.sentences
+    )
+    assert (done.run_dir / "predictions_pixel_error.csv").exists()
