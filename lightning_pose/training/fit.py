@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,17 +79,11 @@ def fit(
         )
         has_validation = val_loader is not None and len(val_loader) > 0
         validation = TimedLoader(val_loader) if val_loader is not None and has_validation else None
-        try:
-            with fixed_order_of_sums(wanted=settings.deterministic):
-                interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
-        except TrainingError as error:
-            raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"The memory of the GPU is too small for this training ({error.args[0]}). Lower "
-                "training.train_batch_size or data.image_resize_dims, or choose a smaller "
-                f"model.backbone. {_kept(pieces.checkpoints)}"
-            ) from error
+        with (
+            _failures_told(pieces.checkpoints),
+            fixed_order_of_sums(wanted=settings.deterministic),
+        ):
+            interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
         notes = _notes(settings, length, has_validation=has_validation)
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
 
@@ -163,6 +158,25 @@ def _pieces(
         patience=patience,
         others=(seeds, BackboneFreezing(length), Ending(length), watch),
     )
+
+
+@contextmanager
+def _failures_told(checkpoints: Checkpoints) -> Iterator[None]:
+    """Say with what goes wrong in training which checkpoints are left.
+
+    Raises:
+        TrainingError: training failed, or needs more memory than the GPU has.
+    """
+    try:
+        yield
+    except TrainingError as error:
+        raise TrainingError(f"{error} {_kept(checkpoints)}") from error
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"The memory of the GPU is too small for this training ({error.args[0]}). Lower "
+            "training.train_batch_size or data.image_resize_dims, or choose a smaller "
+            f"model.backbone. {_kept(checkpoints)}"
+        ) from error
 
 
 def _kept(checkpoints: Checkpoints) -> str:
