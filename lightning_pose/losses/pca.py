@@ -1,7 +1,7 @@
 """Pose losses: predictions lie near the subspace that labelled poses span.
 
-One pose is a set of points, flattened to d numbers in pixels of the original images. Its loss is the
-distance of each point from where the nearest pose of the subspace has it.
+One pose is a set of points, flattened to d numbers in pixels of the original images. Its loss is
+the distance of each point from where the nearest pose of the subspace has it.
 """
 
 from __future__ import annotations
