@@ -87,7 +87,8 @@ class Loss(nn.Module, ABC):
         super().__init__()
         self.params = params
         self.basis = basis or LossBasis()
-        self.register_load_state_dict_pre_hook(_take_saved_shapes)
+        hooked: Any = self  # torch does not say what a hook is
+        hooked.register_load_state_dict_pre_hook(_take_saved_shapes)
 
     @property
     def log_weight(self) -> float:

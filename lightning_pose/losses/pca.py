@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.settings import setting
 from lightning_pose.losses.base import Loss, LossBasis, UnsupervisedParams
-from lightning_pose.losses.terms import full_precision, mean_or_zero
+from lightning_pose.losses.terms import full_precision, length, mean_or_zero
 from lightning_pose.ops.pca import PoseSubspace
 
 EPSILON_QUANTILE = 0.99
@@ -102,7 +102,7 @@ def distance_from_subspace(
     away = full_precision(poses).flatten(2) - mean
     scores = (away[..., None, :] * components).sum(dim=-1)
     rest = away - (scores[..., None] * components).sum(dim=-2)
-    return torch.linalg.vector_norm(rest.unflatten(-1, (-1, 2)), dim=-1)
+    return length(rest.reshape(poses.shape))
 
 
 class PCALoss(Loss):

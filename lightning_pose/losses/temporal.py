@@ -13,7 +13,7 @@ from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.contracts.settings import setting
 from lightning_pose.losses.base import Loss, LossBasis, UnsupervisedParams
-from lightning_pose.losses.terms import full_precision, is_sure, mean_where
+from lightning_pose.losses.terms import full_precision, is_sure, length, mean_where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def temporal_loss(
         >>> temporal_loss(points, sure, epsilon=torch.tensor([1.0]), prob_threshold=0.05)
         tensor(2.)
     """
-    moved = torch.linalg.vector_norm(full_precision(keypoints_img).diff(dim=0), dim=-1)
+    moved = length(full_precision(keypoints_img).diff(dim=0))
     sure = is_sure(confidences, threshold=prob_threshold)
     return mean_where(torch.relu(moved - epsilon), sure[1:] & sure[:-1])
 

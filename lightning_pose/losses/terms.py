@@ -1,5 +1,8 @@
 """What unsupervised losses share: which terms count, their mean, and enough precision."""
 
+# torch.linalg has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import torch
@@ -35,6 +38,16 @@ def mean_or_zero(values: Float[Tensor, "*b"]) -> Float[Tensor, ""]:
         tensor(0.)
     """
     return values.sum() / max(values.numel(), 1)
+
+
+def length(vectors: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b"]:
+    """Return the Euclidean length of each vector; the gradient at length 0 is 0.
+
+    Example:
+        >>> length(torch.tensor([3.0, 4.0]))
+        tensor(5.)
+    """
+    return torch.linalg.vector_norm(vectors, dim=-1)
 
 
 def full_precision(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
