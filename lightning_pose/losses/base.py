@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,16 +40,55 @@ class UnsupervisedParams:
             raise ConfigError(f"log_weight must be a finite number, got {self.log_weight}.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LossBasis:
+    """What a loss may know of the project apart from its own settings.
+
+    Keypoints are counted along the k axis of the loss inputs, where the views of several cameras
+    lie side by side.
+
+    Attributes:
+        num_views: cameras; 1 also for mirrored views in one image.
+        singleview_columns: keypoints of the single-view pose analysis, counted within a view;
+            None = all.
+        matched_columns: for each mirrored view its keypoints, the same body parts in the same
+            order; None = none are mirrored, and several cameras match keypoint by keypoint.
+        heatmap_sigma: width of target Gaussians in heatmap pixels.
+    """
+
+    num_views: int = 1
+    singleview_columns: Sequence[int] | None = None
+    matched_columns: Sequence[Sequence[int]] | None = None
+    heatmap_sigma: float = 1.25
+
+
 class Loss(nn.Module, ABC):
     """One term of the training objective.
 
     A subclass states what it needs by the parameters of its ``forward``: each is a key of
-    ``LabeledLossInputs`` or ``UnlabeledLossInputs``, passed by name.
+    ``LabeledLossInputs`` or ``UnlabeledLossInputs``, passed by name. What it learns in ``fit`` it
+    keeps in buffers, which are saved with the model and may be loaded before ``fit``, whatever
+    their shape.
+
+    Args:
+        params: its settings.
+        basis: what it may know of the project.
+
+    Attributes:
+        gradient_is_slope: False if the loss compares with something that follows the predictions
+            without a gradient.
     """
 
-    def __init__(self, params: SupervisedParams | UnsupervisedParams) -> None:
+    gradient_is_slope: ClassVar[bool] = True
+
+    def __init__(
+        self, params: SupervisedParams | UnsupervisedParams, *, basis: LossBasis | None = None
+    ) -> None:
         super().__init__()
         self.params = params
+        self.basis = basis or LossBasis()
+        hooked: Any = self  # torch does not say what a hook is
+        hooked.register_load_state_dict_pre_hook(_take_saved_shapes)
 
     @property
     def log_weight(self) -> float:
@@ -95,3 +135,13 @@ def required_keys(loss: type[nn.Module]) -> tuple[str, ...]:
             "`forward(self, *, heatmaps_pred, heatmaps_targ)`; it names none."
         )
     return names
+
+
+def _take_saved_shapes(
+    loss: nn.Module, state: Mapping[str, Tensor], prefix: str, *_ignored: Any
+) -> None:
+    """Give the buffers the shapes of the saved ones: a new loss does not know them yet."""
+    for name, buffer in list(loss.named_buffers(recurse=False)):
+        saved = state.get(f"{prefix}{name}")
+        if saved is not None and saved.shape != buffer.shape:
+            setattr(loss, name, buffer.new_empty(saved.shape))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm, UnlabeledLossInputs
 from lightning_pose.contracts.registry import LOSSES
-from lightning_pose.losses.base import Loss, SupervisedParams
+from lightning_pose.losses.base import Loss, LossBasis, SupervisedParams
 
 
 class LossFactory(nn.Module):
@@ -90,11 +90,19 @@ class LossFactory(nn.Module):
         return terms
 
 
-def build_loss(name: str, settings: Mapping[str, Any] | None = None) -> Loss:
-    """Return the loss registered as ``name`` with the given settings, the rest at their defaults.
+def build_loss(
+    name: str, settings: Mapping[str, Any] | None = None, *, basis: LossBasis | None = None
+) -> Loss:
+    """Return the loss registered as ``name``.
+
+    Args:
+        name: in the registry.
+        settings: of the loss; the others are at their defaults.
+        basis: what the loss may know of the project; None = one camera, no mirrored views.
 
     Raises:
-        ConfigError: there is no such loss, or it has no such setting; both name the nearest.
+        ConfigError: there is no such loss, or it has no such setting, and the nearest is named; or
+            the basis lacks something that the loss cannot do without.
     """
     entry = LOSSES.entry(name)
     params = entry.params or SupervisedParams
@@ -105,9 +113,20 @@ def build_loss(name: str, settings: Mapping[str, Any] | None = None) -> Loss:
             f"losses.{name}.{unknown[0]} is not a setting of the loss {name!r}; it has "
             f"{', '.join(known) or 'none'}."
         )
-    return entry.value(params(**(settings or {})))
+    return entry.value(params(**(settings or {})), basis=basis)
 
 
-def build_losses(names: Iterable[str], settings: Mapping[str, Mapping[str, Any]]) -> LossFactory:
-    """Return the factory of the named losses; ``settings`` is the ``losses`` config section."""
-    return LossFactory({name: build_loss(name, settings.get(name)) for name in names})
+def build_losses(
+    names: Iterable[str],
+    settings: Mapping[str, Mapping[str, Any]],
+    *,
+    basis: LossBasis | None = None,
+) -> LossFactory:
+    """Return the factory of the named losses (see :func:`build_loss` for errors).
+
+    Args:
+        names: in the order the terms are reported.
+        settings: the ``losses`` section of the configuration.
+        basis: what the losses may know of the project.
+    """
+    return LossFactory({name: build_loss(name, settings.get(name), basis=basis) for name in names})
