@@ -25,6 +25,13 @@ from lightning_pose.training.run_lock import locked
 from lightning_pose.training.speed import Loader, Speed, TimedLoader
 from lightning_pose.training.stages import BackboneFreezing, Ending, Patience, StepSeeds
 from lightning_pose.training.tensorboard import TensorBoardCurves
+from lightning_pose.training.unlabeled import (
+    Annealing,
+    PairedLoader,
+    UnlabeledVideo,
+    ValidationLoader,
+    check_video,
+)
 
 
 def fit(
@@ -34,6 +41,7 @@ def fit(
     *,
     settings: TrainingConfig,
     run_dir: Path,
+    unlabeled: UnlabeledVideo | None = None,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[pl.Callback] = (),
     resume_from: Path | None = None,
@@ -48,6 +56,7 @@ def fit(
         val_loader: batches to choose the best weights by; None or empty: the last are the best.
         settings: the section ``training`` of the configuration.
         run_dir: gets ``checkpoints/`` and ``tb_logs/``; locked meanwhile.
+        unlabeled: video to learn from as well, for a tracker with losses on it.
         loggers: take the metrics as well.
         callbacks: Lightning callbacks that run as well, progress for instance.
         resume_from: run directory or last.ckpt of the training to carry on; one that was killed
@@ -56,7 +65,8 @@ def fit(
         save_every_s: least seconds between two savings; 0 saves after every epoch.
 
     Raises:
-        ConfigError: the settings ask for what this machine has not.
+        ConfigError: the settings ask for what this machine has not, or tracker and unlabelled
+            video do not belong together.
         DataError: there is nothing to train on.
         TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
             is in use, or it cannot be resumed.
@@ -65,7 +75,12 @@ def fit(
     started = time.perf_counter()
     with locked(run_dir):
         start = _starting_point(resume_from, tracker, settings, run_dir)
+        has_validation = val_loader is not None and len(val_loader) > 0
+        if unlabeled is not None:
+            train_loader = PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(train_loader), settings))
+        check_video(tracker, unlabeled, epochs=length.epochs)
+        annealing = [Annealing(unlabeled.importance)] if unlabeled is not None else []
         pieces = _pieces(settings, length, train_loader, run_dir, name_rows, save_every_s)
         trainer = make_trainer(
             settings,
@@ -73,10 +88,9 @@ def fit(
             tracker,
             run_dir=run_dir,
             loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
-            callbacks=[*pieces.callbacks, *callbacks],
+            callbacks=[*annealing, *pieces.callbacks, *callbacks],
         )
-        has_validation = val_loader is not None and len(val_loader) > 0
-        validation = TimedLoader(val_loader) if val_loader is not None and has_validation else None
+        validation = _validation(val_loader, unlabeled)
         try:
             with fixed_order_of_sums(wanted=settings.deterministic):
                 interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
@@ -156,6 +170,12 @@ def _pieces(
         patience=patience,
         others=(seeds, BackboneFreezing(length), Ending(length), watch),
     )
+
+
+def _validation(labeled: Loader | None, unlabeled: UnlabeledVideo | None) -> TimedLoader | None:
+    if unlabeled is not None and unlabeled.val is not None:
+        labeled = ValidationLoader(labeled, unlabeled.val)
+    return TimedLoader(labeled) if labeled is not None and len(labeled) else None
 
 
 def _kept(checkpoints: Checkpoints) -> str:
