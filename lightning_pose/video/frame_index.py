@@ -32,6 +32,8 @@ SCANNED_BYTES_AT_MOST = 2**30
 # Packets after a frame's own that may hold a frame shown before it (H.264 allows 16).
 REORDERED_AT_MOST = 20
 
+_LATE = 2**48  # in units of any stream: years
+
 # Whether a stored frame is ever shown, for codecs that keep hidden ones as packets of their own.
 _SHOWN: dict[str, Callable[[av.Packet], bool]] = {
     "vp8": lambda packet: bool(bytes(packet)[0] & 16)
@@ -49,12 +51,16 @@ class FrameIndex:
             else its display time.
         places: display number of the first frame shown of those stored from each key frame on.
         by_decoding: which of the times ``stamps`` holds.
+        frames_have_times: whether decoded frames can be told by their times. AVI holds none, and
+            those made up for H.264 with B-frames are wrong: there frames are counted from the key
+            frame on, which is exact if its groups of pictures are closed.
     """
 
     num_frames: int
     stamps: Int64[np.ndarray, " m"]
     places: Int64[np.ndarray, " m"]
     by_decoding: bool
+    frames_have_times: bool = True
 
     def stamp_of(self, packet: av.Packet) -> int | None:
         """Return the time of ``packet`` that is to be compared with ``stamps``."""
@@ -67,6 +73,16 @@ class FrameIndex:
             return None
         found = np.flatnonzero(self.stamps == stamp)
         return int(found[0]) if len(found) == 1 else None
+
+    def seek_to(self, key: int) -> int:
+        """Return the time to seek to so as to land on a key frame.
+
+        Where ``stamps`` are decoding times a demuxer may still compare display times, so the last
+        moment before the next key frame is asked for.
+        """
+        if not self.by_decoding:
+            return int(self.stamps[key])
+        return int(self.stamps[key + 1]) - 1 if key + 1 < len(self.stamps) else _LATE
 
     def key_before(self, number: int) -> int:
         """Return the last key frame from which frame ``number`` may be reached."""
@@ -113,10 +129,10 @@ def index_frames(
         VideoError: frames cannot be told by their times, or the file is too long to be read
             through and does not say how long it is.
     """
-    keys = _keys_in_header(stream, path)
+    keys = _keys_in_header(container, stream, path)
+    first_stamp, lead = _beginning(container, stream, path)
     if keys is None and path.stat().st_size > SCANNED_BYTES_AT_MOST:
-        return _from_times(container, stream, path)
-    lead = _undecodable_lead(container, stream, path)
+        return _from_times(container, stream, path, first_stamp)
     if keys is None:
         container.seek(0)
         keys = _keys_in_packets(container, stream)
@@ -125,6 +141,7 @@ def index_frames(
         stamps=np.asarray(keys.stamps, dtype=np.int64),
         places=np.asarray(keys.places, dtype=np.int64) - lead,
         by_decoding=keys.by_decoding,
+        frames_have_times=_have_times(container, stream),
     )
 
 
@@ -138,10 +155,11 @@ class _Keys:
     num_shown: int = 0
 
 
-def _keys_in_header(stream: VideoStream, path: Path) -> _Keys | None:
+def _keys_in_header(container: InputContainer, stream: VideoStream, path: Path) -> _Keys | None:
     """Return what the index in the header says; None if there is none, or not of all frames."""
     entries = stream.index_entries
-    if not stream.frames or (path.suffix.lower() == ".avi" and len(entries) < stream.frames):
+    is_avi = container.format.name == "avi"  # its index comes last, and may be cut off
+    if not stream.frames or (is_avi and len(entries) < stream.frames):
         return None
     file_size = path.stat().st_size
     keys = _Keys(by_decoding=True)
@@ -167,38 +185,56 @@ def _keys_in_packets(container: InputContainer, stream: VideoStream) -> _Keys:
     return keys
 
 
-def _undecodable_lead(container: InputContainer, stream: VideoStream, path: Path) -> int:
-    """Return how many frames shown before the first key frame are stored after it.
+def _beginning(container: InputContainer, stream: VideoStream, path: Path) -> tuple[int, int]:
+    """Return the time of the first frame, and how many are stored but cannot be decoded before.
 
-    They hang on what is no longer there: a recording cut between two key frames begins so.
+    Frames stored after the first key frame but shown before it hang on what is no longer there: a
+    recording cut between two key frames begins so.
 
     Raises:
         VideoError: frames have no display times.
     """
-    key_time: int | None = None
-    lead = 0
     packets = (packet for packet in container.demux(stream) if packet.size)
-    for packet in itertools.islice(packets, REORDERED_AT_MOST):
-        if packet.pts is None:
-            raise VideoError(
-                f"{path} holds no display times, so it cannot be entered midway. Copy it into "
-                "a container that does: ffmpeg -i IN -c copy OUT.mp4"
-            )
-        if key_time is None and packet.is_keyframe:
-            key_time = packet.pts
-        lead += key_time is not None and packet.pts < key_time and not packet.is_discard
-    return lead
+    begin = list(itertools.islice(packets, REORDERED_AT_MOST))
+    if any(packet.pts is None for packet in begin):
+        raise VideoError(
+            f"{path} holds no display times, so it cannot be entered midway. Copy it into a "
+            "container that does: ffmpeg -i IN -c copy OUT.mp4"
+        )
+    after_key = list(itertools.dropwhile(lambda packet: not packet.is_keyframe, begin))
+    times = [packet.pts or 0 for packet in after_key if not packet.is_discard]
+    key_time = after_key[0].pts or 0 if after_key else 0
+    from_key = [time for time in times if time >= key_time]
+    return min(from_key, default=key_time), len(times) - len(from_key)
 
 
-def _from_times(container: InputContainer, stream: VideoStream, path: Path) -> TimeGrid:
+def _have_times(container: InputContainer, stream: VideoStream) -> bool:
+    """Tell whether display times of decoded frames grow, as they must; only AVI is in doubt."""
+    if container.format.name != "avi":
+        return True
+    container.seek(0)
+    with contextlib.suppress(FFmpegError):
+        begin = itertools.islice(container.decode(stream), REORDERED_AT_MOST)
+        times = [frame.pts for frame in begin if frame.pts is not None]
+        return times == sorted(times)
+    return True
+
+
+def _from_times(
+    container: InputContainer, stream: VideoStream, path: Path, first_stamp: int
+) -> TimeGrid:
     rate, unit_s = stream.average_rate or stream.guessed_rate, stream.time_base
     duration_s = Fraction(container.duration or 0, av.time_base)
-    if stream.duration and unit_s:
-        duration_s = stream.duration * unit_s
-    first = stream.start_time
-    if not rate or not unit_s or not duration_s or first is None:
+    if not rate or not unit_s or not duration_s:
         raise VideoError(
             f"{path} does not say how long it is, and is too large to be read through. Copy it "
             "into a container with an index: ffmpeg -i IN -c copy OUT.mp4"
         )
-    return TimeGrid(num_frames=int(duration_s * rate), first_stamp=first, step=1 / (rate * unit_s))
+    container.seek(first_stamp + round(duration_s / unit_s), stream=stream)
+    last_stamp = first_stamp
+    with contextlib.suppress(FFmpegError):  # the file is cut off there
+        for packet in container.demux(stream):
+            last_stamp = max(last_stamp, packet.pts or last_stamp)
+    step = 1 / (rate * unit_s)
+    num_frames = round((last_stamp - first_stamp) / step) + 1
+    return TimeGrid(num_frames=num_frames, first_stamp=first_stamp, step=step)

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -32,7 +33,14 @@ from lightning_pose.video.frame_index import (
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.orientation import Orientation
 
-_FIRST_STEP_BACK = 30  # frames
+_STEPS_BACK = (0, 30, 120, 480, 1920)  # frames
+
+
+class _Entry(NamedTuple):
+    """Where decoding begins: the seek that leads there (None = open anew), the time found."""
+
+    seek: int | None
+    time: int
 
 
 class SequenceReader:
@@ -69,8 +77,8 @@ class SequenceReader:
 
     @property
     def exact(self) -> bool:
-        """Return whether numbers are counted; else they follow from times and a constant rate."""
-        return isinstance(self._index, FrameIndex)
+        """Return whether numbers are certain: counted, not derived from a mean frame rate."""
+        return isinstance(self._index, FrameIndex) and self._index.frames_have_times
 
     def another(self) -> SequenceReader:
         """Return a second reader of the file, made without looking for its frames again."""
@@ -111,72 +119,86 @@ class SequenceReader:
 
     def _read(self, start: int, count: int) -> UInt8[np.ndarray, "count height width 3"]:
         if isinstance(self._index, TimeGrid):
-            seek, times = self._by_time(self._index, start, count)
+            entry, times = self._by_time(self._index, start, count)
+        elif not self._index.frames_have_times:
+            return self._counted(self._index, start, count)
         else:
-            seek, times = self._by_count(self._index, start, count)
-        return self._decode(self._packets(seek), times, count)
+            entry, times = self._by_count(self._index, start, count)
+        return self._decode(self._enter(entry), times, count)
 
-    def _by_count(self, index: FrameIndex, start: int, count: int) -> tuple[int | None, list[int]]:
+    def _by_count(self, index: FrameIndex, start: int, count: int) -> tuple[_Entry, list[int]]:
         """Return where to enter the file and the display times of the frames wanted."""
         key = index.key_before(start)
         while True:
-            landed, seek = self._land(index, key)
+            landed, seek, packets = self._land(index, key)
             skipped = start - int(index.places[landed])
-            entry, times = self._display_times(seek, number=skipped + count)
-            times = times[max(skipped, 0) :][:count]
-            if landed == 0 or (times and times[0] >= entry):
-                return seek, times
+            entry_time, times = self._display_times(packets, number=skipped + count)
+            times = times[skipped:][:count]
+            if landed == 0 or (times and times[0] >= entry_time):
+                return _Entry(seek=seek, time=entry_time), times
             key = landed - 1  # the first frame hangs on the group before
 
-    def _land(self, index: FrameIndex, key: int) -> tuple[int, int | None]:
-        """Return the key frame reached, ``key`` or one before it, and the seek that leads there.
+    def _land(self, index: FrameIndex, key: int) -> tuple[int, int | None, Iterator[av.Packet]]:
+        """Return the key frame reached (``key`` or one before it), by which seek, and its packets.
 
         A seek may lead elsewhere than asked for; what is read there tells where it is.
         """
         back = 0
         while back <= key:
-            seek = int(index.stamps[key - back])
-            first = next(self._packets(seek), None)
+            seek = index.seek_to(key - back)
+            packets = self._packets(seek)
+            first = next(packets, None)
             landed = None if first is None else index.key_of(first)
-            if landed is not None and landed <= key:
-                return landed, seek
+            if first is not None and landed is not None and landed <= key:
+                return landed, seek, itertools.chain([first], packets)
             back = 2 * back + 1
-        return 0, None
+        return 0, None, self._packets(None)
 
-    def _by_time(self, grid: TimeGrid, start: int, count: int) -> tuple[int | None, list[int]]:
+    def _by_time(self, grid: TimeGrid, start: int, count: int) -> tuple[_Entry, list[int]]:
         """Return the same where only the frame rate tells which frames are wanted."""
         begin = grid.stamp(start) - float(grid.step) / 2
-        back = 0
-        while back <= start:
-            seek = grid.stamp(start - back)
-            entry, times = self._display_times(seek, number=count, since=begin)
-            if times and entry <= times[0]:
-                return seek, times[:count]
-            back = 2 * back + _FIRST_STEP_BACK
-        return None, self._display_times(None, number=count, since=begin)[1][:count]
+        seeks = [grid.stamp(start - back) for back in _STEPS_BACK if back <= start]
+        for seek in (*seeks, None):
+            packets = self._packets(seek)
+            entry_time, times = self._display_times(packets, number=count, since=begin)
+            if times and entry_time <= times[0]:
+                return _Entry(seek=seek, time=entry_time), times[:count]
+        raise VideoError(
+            f"{self.info.path} cannot be entered near frame {start}. Copy it into a container "
+            "with an index: ffmpeg -i IN -c copy OUT.mp4"
+        )
 
     def _display_times(
-        self, seek: int | None, *, number: int, since: float = -math.inf
-    ) -> tuple[float, list[int]]:
+        self, packets: Iterator[av.Packet], *, number: int, since: float = -math.inf
+    ) -> tuple[int, list[int]]:
         """Return the time of the first packet, and those of frames from ``since`` on, in order.
 
         At least the first ``number`` of them are right and complete.
         """
-        entry = math.inf
+        entry_time = 0
         times: list[int] = []
         with contextlib.suppress(FFmpegError):  # the file ends there
-            for packet in self._packets(seek):
+            for place, packet in enumerate(packets):
                 if packet.pts is None:
                     continue
-                entry = min(entry, packet.pts) if entry == math.inf else entry
+                if place == 0:
+                    entry_time = packet.pts
                 if packet.pts >= since and shown(packet, self._codec):
                     times.append(packet.pts)
                 if len(times) >= number + REORDERED_AT_MOST:
                     break
-        return entry, sorted(times)
+        return entry_time, sorted(times)
+
+    def _enter(self, entry: _Entry) -> Iterator[av.Packet]:
+        """Return the packets from ``entry`` on; if the seek does not lead there, by reading on."""
+        packets = self._packets(entry.seek)
+        first = next(packets, None)
+        if first is not None and first.pts == entry.time:
+            return itertools.chain([first], packets)
+        return itertools.dropwhile(lambda packet: packet.pts != entry.time, self._packets(None))
 
     def _packets(self, seek: int | None) -> Iterator[av.Packet]:
-        """Yield packets from the key frame at or before ``seek`` on; None = from the first."""
+        """Return packets from the key frame at or before ``seek`` on; None = from the first."""
         if seek is None:
             self._open()
         else:
@@ -191,22 +213,40 @@ class SequenceReader:
         row_of = {time: row for row, time in enumerate(times)}
         reformatter = VideoReformatter()
         found: dict[int, UInt8[np.ndarray, "height width 3"]] = {}
-        for frame in self._frames(packets, times) if times else ():
+        for frame in self._frames(packets, before=times[0]) if times else ():
             row = None if frame.pts is None else row_of.get(frame.pts)
             if row is not None:
-                self._orientation = self._orientation or Orientation.of(frame, self.info.path)
-                found[row] = self._orientation.apply(rgb_pixels(reformatter, frame))
+                found[row] = self._pixels(reformatter, frame)
             if len(found) == len(times) or (frame.pts or 0) > times[-1]:
                 break
         return self._filled(found, count)
 
-    def _frames(self, packets: Iterator[av.Packet], times: list[int]) -> Iterator[av.VideoFrame]:
-        """Yield decoded frames; of those before ``times`` only what others hang on is decoded."""
+    def _counted(
+        self, index: FrameIndex, start: int, count: int
+    ) -> UInt8[np.ndarray, "count height width 3"]:
+        """Return frames counted from a key frame on, in the order the decoder gives them."""
+        landed, _, packets = self._land(index, index.key_before(start))
+        first = start - int(index.places[landed])
+        reformatter = VideoReformatter()
+        frames = itertools.islice(self._frames(packets), first, first + count)
+        found = {row: self._pixels(reformatter, frame) for row, frame in enumerate(frames)}
+        return self._filled(found, count)
+
+    def _pixels(
+        self, reformatter: VideoReformatter, frame: av.VideoFrame
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        self._orientation = self._orientation or Orientation.of(frame, self.info.path)
+        return self._orientation.apply(rgb_pixels(reformatter, frame))
+
+    def _frames(
+        self, packets: Iterator[av.Packet], *, before: float = -math.inf
+    ) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames; of those shown ``before`` a time only what others hang on."""
         decoder = self._stream.codec_context
         try:
             for packet in packets:
-                before = packet.pts is not None and packet.pts < times[0]
-                decoder.skip_frame = "NONREF" if before else "DEFAULT"
+                is_before = packet.pts is not None and packet.pts < before
+                decoder.skip_frame = "NONREF" if is_before else "DEFAULT"
                 with contextlib.suppress(FFmpegError):  # damaged: its frame will be missing
                     yield from decoder.decode(packet)
         except FFmpegError:
