@@ -54,9 +54,8 @@ class DaliSequenceInput:
         batch = {name: [value] for name, value in inputs.items()}
         if self.device.type == "cpu":
             (output,) = graph.run(**batch)
-            return torch.from_numpy(np.array(output.at(0))).permute(0, 3, 1, 2)
-        stream = torch.cuda.current_stream(self.device)
-        (output,) = graph.run(stream, **batch)
+        else:
+            (output,) = graph.run(torch.cuda.current_stream(self.device), **batch)
         return torch.from_dlpack(output[0]).clone().permute(0, 3, 1, 2)
 
 
