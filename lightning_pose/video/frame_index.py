@@ -136,6 +136,11 @@ def index_frames(
     if keys is None:
         container.seek(0)
         keys = _keys_in_packets(container, stream)
+        if keys.stamps != sorted(set(keys.stamps)):
+            raise VideoError(
+                f"{path}: the times of its frames jump back midway, as in files joined without "
+                "care. Re-encode it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+            )
     return FrameIndex(
         num_frames=keys.num_shown - lead,
         stamps=np.asarray(keys.stamps, dtype=np.int64),

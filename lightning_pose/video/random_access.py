@@ -169,7 +169,7 @@ class SequenceReader:
         )
 
     def _display_times(
-        self, packets: Iterator[av.Packet], *, number: int, since: float = -math.inf
+        self, packets: Iterator[av.Packet], *, number: int, since: int | float = -math.inf
     ) -> tuple[int, list[int]]:
         """Return the time of the first packet, and those of frames from ``since`` on, in order.
 
@@ -239,7 +239,7 @@ class SequenceReader:
         return self._orientation.apply(rgb_pixels(reformatter, frame))
 
     def _frames(
-        self, packets: Iterator[av.Packet], *, before: float = -math.inf
+        self, packets: Iterator[av.Packet], *, before: int | float = -math.inf
     ) -> Iterator[av.VideoFrame]:
         """Yield decoded frames; of those shown ``before`` a time only what others hang on."""
         decoder = self._stream.codec_context

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-import warnings
+import logging
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,8 @@ from torch import Tensor
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.ops.affine import compose_affine, invert_affine, resize_affine, warp
 from lightning_pose.ops.resize import resize_frames
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +67,16 @@ def net_to_image(
 
 
 def sequence_input(spec: DataSpec, *, device: torch.device | str = "cpu") -> SequenceInput:
-    """Return the DALI graph; where DALI cannot be imported its twin, and say so once."""
+    """Return the DALI graph; where DALI does not work its twin, and say so once."""
     reason = why_no_dali()
-    if reason is not None:
-        _say_once(reason)
-        return TorchSequenceInput(spec, device=device)
-    module = importlib.import_module("lightning_pose.video.dali_graph")
-    return module.DaliSequenceInput(spec, device=device)
+    if reason is None:
+        module = importlib.import_module("lightning_pose.video.dali_graph")
+        try:
+            return module.DaliSequenceInput(spec, device=device)
+        except RuntimeError as error:  # a driver or GPU this wheel is not made for
+            reason = f"NVIDIA DALI cannot run on {device} ({_first_line(error)})."
+    _say_once(reason)
+    return TorchSequenceInput(spec, device=device)
 
 
 @functools.cache
@@ -84,9 +89,13 @@ def why_no_dali() -> str | None:
     return None
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @functools.cache
 def _say_once(reason: str) -> None:
-    warnings.warn(f"{reason} Its twin in torch does the same work.", stacklevel=3)
+    logger.warning("%s Its twin in torch does the same work.", reason)
 
 
 class TorchSequenceInput:

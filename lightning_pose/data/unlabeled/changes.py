@@ -1,4 +1,4 @@
-"""The random change of a sequence: one affine, brightness, contrast and noise for all its frames."""
+"""How a sequence is changed at random: affine, brightness, contrast and noise for all of it."""
 
 from __future__ import annotations
 

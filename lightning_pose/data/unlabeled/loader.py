@@ -17,7 +17,12 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.data.unlabeled.changes import draw_change
 from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
 from lightning_pose.data.wording import count
-from lightning_pose.video.sequence_input import SequenceInput, net_to_image, sequence_input
+from lightning_pose.video.sequence_input import (
+    SequenceChange,
+    SequenceInput,
+    net_to_image,
+    sequence_input,
+)
 from lightning_pose.video.sequence_pool import SequencePool
 
 _WORKERS_AT_MOST = 8
@@ -125,11 +130,10 @@ class UnlabeledLoader:
     def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t height width 3"]]:
         """Return the frames of every view of a sequence."""
         first = draw.session * self._num_views
-        frames = [
+        return [
             torch.from_numpy(self._pool.read(video, draw.start, self._window))
             for video in range(first, first + self._num_views)
         ]
-        return [view.pin_memory() for view in frames] if self.device.type == "cuda" else frames
 
     def _batch(
         self,
@@ -142,16 +146,12 @@ class UnlabeledLoader:
         frames: list[Tensor] = []
         ways_back: list[Tensor] = []
         for view, pixels in enumerate(views):
-            change = (
-                draw_change(
-                    self.spec, seed=self.seed, epoch=epoch, step=step, rank=self.rank, view=view
-                )
-                if self.augment
-                else None
-            )
-            frames.append(self._input(pixels, change))
-            image_hw = (pixels.shape[1], pixels.shape[2])
-            ways_back.append(net_to_image(image_hw, self.spec, change))
+            change = self._change(epoch, step, view)
+            # Pinned here, not in the threads: while a CUDA graph is captured no other thread may
+            # ask the driver for memory.
+            on_way = pixels.pin_memory() if self.device.type == "cuda" else pixels
+            frames.append(self._input(on_way, change))
+            ways_back.append(net_to_image((pixels.shape[1], pixels.shape[2]), self.spec, change))
         number = self._window - 2 * self.spec.halo
         first = draw.start + self.spec.halo
         way_back = torch.stack(ways_back).to(self.device, non_blocking=True)
@@ -160,6 +160,13 @@ class UnlabeledLoader:
             net_to_image=way_back.expand(number, -1, -1, -1),
             frame_ids=torch.arange(first, first + number, device=self.device),
             halo=self.spec.halo,
+        )
+
+    def _change(self, epoch: int, step: int, view: int) -> SequenceChange | None:
+        if not self.augment:
+            return None
+        return draw_change(
+            self.spec, seed=self.seed, epoch=epoch, step=step, rank=self.rank, view=view
         )
 
     def _lengths(self) -> list[int]:
