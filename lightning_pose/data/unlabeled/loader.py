@@ -117,7 +117,7 @@ class UnlabeledLoader:
         epoch = self.epoch
         draws = [self._plan.draw(epoch=epoch, step=step) for step in range(len(self))]
         workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
-        waiting: deque[Future[list[UInt8[Tensor, "t height width 3"]]]] = deque()
+        waiting: deque[Future[list[UInt8[Tensor, "t _ _ 3"]]]] = deque()
         threads = ThreadPoolExecutor(workers, thread_name_prefix="litpose-unlabeled")
         try:
             for step, draw in enumerate(draws):
@@ -127,7 +127,7 @@ class UnlabeledLoader:
         finally:
             threads.shutdown(cancel_futures=True)
 
-    def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t height width 3"]]:
+    def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t _ _ 3"]]:
         """Return the frames of every view of a sequence."""
         first = draw.session * self._num_views
         return [
@@ -137,7 +137,7 @@ class UnlabeledLoader:
 
     def _batch(
         self,
-        views: Sequence[UInt8[Tensor, "t height width 3"]],
+        views: Sequence[UInt8[Tensor, "t _ _ 3"]],
         draw: Draw,
         *,
         epoch: int,
