@@ -28,7 +28,7 @@ IMAGE_HW = (100, 140)
 # In grey levels of 255. DALI repeats the edge of a frame where torch cuts its filter short; inside
 # they differ by rounding only.
 INSIDE_AT_MOST, EDGE_AT_MOST, MEAN_AT_MOST = 1.1, 8.0, 0.35
-EDGE = 4
+EDGE = 8
 
 
 def dali_input(spec: DataSpec, *, device: str = "cpu") -> SequenceInput:
