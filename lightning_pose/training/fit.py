@@ -59,14 +59,12 @@ def fit(
         unlabeled: video to learn from as well, for a tracker with losses on it.
         loggers: take the metrics as well.
         callbacks: Lightning callbacks that run as well, progress for instance.
-        resume_from: run directory or last.ckpt of the training to carry on; one that was killed
-            before its first checkpoint starts again.
+        resume_from: run directory or last.ckpt to carry on; killed before the first, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
 
     Raises:
-        ConfigError: the settings ask for what this machine has not, or tracker and unlabelled
-            video do not belong together.
+        ConfigError: this machine has not what the settings ask, or the tracker no use for video.
         DataError: there is nothing to train on.
         TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
             is in use, or it cannot be resumed.
@@ -75,28 +73,25 @@ def fit(
     started = time.perf_counter()
     with locked(run_dir):
         start = _starting_point(resume_from, tracker, settings, run_dir)
-        has_validation = val_loader is not None and len(val_loader) > 0
-        if unlabeled is not None:
-            train_loader = PairedLoader(train_loader, unlabeled)
-        length = length_of(settings, num_batches=batches_used(len(train_loader), settings))
+        loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
+        length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)
-        annealing = [Annealing(unlabeled.importance)] if unlabeled is not None else []
-        pieces = _pieces(settings, length, train_loader, run_dir, name_rows, save_every_s)
+        pieces = _pieces(settings, length, loader, run_dir, name_rows, save_every_s)
         trainer = make_trainer(
             settings,
             length,
             tracker,
             run_dir=run_dir,
             loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
-            callbacks=[*annealing, *pieces.callbacks, *callbacks],
+            callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
-        validation = _validation(val_loader, unlabeled)
+        validate = _validation(val_loader, unlabeled)
         try:
             with fixed_order_of_sums(wanted=settings.deterministic):
-                interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
+                interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
         except TrainingError as error:
             raise TrainingError(f"{error} {_kept(pieces.checkpoints)}") from error
-        notes = _notes(settings, length, has_validation=has_validation)
+        notes = _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
 
 
@@ -170,6 +165,10 @@ def _pieces(
         patience=patience,
         others=(seeds, BackboneFreezing(length), Ending(length), watch),
     )
+
+
+def _annealing(unlabeled: UnlabeledVideo | None) -> list[pl.Callback]:
+    return [] if unlabeled is None else [Annealing(unlabeled.importance)]
 
 
 def _validation(labeled: Loader | None, unlabeled: UnlabeledVideo | None) -> TimedLoader | None:
