@@ -63,6 +63,16 @@ class SemiSupervisedTrackerMixin(_MixedInto):
     @final
     def evaluate_unlabeled(self, batch: VideoBatch, stage: str) -> Float[Tensor, ""]:
         """Return the sum of the weighted losses of a sequence, and log them for ``stage``."""
+        terms = self.video_terms(batch)
+        self.take_down(terms, stage=stage, count=len(batch.frame_ids))
+        return torch.stack([term.weighted for term in terms]).sum()
+
+    def video_terms(self, batch: VideoBatch) -> list[LossTerm]:
+        """Return every loss of a sequence: of several heads the mean.
+
+        Raises:
+            ModelError: a loss has not learnt from labels yet, or misses something it needs.
+        """
         if self.unsupervised_losses is None:
             raise ModelError(
                 "This tracker was built without losses on unlabelled video. Give "
@@ -70,9 +80,7 @@ class SemiSupervisedTrackerMixin(_MixedInto):
             )
         inputs = self.get_loss_inputs_unlabeled(batch)
         heads = [inputs] if isinstance(inputs, Mapping) else inputs
-        terms = mean_over_heads([self.unsupervised_losses(head) for head in heads])
-        self.take_down(terms, stage=stage, count=len(batch.frame_ids))
-        return torch.stack([term.weighted for term in terms]).sum()
+        return mean_over_heads([self.unsupervised_losses(head) for head in heads])
 
     def training_loss(self, batch: LabeledBatch | PairedBatch) -> Float[Tensor, ""]:
         """Return the total loss; of labelled frames alone it is the supervised one."""

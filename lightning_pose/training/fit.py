@@ -59,7 +59,7 @@ def fit(
         unlabeled: video to learn from as well, for a tracker with losses on it.
         loggers: take the metrics as well.
         callbacks: Lightning callbacks that run as well, progress for instance.
-        resume_from: run directory or last.ckpt to carry on; killed before the first, it starts anew.
+        resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
 
@@ -168,7 +168,7 @@ def _pieces(
 
 
 def _annealing(unlabeled: UnlabeledVideo | None) -> list[pl.Callback]:
-    return [] if unlabeled is None else [Annealing(unlabeled.importance)]
+    return [] if unlabeled is None else [Annealing(unlabeled)]
 
 
 def _validation(labeled: Loader | None, unlabeled: UnlabeledVideo | None) -> TimedLoader | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from lightning_pose.contracts.batches import LabeledBatch, PairedBatch
 from lightning_pose.contracts.errors import ConfigError
@@ -144,13 +145,22 @@ class ValidationLoader:
 class Annealing(pl.Callback):
     """Tells the tracker how much unlabelled video counts in each epoch."""
 
-    def __init__(self, importance: Importance) -> None:
-        self.importance = importance
+    def __init__(self, video: UnlabeledVideo) -> None:
+        self.video = video
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Try the losses on one sequence: they may count only in an hour, but must work now."""
+        if isinstance(pl_module, SemiSupervisedTrackerMixin):
+            batch = next(iter(self.video.val or self.video.train))
+            pl_module.eval()
+            with torch.no_grad():
+                pl_module.video_terms(batch.to(pl_module.device))
+            pl_module.train()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the importance by the number of the epoch alone."""
         if isinstance(pl_module, BaseSupervisedTracker):
-            pl_module.unsupervised_importance = self.importance(trainer.current_epoch)
+            pl_module.unsupervised_importance = self.video.importance(trainer.current_epoch)
 
 
 def check_video(

@@ -104,6 +104,15 @@ class UnlabeledLoader:
         """Return what is wrong with the videos as far as is known, one sentence each."""
         return self._pool.problems
 
+    @property
+    def frame_sizes(self) -> list[tuple[tuple[int, int], ...]]:
+        """Return height and width of the video of each view, for each session."""
+        views = range(self._num_views)
+        return [
+            tuple(self._pool.frame_size(number * self._num_views + view) for view in views)
+            for number in range(len(self.sessions))
+        ]
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches come next."""
         self.epoch = epoch
