@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from lightning_pose.contracts.batches import VideoBatch
 from lightning_pose.contracts.loss_inputs import UnlabeledLossInputs
 from lightning_pose.models.base import BaseSupervisedTracker, SemiSupervisedTrackerMixin
@@ -19,6 +21,7 @@ class SemiSupervisedByPrediction(SemiSupervisedTrackerMixin, BaseSupervisedTrack
         return UnlabeledLossInputs(keypoints_pred=keypoints_img, confidences=confidences)
 
 
+@cache
 def semi_supervised(tracker: type[BaseSupervisedTracker]) -> type[BaseSupervisedTracker]:
     """Return the tracker's twin, which has :class:`SemiSupervisedTrackerMixin` among its bases.
 
@@ -33,18 +36,17 @@ def semi_supervised(tracker: type[BaseSupervisedTracker]) -> type[BaseSupervised
     """
     if issubclass(tracker, SemiSupervisedTrackerMixin):
         return tracker
-    lines = (_written_for(parent) for parent in tracker.__mro__)
-    nearest = next(twin for twin in lines if twin is not None)
+    written = (twin for parent in tracker.__mro__ for twin in _written_for(parent))
+    nearest = next(written, SemiSupervisedByPrediction)
     if tracker in nearest.__bases__:
         return nearest
     own = {"__module__": tracker.__module__, "__doc__": tracker.__doc__}
     return type(f"SemiSupervised{tracker.__name__}", (tracker, nearest), own)
 
 
-def _written_for(tracker: type) -> type[BaseSupervisedTracker] | None:
-    twins = (
-        twin
-        for twin in type.__subclasses__(tracker)
-        if SemiSupervisedTrackerMixin in twin.__bases__
-    )
-    return next(twins, None)
+def _written_for(tracker: type) -> list[type[BaseSupervisedTracker]]:
+    """Return the twins written for a class; the tracker of all trackers has none of its own."""
+    if tracker is BaseSupervisedTracker or not issubclass(tracker, BaseSupervisedTracker):
+        return []
+    children = tracker.__subclasses__()
+    return [child for child in children if SemiSupervisedTrackerMixin in child.__bases__]
