@@ -3,8 +3,10 @@
 config = load_config(Path("my_mouse.yaml"))
 data = get_dataset(config)
 tracker = get_model(config, keypoint_names=data.keypoint_names)
+fit_losses(tracker, data)
+video = get_unlabeled_video(config, data)
 loaders = data.train_loader(), data.val_loader()
-result = fit(tracker, *loaders, settings=config.training, run_dir=Path("out"))
+result = fit(tracker, *loaders, settings=config.training, run_dir=Path("out"), unlabeled=video)
 Model.load(result.best_checkpoint).predict_video("mouse.mp4").to_csv(Path("mouse.csv"))
 """
 
@@ -14,26 +16,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lightning_pose import __version__
 from lightning_pose.config.load import load_config, load_run_config
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.batches import DataSpec
+from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import TRACKERS, load_plugins
 from lightning_pose.data.image_cache import OnProgress
 from lightning_pose.data.labeled_data import LabeledData, build_labeled_data
+from lightning_pose.data.splits import TRAIN
+from lightning_pose.data.unlabeled import UnlabeledLoader, find_sessions
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.prediction_handler import PredictionHandler
+from lightning_pose.losses.base import LossBasis
 from lightning_pose.losses.factory import LossFactory, build_losses
-from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.base import BaseSupervisedTracker, SemiSupervisedTrackerMixin
 from lightning_pose.models.build import build_tracker, start_from
+from lightning_pose.models.twins import semi_supervised
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.fit import fit
 from lightning_pose.training.optimization import optimizer_for
+from lightning_pose.training.unlabeled import UnlabeledVideo, steps_per_epoch
+
+VALIDATION_SEQUENCES = 4
 
 __all__ = [
     "Config",
@@ -41,10 +52,12 @@ __all__ = [
     "PredictionHandler",
     "Predictions",
     "fit",
+    "fit_losses",
     "get_dataset",
     "get_loss_factories",
     "get_model",
     "get_model_class",
+    "get_unlabeled_video",
     "load_config",
     "load_plugins",
     "load_run_config",
@@ -70,7 +83,7 @@ def get_dataset(
         DataError: the labels or images cannot be used; every reason found is in the message.
     """
     if spec is None:
-        spec = _new_tracker(config, ("any",), losses=None, pretrained=False).data_spec
+        spec = _new_tracker(config, ("any",), pretrained=False).data_spec
     if device is None:
         device = choose_device(config.training).device
     return build_labeled_data(
@@ -79,16 +92,88 @@ def get_dataset(
 
 
 def get_loss_factories(config: Config) -> dict[str, LossFactory]:
-    """Return the weighted losses of a configuration: ``supervised``, those on labelled frames.
+    """Return the weighted losses of a configuration.
+
+    ``supervised`` are those on labelled frames, ``unsupervised`` those on unlabelled video, which
+    may be none.
 
     Raises:
+        ConfigError: a loss lacks something in the configuration.
         ModelError: a loss needs what the tracker does not produce.
     """
-    tracker = get_model_class(config.model.model_type)
+    kind = config.model.model_type
+    tracker = get_model_class(kind)
     name = tracker.supervised_loss(heatmap_loss_type=config.model.heatmap_loss_type)
-    losses = build_losses([name], config.losses)
-    losses.check_inputs(tracker.loss_inputs, tracker=config.model.model_type)
-    return {"supervised": losses}
+    supervised = build_losses([name], config.losses)
+    supervised.check_inputs(tracker.loss_inputs, tracker=kind)
+    unsupervised = build_losses(
+        config.model.losses_to_use, config.losses, basis=_loss_basis(config)
+    )
+    twin = semi_supervised(tracker)
+    if issubclass(twin, SemiSupervisedTrackerMixin):
+        unsupervised.check_inputs(twin.video_inputs, tracker=kind)
+    return {"supervised": supervised, "unsupervised": unsupervised}
+
+
+def fit_losses(tracker: BaseSupervisedTracker, data: LabeledData) -> None:
+    """Let the tracker's losses learn from the labels of the training frames, where they are.
+
+    Raises:
+        DataError: there are too few labels for a loss, or images differ in size where a loss
+            needs one size.
+    """
+    rows = data.split.rows(TRAIN)
+    labels = np.concatenate([table.xy_img[rows] for table in data.tables], axis=1)
+    for losses in (tracker.losses, tracker.unsupervised_losses):
+        if isinstance(losses, LossFactory):
+            _check_label_sizes(losses, data)
+            losses.fit(torch.from_numpy(labels).float())
+
+
+def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | None:
+    """Return the unlabelled video of a configuration, None if it has no losses for it.
+
+    Args:
+        config: names the losses, the folder of the videos and the length of sequences.
+        data: the labelled frames that it is to accompany.
+
+    Raises:
+        DataError: there is no video, or one is too short or does not fit the others.
+        VideoError: a video cannot be read.
+    """
+    names = config.model.losses_to_use
+    if not names:
+        return None
+    if config.data.bbox_file is not None:
+        raise ConfigError(
+            "data.bbox_file crops the labelled frames, but unlabelled video cannot be cropped "
+            "yet. Leave model.losses_to_use empty, or train on whole frames."
+        )
+    if config.data.video_dir is None:
+        raise DataError(
+            f"data.video_dir must be set: {', '.join(names)} in model.losses_to_use learn from "
+            "unlabelled video."
+        )
+    spec, dali = data.cache.spec, config.dali
+    alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
+    sessions = find_sessions(config.data.video_dir, config.data.view_names)
+    loaders = [
+        UnlabeledLoader(
+            sessions,
+            spec=spec,
+            sequence_length=alone if spec.context == 1 else context,
+            steps_per_epoch=steps,
+            seed=dali.general.seed + number,
+            device=data.cache.device,
+            augment=augment,
+        )
+        for number, (steps, augment) in enumerate(
+            [(steps_per_epoch(len(data.train_loader())), True), (VALIDATION_SEQUENCES, False)]
+        )
+    ]
+    _check_video_sizes(get_loss_factories(config)["unsupervised"], data, loaders[0])
+    importance = config.callbacks.anneal_weight.weight_at
+    return UnlabeledVideo(train=loaders[0], val=loaders[1], importance=importance)
 
 
 def get_model(
@@ -96,20 +181,30 @@ def get_model(
     *,
     keypoint_names: Sequence[str],
     losses: LossFactory | None = None,
+    unsupervised_losses: LossFactory | None = None,
     pretrained: bool | None = None,
 ) -> BaseSupervisedTracker:
-    """Return the untrained tracker of a configuration, ready for :func:`fit`.
+    """Return the untrained tracker of a configuration, ready for :func:`fit_losses`.
 
     Args:
         config: the configuration.
         keypoint_names: of a view, in column order.
         losses: on labelled frames; None = the configured ones.
+        unsupervised_losses: on unlabelled video; None = the configured ones. With none of them
+            the tracker is a supervised one.
         pretrained: start the backbone from the weights its name stands for; None = as configured.
 
     Raises:
         ModelError: the parts do not fit together, or weights cannot be had.
     """
-    tracker = _new_tracker(config, keypoint_names, losses=losses, pretrained=pretrained)
+    found = get_loss_factories(config)
+    tracker = _new_tracker(
+        config,
+        keypoint_names,
+        losses=losses or found["supervised"],
+        unsupervised_losses=unsupervised_losses or found["unsupervised"],
+        pretrained=pretrained,
+    )
     if config.model.checkpoint:
         start_from(tracker, ModelFiles.find(config.model.checkpoint).checkpoint)
     return tracker
@@ -128,9 +223,11 @@ def _new_tracker(
     config: Config,
     keypoint_names: Sequence[str],
     *,
-    losses: LossFactory | None,
-    pretrained: bool | None,
+    losses: LossFactory | None = None,
+    unsupervised_losses: LossFactory | None = None,
+    pretrained: bool | None = None,
 ) -> BaseSupervisedTracker:
+    on_video = unsupervised_losses if unsupervised_losses and unsupervised_losses.names else None
     model, data = config.model, config.data
     checkpoint = Path(model.backbone_checkpoint) if model.backbone_checkpoint else None
     torch.manual_seed(config.training.rng_seed_model_pt)
@@ -148,8 +245,9 @@ def _new_tracker(
         ),
         pretrained=model.backbone_pretrained if pretrained is None else pretrained,
         backbone_checkpoint=checkpoint,
-        losses=losses or get_loss_factories(config)["supervised"],
+        losses=losses,
         optimizer=optimizer_for(config.training),
+        unsupervised_losses=on_video,
     )
 
 
@@ -160,3 +258,43 @@ def _tracker_params(config: Config) -> dict[str, Any]:
     }
     fields = getattr(TRACKERS.entry(config.model.model_type).params, "__dataclass_fields__", {})
     return config.model.params | {k: v for k, v in shared.items() if k in fields}
+
+
+def _loss_basis(config: Config) -> LossBasis:
+    """Return what losses may know of the project."""
+    data, known = config.data, _tracker_params(config)
+    default = LossBasis()
+    return LossBasis(
+        num_views=max(1, len(data.view_names)),
+        singleview_columns=data.columns_for_singleview_pca,
+        matched_columns=data.mirrored_column_matches,
+        heatmap_sigma=known.get("sigma", default.heatmap_sigma),
+    )
+
+
+def _check_label_sizes(losses: LossFactory, data: LabeledData) -> None:
+    """Raise DataError if a loss needs one image size a view and there are several."""
+    for name, loss in losses.losses.items():
+        for view in range(data.cache.sizes.shape[1]) if loss.needs_one_image_size else ():
+            sizes = np.unique(data.cache.sizes[:, view], axis=0)
+            if len(sizes) > 1:
+                found = " and ".join(f"{width} x {height}" for height, width in sizes[:2])
+                raise DataError(
+                    f"The loss {name} needs labelled images of one size a view, but some are "
+                    f"{found} pixels. Bring them to one size, or take it out of "
+                    "model.losses_to_use."
+                )
+
+
+def _check_video_sizes(losses: LossFactory, data: LabeledData, video: UnlabeledLoader) -> None:
+    """Raise DataError if a loss compares video with labelled images of another size."""
+    picky = [name for name, loss in losses.losses.items() if loss.needs_one_image_size]
+    labelled = [tuple(size) for size in data.cache.sizes[0].tolist()] if picky else []
+    for paths, sizes in zip(video.sessions, video.frame_sizes, strict=True):
+        for path, size, wanted in zip(paths, sizes, labelled, strict=False):
+            if size != wanted:
+                raise DataError(
+                    f"{path} is {size[1]} x {size[0]} pixels, the labelled images are "
+                    f"{wanted[1]} x {wanted[0]}; the loss {picky[0]} compares the two. Bring them "
+                    "to one size, or take it out of model.losses_to_use."
+                )

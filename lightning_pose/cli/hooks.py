@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning_pose.config.build import Hooks
+from lightning_pose.config.registered import complete_losses, name_problems
 from lightning_pose.config.schema import Config
 
 
@@ -31,4 +32,26 @@ def check_augmentation(config: Config) -> None:
         build_augmenter(config.training.imgaug)
 
 
-HOOKS = Hooks(generators={"toy": toy_data}, checks={"training.imgaug": check_augmentation})
+def check_losses_on_video(config: Config) -> None:
+    """Build the losses that ``model.losses_to_use`` names, and look for video to use them on.
+
+    Raises:
+        LitposeError: the tracker cannot feed a loss, or there is no video.
+    """
+    if not config.model.losses_to_use or name_problems(config) or complete_losses(config)[0]:
+        return
+    from lightning_pose.api import get_loss_factories
+    from lightning_pose.data.unlabeled import find_sessions
+
+    get_loss_factories(config)
+    if config.data.video_dir is not None:
+        find_sessions(config.data.video_dir, config.data.view_names)
+
+
+HOOKS = Hooks(
+    generators={"toy": toy_data},
+    checks={
+        "training.imgaug": check_augmentation,
+        "model.losses_to_use": check_losses_on_video,
+    },
+)

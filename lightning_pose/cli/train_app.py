@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lightning_pose.api import fit, get_dataset, get_model
+from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
 from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.terminal import ProgressLine, note, say
@@ -18,6 +18,7 @@ from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.progress import TrainingProgress
 from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.unlabeled import UnlabeledVideo
 
 
 def train_task(config: Config, context: RunContext) -> float | None:
@@ -25,10 +26,11 @@ def train_task(config: Config, context: RunContext) -> float | None:
     run_dir = context.run_dir
     write_run_config(config, run_dir)
     tracker, data = assemble(config)
+    video = prepare_video(config, tracker, data)
     keep_labels(run_dir, config, data)
     try:
         with RecordedRun(config, context, data) as run:
-            result = train(config, context, tracker, data, run)
+            result = train(config, context, tracker, data, run, video=video)
             model = Model.load(run_dir)
             evaluate_run(model, run_dir, config, data, run)
             failed = predict_run_videos(model, run_dir, config, run)
@@ -75,12 +77,28 @@ def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
     return tracker, data
 
 
+def prepare_video(
+    config: Config, tracker: BaseSupervisedTracker, data: LabeledData
+) -> UnlabeledVideo | None:
+    """Return the unlabelled video, if the tracker is to learn from it; its losses are fitted."""
+    fit_losses(tracker, data)
+    video = get_unlabeled_video(config, data)
+    if video is not None:
+        for problem in getattr(video.train, "problems", ()):
+            note(problem)
+        losses = ", ".join(config.model.losses_to_use)
+        note(f"{len(video.train)} sequences of unlabelled video an epoch, for {losses}.")
+    return video
+
+
 def train(
     config: Config,
     context: RunContext,
     tracker: BaseSupervisedTracker,
     data: LabeledData,
     run: RecordedRun,
+    *,
+    video: UnlabeledVideo | None = None,
 ) -> FitResult:
     """Fit the tracker, with progress on the terminal and curves in the tracking store.
 
@@ -96,6 +114,7 @@ def train(
         data.val_loader(),
         settings=config.training,
         run_dir=context.run_dir,
+        unlabeled=video,
         loggers=run.loggers,
         callbacks=[TrainingProgress(sys.stderr)],
         resume_from=context.run_dir if context.resumed else None,

@@ -8,7 +8,7 @@ in original ones.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -86,3 +86,10 @@ class VideoBatch(Batch):
     net_to_image: Float[Tensor, "n v 2 3"]
     frame_ids: Int[Tensor, " n"]
     halo: int = 0
+
+
+class PairedBatch(TypedDict):
+    """Labelled and unlabelled frames of one training step."""
+
+    labeled: LabeledBatch
+    unlabeled: VideoBatch

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.files import natural_key, split_view, videos_among
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-    ".wmv", ".flv", ".ogv", ".3gp", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".y4m",
-    ".gif", ".asf", ".vob", ".mxf",
-})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-# fmt: on
 LABEL_SUFFIXES = frozenset({".csv", ".h5"})
 LIST_SUFFIXES = frozenset({".txt", ".list", ""})
-OUR_VIDEOS = ("_labeled", "_snippet")
 _LIST_BYTES_AT_MOST = 4 * 2**20
 
 
@@ -63,17 +55,6 @@ def expand_inputs(paths: Sequence[Path | str]) -> list[Input]:
     return list(found.values())
 
 
-def natural_key(path: Path) -> tuple[object, ...]:
-    """Return a key that sorts names as people do: img2 before img10.
-
-    Example:
-        >>> sorted([Path("img10.png"), Path("img2.png")], key=natural_key)[0].name
-        'img2.png'
-    """
-    parts = re.split(r"(\d+)", path.name.lower())
-    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
-
-
 def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[Input, ...]]:
     """Return the inputs grouped into sessions, one input a view, in the order of the views.
 
@@ -87,8 +68,7 @@ def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[In
         return [(item,) for item in inputs]
     sessions: dict[tuple[Path, str], dict[str, Input]] = {}
     for item in inputs:
-        view = _view_of(item, view_names)
-        session = re.sub(rf"_?{re.escape(view)}_?", "_", item.path.stem, count=1).strip("_")
+        session, view = split_view(item.path, view_names)
         sessions.setdefault((item.path.parent, session), {})[view] = item
     for (folder, session), members in sessions.items():
         missing = [view for view in view_names if view not in members]
@@ -120,10 +100,8 @@ def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
 
 def _of_folder(folder: Path) -> Iterator[Input]:
     files = sorted((f for f in folder.iterdir() if _is_visible_file(f)), key=natural_key)
-    videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
+    videos = videos_among(files)
     images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
-    stems = {video.stem for video in videos}
-    videos = [video for video in videos if not _is_our_copy(video, stems)]
     if videos and images:
         raise VideoError(
             f"The folder {folder} holds videos ({videos[0].name}, ...) and images "
@@ -142,13 +120,6 @@ def _of_folder(folder: Path) -> Iterator[Input]:
 
 def _is_visible_file(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
-
-
-def _is_our_copy(video: Path, stems: set[str]) -> bool:
-    return any(
-        video.stem.endswith(ending) and video.stem.removesuffix(ending) in stems
-        for ending in OUR_VIDEOS
-    )
 
 
 def _listed(path: Path) -> list[Path]:
@@ -182,16 +153,3 @@ def _listed(path: Path) -> list[Path]:
     if any(p.resolve() == path.resolve() for p in found):
         raise VideoError(f"{path} lists itself.")
     return found
-
-
-def _view_of(item: Input, view_names: Sequence[str]) -> str:
-    parts = re.split(r"[_\-. ]", item.path.stem)
-    views = [view for view in view_names if view in parts] or [
-        view for view in view_names if view in item.path.stem
-    ]
-    if len(views) != 1:
-        raise VideoError(
-            f"{item.path} should name one of the views {', '.join(view_names)}, as in "
-            f"{item.path.stem}_{view_names[0]}{item.path.suffix}."
-        )
-    return views[0]

@@ -77,9 +77,11 @@ class Loss(nn.Module, ABC):
     Attributes:
         gradient_is_slope: False if the loss compares with something that follows the predictions
             without a gradient.
+        needs_one_image_size: True if pixels of labelled images and of video must mean the same.
     """
 
     gradient_is_slope: ClassVar[bool] = True
+    needs_one_image_size: ClassVar[bool] = False
 
     def __init__(
         self, params: SupervisedParams | UnsupervisedParams, *, basis: LossBasis | None = None

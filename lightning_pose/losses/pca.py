@@ -120,6 +120,8 @@ class PCALoss(Loss):
         epsilon: pixels, for each subspace.
     """
 
+    needs_one_image_size = True
+
     columns: Tensor
     mean: Tensor
     components: Tensor

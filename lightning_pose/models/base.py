@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from lightning_pose.contracts.batches import DataSpec, LabeledBatch, VideoBatch
+from lightning_pose.contracts.batches import DataSpec, LabeledBatch, PairedBatch, VideoBatch
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossSum, LossTerm
-from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.models.feature_extractor import BaseFeatureExtractor
 from lightning_pose.models.loss_watch import BrokenStep, LossWatch
+from lightning_pose.models.parts import TrackerParts
 from lightning_pose.models.running_means import RunningMeans
+from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
 from lightning_pose.ops.affine import apply_affine
 
-__all__ = ["BaseFeatureExtractor", "BaseSupervisedTracker", "BrokenStep", "TrackerParts"]
+__all__ = [
+    "BaseFeatureExtractor",
+    "BaseSupervisedTracker",
+    "BrokenStep",
+    "SemiSupervisedTrackerMixin",
+    "TrackerParts",
+]
 
 KEYPOINT_INPUTS = (
     "keypoints_targ",
@@ -31,27 +37,6 @@ KEYPOINT_INPUTS = (
     "confidences",
     "net_size",
 )
-
-Optimizer = Callable[["BaseSupervisedTracker"], Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackerParts:
-    """What a tracker is made of.
-
-    Attributes:
-        spec: the recipe.
-        params: ``spec.params`` as an object of the tracker's parameter dataclass.
-        backbone: network that turns images into feature maps.
-        losses: the weighted losses of training; None for a tracker that only predicts.
-        optimizer: makes what Lightning's ``configure_optimizers`` returns; None likewise.
-    """
-
-    spec: ModelSpec
-    params: Any
-    backbone: nn.Module
-    losses: LossSum | None = None
-    optimizer: Optimizer | None = None
 
 
 class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
@@ -64,6 +49,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
     Attributes:
         context: how many neighbouring frames make one item; 1 or an odd number.
         loss_inputs: keys that :meth:`get_loss_inputs_labeled` fills.
+        unsupervised_importance: the factor of all losses on unlabelled video now.
     """
 
     context: ClassVar[int] = 1
@@ -81,6 +67,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         super().__init__(backbone=backbone, data_spec=data_spec)
         self.spec = spec
         self.losses = parts.losses
+        self.unsupervised_losses = parts.unsupervised_losses
+        self.unsupervised_importance = 1.0
         self._make_optimizer = parts.optimizer
         self._means = RunningMeans()
         self._watch = LossWatch()
@@ -177,20 +165,24 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         inputs = self.get_loss_inputs_labeled(batch)
         terms = self.losses(inputs)
         total = torch.stack([term.weighted for term in terms]).sum()
-        values = named_values(terms, stage=stage) | {f"{stage}_supervised_loss": total}
-        if stage == "train":
-            self._log_now(values)
-        else:
-            for name, value in values.items():
-                self._means.add(name, value * len(batch.row_ids), len(batch.row_ids))
+        extra = {f"{stage}_supervised_loss": total}
+        self.take_down(terms, stage=stage, count=len(batch.row_ids), extra=extra)
+        if stage != "train":
             self._add_pixel_error(batch, inputs, stage)
         return total
 
-    def training_step(self, batch: LabeledBatch, batch_idx: int = 0) -> Float[Tensor, ""]:
-        """Return the loss of a training batch."""
-        loss = self.evaluate_labeled(batch, "train")
-        self._log_now({"total_loss": loss})
-        self._watch.add(loss, batch.row_ids)
+    def training_loss(self, batch: LabeledBatch) -> Float[Tensor, ""]:
+        """Return what training makes smaller; SemiSupervisedTrackerMixin adds a term."""
+        return self.evaluate_labeled(batch, "train")
+
+    def training_step(
+        self, batch: LabeledBatch | PairedBatch, batch_idx: int = 0
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a training batch; a pair is for trackers that learn from video."""
+        loss = self.training_loss(batch)  # pyright: ignore[reportArgumentType]
+        self.log_now({"total_loss": loss})
+        labeled = batch if isinstance(batch, LabeledBatch) else batch["labeled"]
+        self._watch.add(loss, labeled.row_ids, with_video=labeled is not batch)
         return loss
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
@@ -248,14 +240,30 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         total = torch.where(labelled, distance, 0.0).sum()
         self._means.add(f"{stage}_pixel_error", total, labelled.sum())
 
-    def _log_now(self, values: dict[str, Tensor]) -> None:
+    def take_down(
+        self,
+        terms: list[LossTerm],
+        *,
+        stage: str,
+        count: int,
+        extra: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Log losses, in training now, else as means over the epoch in which ``count`` weighs."""
+        values = named_values(terms, stage=stage) | (extra or {})
+        if stage == "train":
+            self.log_now(values)
+        else:
+            for name, value in values.items():
+                self._means.add(name, value * count, count)
+
+    def log_now(self, values: Mapping[str, Tensor | float]) -> None:
         """Log training values, but only in the steps the trainer writes them: logging is slow."""
         if self._trainer is None:
             return
         trainer = self.trainer
         every = trainer.log_every_n_steps or 1  # pyright: ignore
         if (trainer.global_step + 1) % every == 0:
-            detached = {name: value.detach() for name, value in values.items()}
+            detached = {name: torch.as_tensor(value).detach() for name, value in values.items()}
             self.log_dict(detached, on_step=True, on_epoch=False)
 
     def _sum_over_processes(self, values: Tensor) -> Tensor:

@@ -18,10 +18,15 @@ from lightning_pose.contracts.loss_inputs import LossSum
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.registry import TRACKERS, Entry
 from lightning_pose.models.backbones import build_backbone
-from lightning_pose.models.base import BaseSupervisedTracker, Optimizer, TrackerParts
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.parts import Optimizer, TrackerParts
+from lightning_pose.models.twins import semi_supervised
 from lightning_pose.models.weight_files import check_fit, read_weight_file
 
-NOT_OF_THE_NETWORK = ("losses.",)  # what training keeps in a state_dict beside the network
+NOT_OF_THE_NETWORK = (
+    "losses.",
+    "unsupervised_losses.",
+)  # what training keeps in a state_dict beside the network
 
 
 def build_tracker(
@@ -31,6 +36,7 @@ def build_tracker(
     backbone_checkpoint: Path | None = None,
     losses: LossSum | None = None,
     optimizer: Optimizer | None = None,
+    unsupervised_losses: LossSum | None = None,
 ) -> BaseSupervisedTracker:
     """Return a new tracker.
 
@@ -40,6 +46,8 @@ def build_tracker(
         backbone_checkpoint: start it from this file instead.
         losses: the weighted losses, to train; None for prediction only.
         optimizer: makes what ``configure_optimizers`` returns, given the tracker.
+        unsupervised_losses: the weighted losses on unlabelled video; the tracker is then the
+            semi-supervised twin of its kind.
 
     Raises:
         ConfigError: no tracker or backbone has that name.
@@ -50,14 +58,26 @@ def build_tracker(
     backbone = build_backbone(spec.backbone, pretrained=pretrained, checkpoint=backbone_checkpoint)
     _check_image_size(spec, backbone)
     parts = TrackerParts(
-        spec=spec, params=params, backbone=backbone, losses=losses, optimizer=optimizer
+        spec=spec,
+        params=params,
+        backbone=backbone,
+        losses=losses,
+        optimizer=optimizer,
+        unsupervised_losses=unsupervised_losses,
     )
-    return entry.value(parts)
+    kind = entry.value
+    return (kind if unsupervised_losses is None else semi_supervised(kind))(parts)
 
 
 def network_weights(tracker: BaseSupervisedTracker) -> dict[str, Tensor]:
     """Return the network's weights; those of losses are not among them."""
     return _of_the_network(tracker.state_dict())
+
+
+def loss_state(tracker: BaseSupervisedTracker) -> dict[str, Tensor]:
+    """Return what the losses learnt from labels, subspaces of poses for instance."""
+    state = tracker.state_dict()
+    return {key: value for key, value in state.items() if key.startswith(NOT_OF_THE_NETWORK)}
 
 
 def save_weights(

@@ -20,9 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_pose.contracts.batches import DataSpec, LabeledBatch, VideoBatch
+from lightning_pose.contracts.batches import DataSpec, LabeledBatch, PairedBatch, VideoBatch
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.contracts.loss_inputs import LossSum
+from lightning_pose.contracts.loss_inputs import (
+    LabeledLossInputs,
+    LossSum,
+    LossTerm,
+    UnlabeledLossInputs,
+)
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import TRACKERS
@@ -50,6 +55,7 @@ def check_tracker(name: str, *, losses: LossMaker) -> None:
         check_loss_falls(name, losses=losses, factor=factor)
     check_loss_falls(name, losses=losses, image_hw=(64, 128))
     check_missing_labels(name, losses=losses)
+    check_learns_from_video(name, losses=losses)
     check_frames_once(name)
     check_save_and_load(name)
 
@@ -90,6 +96,40 @@ def check_missing_labels(name: str, *, losses: LossMaker) -> None:
             raise ModelError(f"{name}: missing labels make the loss or its gradient NaN.")
 
 
+def check_learns_from_video(name: str, *, losses: LossMaker) -> None:
+    """Check that steps on labelled and unlabelled frames lower the loss on the latter."""
+    for views in (1, 2):
+        tracker = small_tracker(name, losses=losses, unsupervised_losses=Movement()).train()
+        halo = tracker.data_spec.halo
+        frames = clip(tracker.data_spec, num_frames=5 + 2 * halo, views=views)
+        video = next(video_batches(frames[halo : -halo or None], halo=halo, batch_length=5))
+        pair = PairedBatch(labeled=labeled_batch(tracker.data_spec, views=views), unlabeled=video)
+        tracker.unsupervised_importance = 1000.0
+        optimizer = torch.optim.Adam(tracker.parameters(), lr=1e-4)
+        values: list[float] = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = tracker.training_step(pair)
+            loss.backward()
+            optimizer.step()
+            values.append(loss.item())
+        if not values[-1] < values[0]:
+            raise ModelError(
+                f"{name}: steps against the gradient took the loss on video from {values[0]:.6f} "
+                f"to {values[-1]:.6f} ({views} views)."
+            )
+
+
+class Movement:
+    """A loss on video for these checks: the mean distance between neighbouring frames."""
+
+    def __call__(self, inputs: LabeledLossInputs | UnlabeledLossInputs) -> list[LossTerm]:
+        """Return it as the only term."""
+        points = inputs["keypoints_pred"]
+        moved = (points.diff(dim=0).square().sum(-1) + 1e-6).sqrt().mean()
+        return [LossTerm(name="movement", raw=moved, weighted=moved)]
+
+
 def check_frames_once(name: str) -> None:
     """Check that each frame of a clip is predicted once, alike however the clip is cut."""
     tracker = small_tracker(name).eval()
@@ -122,6 +162,7 @@ def small_tracker(
     name: str,
     *,
     losses: LossMaker | None = None,
+    unsupervised_losses: LossSum | None = None,
     factor: int = 2,
     image_hw: tuple[int, int] = (64, 64),
     backbone: str = "resnet18",
@@ -138,7 +179,7 @@ def small_tracker(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = losses(TRACKERS.get(name).supervised_loss()) if losses is not None else None
-        return build_tracker(spec, losses=made)
+        return build_tracker(spec, losses=made, unsupervised_losses=unsupervised_losses)
 
 
 def labeled_batch(data_spec: DataSpec, *, rows: int = 4, views: int = 1) -> LabeledBatch:
@@ -154,9 +195,11 @@ def labeled_batch(data_spec: DataSpec, *, rows: int = 4, views: int = 1) -> Labe
     )
 
 
-def clip(data_spec: DataSpec, *, num_frames: int) -> Float[Tensor, "t 1 3 height width"]:
-    """Return made-up frames of one view."""
-    shape = (num_frames, 1, 3, data_spec.height, data_spec.width)
+def clip(
+    data_spec: DataSpec, *, num_frames: int, views: int = 1
+) -> Float[Tensor, "t v 3 height width"]:
+    """Return made-up frames."""
+    shape = (num_frames, views, 3, data_spec.height, data_spec.width)
     return torch.randn(shape, generator=_generator())
 
 

@@ -22,8 +22,9 @@ class TrainingGraphs:
     """A network whose forward and backward passes are captured per input shape.
 
     A shape is captured when it is first seen, so that a resumed training does from its first step
-    on what the uninterrupted one does. Only passes with a gradient are replayed; a network that
-    cannot be captured is run as ever.
+    on what the uninterrupted one does. The shapes used last are kept. Only passes with a gradient
+    are replayed; a network that cannot be captured is run as ever. So is a second pass of one
+    shape before the first one's backward pass: a graph has memory for one.
 
     Args:
         net: a network without control flow that depends on values.
@@ -32,6 +33,7 @@ class TrainingGraphs:
     def __init__(self, net: nn.Module) -> None:
         self._net = net
         self._captured: dict[object, Callable[[Tensor], Tensor]] = {}
+        self._waiting: set[object] = set()
         self._possible = True
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -41,15 +43,18 @@ class TrainingGraphs:
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         place = next(self._net.parameters()).data_ptr()  # a moved network needs new graphs
         key = (images.shape, images.dtype, dtype, self._net.training, place)
-        if key in self._captured:
-            return self._captured[key](images)
-        if len(self._captured) >= SHAPES_KEPT:
+        if key in self._waiting:
             return self._net(images)
-        captured = self._capture(images, dtype)
+        captured = self._captured.pop(key, None) or self._capture(images, dtype)
         if captured is None:
             return self._net(images)
         self._captured[key] = captured
-        return captured(images)
+        while len(self._captured) > SHAPES_KEPT:
+            self._captured.pop(next(iter(self._captured)))
+        maps = captured(images)
+        self._waiting.add(key)
+        maps.register_hook(lambda _: self._waiting.discard(key))
+        return maps
 
     def _capture(
         self, images: Tensor, dtype: torch.dtype | None

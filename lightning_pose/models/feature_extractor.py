@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import lightning.pytorch as pl
@@ -37,6 +38,7 @@ class BaseFeatureExtractor(pl.LightningModule):
         self.backbone_is_frozen = False
         self.use_cuda_graphs = False
         self._graphs = TrainingGraphs(self.backbone)
+        self._shared: list[tuple[LabeledBatch | VideoBatch, Tensor]] = []
 
     def extract(
         self, images: Float[Tensor, "*n 3 height width"]
@@ -46,13 +48,49 @@ class BaseFeatureExtractor(pl.LightningModule):
             net = self._graphs if self.use_cuda_graphs else self.backbone
             return over_leading_axes(net, images)
 
-    def frames_of(self, batch: VideoBatch) -> Float[Tensor, "t v 3 height width"]:
-        """Return the frames with just the halo that this tracker needs.
+    def frames_of(self, batch: LabeledBatch | VideoBatch) -> Float[Tensor, "*n v 3 height width"]:
+        """Return the images (b v t) or frames (t v), with just the halo that this tracker needs.
 
         Raises:
             ModelError: the batch has too few neighbouring frames.
         """
+        if isinstance(batch, LabeledBatch):
+            return batch.images
         return trim_halo(batch.frames, given=batch.halo, wanted=self.data_spec.halo)
+
+    def features_of(self, batch: LabeledBatch | VideoBatch) -> Float[Tensor, "*n v channels h w"]:
+        """Return the feature map of each of :meth:`frames_of`."""
+        shared = self.shared_features(batch)
+        return self.extract(self.frames_of(batch)) if shared is None else shared
+
+    def shared_features(
+        self, batch: LabeledBatch | VideoBatch
+    ) -> Float[Tensor, "*n v channels h w"] | None:
+        """Return what :meth:`one_pass` made of the batch, None outside of it."""
+        return next((maps for known, maps in self._shared if known is batch), None)
+
+    @contextmanager
+    def one_pass(self, *batches: LabeledBatch | VideoBatch) -> Iterator[None]:
+        """Send all frames of several batches through the backbone at once.
+
+        Within the context :meth:`features_of` and :meth:`get_representations` know the maps of
+        these batches. A batch norm of the backbone then sees labelled and unlabelled frames
+        together: what it normalises by in training is what it keeps for prediction, while in
+        two passes it would keep an average of two statistics, none of which it ever used; and a
+        sequence of nearly equal frames would be normalised by itself. One pass is also one CUDA
+        graph, with one backward pass to write its gradients.
+        """
+        frames = [self.frames_of(batch) for batch in batches]
+        flat = [images.reshape(-1, *images.shape[-3:]) for images in frames]
+        maps = self.extract(torch.cat(flat)).split([len(images) for images in flat])
+        self._shared = [
+            (batch, own.unflatten(0, images.shape[:-3]))
+            for batch, own, images in zip(batches, maps, frames, strict=True)
+        ]
+        try:
+            yield
+        finally:
+            self._shared = []
 
     def get_representations(
         self, batch: LabeledBatch | VideoBatch
@@ -63,9 +101,9 @@ class BaseFeatureExtractor(pl.LightningModule):
         come out alike: one row an item, with ``data_spec.context`` maps each. Each frame of a
         video goes through the backbone once; windows are views of its maps.
         """
+        maps = self.features_of(batch)
         if isinstance(batch, LabeledBatch):
-            return self.extract(batch.images)
-        maps = self.extract(self.frames_of(batch))
+            return maps
         return sliding_windows(maps, halo=self.data_spec.halo).movedim(1, 2)
 
     def freeze_backbone(self) -> None:

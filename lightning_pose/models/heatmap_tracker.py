@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_pose.contracts.batches import LabeledBatch, VideoBatch
-from lightning_pose.contracts.loss_inputs import LabeledLossInputs
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs, UnlabeledLossInputs
 from lightning_pose.contracts.registry import TRACKERS
 from lightning_pose.contracts.settings import setting
 from lightning_pose.models.base import (
@@ -19,7 +19,10 @@ from lightning_pose.models.base import (
 )
 from lightning_pose.models.feature_extractor import over_leading_axes
 from lightning_pose.models.heads.heatmap import HeatmapHead
+from lightning_pose.models.semi_supervised import KEYPOINT_VIDEO_INPUTS, SemiSupervisedTrackerMixin
 from lightning_pose.ops.heatmaps import heatmap_to_net, locate_peaks, render_heatmaps
+
+HEATMAP_VIDEO_INPUTS = (*KEYPOINT_VIDEO_INPUTS, "heatmaps_pred")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,17 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
         inputs["heatmaps_targ"] = targets.repeat(len(heatmaps) // len(targets), 1, 1, 1)
         return inputs
 
+    def video_heatmap_inputs(
+        self, batch: VideoBatch, heatmaps: Float[Tensor, "n k h w"]
+    ) -> UnlabeledLossInputs:
+        """Return what losses may ask of one head's heatmaps of a video."""
+        keypoints_net, confidences = self.read(heatmaps)
+        return UnlabeledLossInputs(
+            heatmaps_pred=heatmaps,
+            keypoints_pred=to_image(keypoints_net, batch.net_to_image),
+            confidences=confidences,
+        )
+
 
 @TRACKERS.register("heatmap", params=HeatmapParams)
 class HeatmapTracker(BaseHeatmapTracker):
@@ -127,3 +141,13 @@ class HeatmapTracker(BaseHeatmapTracker):
         """Return keypoints in original image pixels and their confidences."""
         keypoints_net, confidence = self.read(self.predict_heatmaps(batch))
         return to_image(keypoints_net, batch.net_to_image), confidence
+
+
+class SemiSupervisedHeatmapTracker(SemiSupervisedTrackerMixin, HeatmapTracker):
+    """A heatmap tracker that learns from unlabelled video too."""
+
+    video_inputs = HEATMAP_VIDEO_INPUTS
+
+    def get_loss_inputs_unlabeled(self, batch: VideoBatch) -> UnlabeledLossInputs:
+        """Return predicted heatmaps and the coordinates read off them."""
+        return self.video_heatmap_inputs(batch, self.predict_heatmaps(batch))

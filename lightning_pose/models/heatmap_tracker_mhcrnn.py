@@ -13,14 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_pose.contracts.batches import LabeledBatch, VideoBatch
-from lightning_pose.contracts.loss_inputs import LabeledLossInputs
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs, UnlabeledLossInputs
 from lightning_pose.contracts.registry import TRACKERS
 from lightning_pose.contracts.settings import setting
 from lightning_pose.models.base import TrackerParts, to_image
 from lightning_pose.models.feature_extractor import over_leading_axes
 from lightning_pose.models.heads.heatmap import HeatmapHead
 from lightning_pose.models.heads.mhcrnn import ContextHead
-from lightning_pose.models.heatmap_tracker import BaseHeatmapTracker, HeatmapParams
+from lightning_pose.models.heatmap_tracker import (
+    HEATMAP_VIDEO_INPUTS,
+    BaseHeatmapTracker,
+    HeatmapParams,
+)
+from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +63,16 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
     ) -> tuple[Float[Tensor, "n k h w"], Float[Tensor, "n k h w"]]:
         """Return the static and the context head's heatmaps; each frame is embedded once."""
         if isinstance(batch, LabeledBatch):
-            features = self.extract(batch.images.movedim(2, 0))
+            shared = self.shared_features(batch)
+            features = (
+                self.extract(batch.images.movedim(2, 0))
+                if shared is None
+                else shared.movedim(2, 0)
+            )
             window = list(over_leading_axes(self.context_head.embed, features))
             centre = features[self.data_spec.halo]
         else:
-            features = self.extract(self.frames_of(batch))
+            features = self.features_of(batch)
             embedded = over_leading_axes(self.context_head.embed, features)
             n = len(features) - 2 * self.data_spec.halo
             window = [embedded[first : first + n] for first in range(self.context)]
@@ -88,6 +98,19 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
         keypoints_net, confidence = self.read(torch.cat(self.predict_heatmaps(batch)))
         points, best = more_confident(keypoints_net.chunk(2), confidence.chunk(2))
         return to_image(points, batch.net_to_image), best
+
+
+class SemiSupervisedHeatmapTrackerMHCRNN(SemiSupervisedTrackerMixin, HeatmapTrackerMHCRNN):
+    """A context tracker that learns from unlabelled video too.
+
+    The backbone sees each frame of the sequence once; windows are built on its features.
+    """
+
+    video_inputs = HEATMAP_VIDEO_INPUTS
+
+    def get_loss_inputs_unlabeled(self, batch: VideoBatch) -> list[UnlabeledLossInputs]:
+        """Return heatmaps and coordinates of the static and of the context head."""
+        return [self.video_heatmap_inputs(batch, maps) for maps in self.predict_heatmaps(batch)]
 
 
 def more_confident(

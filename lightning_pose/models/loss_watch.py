@@ -20,21 +20,25 @@ class BrokenStep:
     Attributes:
         loss: NaN or infinite.
         row_ids: rows of the label table that the batch was made of.
+        with_video: whether there were unlabelled frames as well.
     """
 
     loss: float
     row_ids: tuple[int, ...]
+    with_video: bool = False
 
 
 class LossWatch:
     """The losses of the latest training steps, on the device, with the rows they came from."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[Tensor, Tensor]] = deque(maxlen=STEPS_REMEMBERED)
+        self._steps: deque[tuple[Tensor, Tensor, bool]] = deque(maxlen=STEPS_REMEMBERED)
 
-    def add(self, loss: Float[Tensor, ""], row_ids: Int[Tensor, " b"]) -> None:
+    def add(
+        self, loss: Float[Tensor, ""], row_ids: Int[Tensor, " b"], *, with_video: bool = False
+    ) -> None:
         """Remember a step."""
-        self._steps.append((loss.detach(), row_ids))
+        self._steps.append((loss.detach(), row_ids, with_video))
 
     @property
     def last_row_ids(self) -> Int[Tensor, " b"] | None:
@@ -50,8 +54,8 @@ class LossWatch:
         self._steps.clear()
         if not steps:
             return None
-        losses = torch.stack([loss for loss, _ in steps]).cpu()
-        for loss, (_, row_ids) in zip(losses.tolist(), steps, strict=True):
+        losses = torch.stack([loss for loss, _, _ in steps]).cpu()
+        for loss, (_, row_ids, with_video) in zip(losses.tolist(), steps, strict=True):
             if not math.isfinite(loss):
-                return BrokenStep(loss, tuple(row_ids.tolist()))
+                return BrokenStep(loss, tuple(row_ids.tolist()), with_video)
         return None

@@ -1,7 +1,8 @@
 """Checkpoint files: written whole or not at all, holding tensors and plain values only.
 
 ``best.ckpt`` and the extra ones hold the network's weights and the model's recipe under the key
-``litpose``, all that prediction needs. ``last.ckpt`` holds the whole state of the training too.
+``litpose``, all that prediction needs, and under ``losses`` what losses learnt from labels.
+``last.ckpt`` holds the whole state of the training too.
 """
 
 from __future__ import annotations
@@ -57,15 +58,32 @@ def copied_weights(tracker: BaseSupervisedTracker) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network_weights(tracker).items()}
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], spec: ModelSpec) -> Path:
+def write_weights(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    spec: ModelSpec,
+    *,
+    losses: Mapping[str, Tensor] | None = None,
+) -> Path:
     """Write weights and recipe as ``models.load_tracker`` reads them; return ``path``.
+
+    Args:
+        path: a ``.ckpt`` file.
+        weights: of the network.
+        spec: the recipe.
+        losses: what losses learnt from labels; not needed to predict.
 
     Raises:
         WriteError: they cannot be written.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    content = {"state_dict": state, "litpose": spec.to_json()}
+    content: dict[str, Any] = {"state_dict": _on_host(weights), "litpose": spec.to_json()}
+    if losses:
+        content["losses"] = _on_host(losses)
     return write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
 def bring_best(source: Path, folder: Path) -> None:

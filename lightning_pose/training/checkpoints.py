@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.build import loss_state
 from lightning_pose.training.checkpoint_files import BEST, LAST, copied_weights, write_weights
 from lightning_pose.training.health import LossWatch, all_finite
 from lightning_pose.training.length import Length
@@ -102,14 +103,18 @@ class Checkpoints(Checkpoint):
         self.watch.check_before_saving(trainer, pl_module)
         started = time.monotonic()
         if isinstance(pl_module, BaseSupervisedTracker):
-            if self._waiting is not None:
-                write_weights(self.best_path, self._waiting, pl_module.spec)
-                self._waiting = None
-            elif self.best_epoch is None:
-                write_weights(self.best_path, copied_weights(pl_module), pl_module.spec)
-            if kept_as is not None:
-                write_weights(self.folder / kept_as, copied_weights(pl_module), pl_module.spec)
+            self._save_weights(pl_module, kept_as=kept_as)
         trainer.save_checkpoint(self.last_path, weights_only=False)
         ended = time.monotonic()
         pause = max(self.every_s, (ended - started) / LARGEST_SHARE) if self.every_s else 0.0
         self._next_save = ended + pause
+
+    def _save_weights(self, tracker: BaseSupervisedTracker, *, kept_as: str | None) -> None:
+        spec, losses = tracker.spec, loss_state(tracker)
+        if self._waiting is not None:
+            write_weights(self.best_path, self._waiting, spec, losses=losses)
+            self._waiting = None
+        elif self.best_epoch is None:
+            write_weights(self.best_path, copied_weights(tracker), spec, losses=losses)
+        if kept_as is not None:
+            write_weights(self.folder / kept_as, copied_weights(tracker), spec, losses=losses)

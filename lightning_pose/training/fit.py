@@ -27,6 +27,13 @@ from lightning_pose.training.run_lock import locked
 from lightning_pose.training.speed import Loader, Speed, TimedLoader
 from lightning_pose.training.stages import BackboneFreezing, Ending, Patience, StepSeeds
 from lightning_pose.training.tensorboard import TensorBoardCurves
+from lightning_pose.training.unlabeled import (
+    Annealing,
+    PairedLoader,
+    UnlabeledVideo,
+    ValidationLoader,
+    check_video,
+)
 
 
 def fit(
@@ -36,6 +43,7 @@ def fit(
     *,
     settings: TrainingConfig,
     run_dir: Path,
+    unlabeled: UnlabeledVideo | None = None,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[pl.Callback] = (),
     resume_from: Path | None = None,
@@ -50,15 +58,15 @@ def fit(
         val_loader: batches to choose the best weights by; None or empty: the last are the best.
         settings: the section ``training`` of the configuration.
         run_dir: gets ``checkpoints/`` and ``tb_logs/``; locked meanwhile.
+        unlabeled: video to learn from as well, for a tracker with losses on it.
         loggers: take the metrics as well.
         callbacks: Lightning callbacks that run as well, progress for instance.
-        resume_from: run directory or last.ckpt of the training to carry on; one that was killed
-            before its first checkpoint starts again.
+        resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
 
     Raises:
-        ConfigError: the settings ask for what this machine has not.
+        ConfigError: this machine has not what the settings ask, or the tracker no use for video.
         DataError: there is nothing to train on.
         TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
             is in use, or it cannot be resumed.
@@ -67,24 +75,25 @@ def fit(
     started = time.perf_counter()
     with locked(run_dir):
         start = _starting_point(resume_from, tracker, settings, run_dir)
-        length = length_of(settings, num_batches=batches_used(len(train_loader), settings))
-        pieces = _pieces(settings, length, train_loader, run_dir, name_rows, save_every_s)
+        loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
+        length = length_of(settings, num_batches=batches_used(len(loader), settings))
+        check_video(tracker, unlabeled, epochs=length.epochs)
+        pieces = _pieces(settings, length, loader, run_dir, name_rows, save_every_s)
         trainer = make_trainer(
             settings,
             length,
             tracker,
             run_dir=run_dir,
             loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
-            callbacks=[*pieces.callbacks, *callbacks],
+            callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
-        has_validation = val_loader is not None and len(val_loader) > 0
-        validation = TimedLoader(val_loader) if val_loader is not None and has_validation else None
+        validate = _validation(val_loader, unlabeled)
         with (
             _failures_told(pieces.checkpoints),
             fixed_order_of_sums(wanted=settings.deterministic),
         ):
-            interrupted = run_trainer(trainer, tracker, pieces.loader, validation, start.last)
-        notes = _notes(settings, length, has_validation=has_validation)
+            interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
+        notes = _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
 
 
@@ -177,6 +186,16 @@ def _failures_told(checkpoints: Checkpoints) -> Iterator[None]:
             "training.train_batch_size or data.image_resize_dims, or choose a smaller "
             f"model.backbone. {_kept(checkpoints)}"
         ) from error
+
+
+def _annealing(unlabeled: UnlabeledVideo | None) -> list[pl.Callback]:
+    return [] if unlabeled is None else [Annealing(unlabeled)]
+
+
+def _validation(labeled: Loader | None, unlabeled: UnlabeledVideo | None) -> TimedLoader | None:
+    if unlabeled is not None and unlabeled.val is not None:
+        labeled = ValidationLoader(labeled, unlabeled.val)
+    return TimedLoader(labeled) if labeled is not None and len(labeled) else None
 
 
 def _kept(checkpoints: Checkpoints) -> str:

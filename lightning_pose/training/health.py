@@ -57,9 +57,10 @@ class LossWatch(pl.Callback):
         broken = pl_module.take_broken_step()
         if broken is None:
             return
+        beside = " and the unlabelled video beside them" if broken.with_video else ""
         raise TrainingError(
             f"The loss became {broken.loss:g} in epoch {trainer.current_epoch} on the images "
-            f"{self._named(broken.row_ids)}. Look at their labels, lower "
+            f"{self._named(broken.row_ids)}{beside}. Look at their labels, lower "
             "training.optimizer_params.learning_rate, or set training.precision=fp32."
         )
 

@@ -104,7 +104,9 @@ class Patience(pl.Callback):
             trainer.should_stop = True
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count validations without a new best error."""
+        """Count validations without a new best error; one of video alone has none."""
+        if PIXEL_ERROR not in trainer.callback_metrics:
+            return
         error = float(trainer.callback_metrics.get(PIXEL_ERROR, math.nan))
         if error < self.best:
             self.best, self.waited = error, 0

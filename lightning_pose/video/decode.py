@@ -93,7 +93,7 @@ class Decoder:
         orientation: Orientation | None = None
         for frame in self.frames():
             orientation = orientation or Orientation.of(frame, self.path)
-            pixels = orientation.apply(_rgb(reformatter, frame))
+            pixels = orientation.apply(rgb_pixels(reformatter, frame))
             yield Picture(pixels=pixels, time_s=self._tally.last_time_s)
 
     def frames(self) -> Iterator[av.VideoFrame]:
@@ -125,6 +125,15 @@ def count_frames(path: Path | str) -> int:
     """
     decoder = Decoder(path)
     return sum(1 for _ in decoder.frames())
+
+
+def rgb_pixels(reformatter: VideoReformatter, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a view of the frame's pixels as RGB; alive as long as the view is."""
+    picture = reformatter.reformat(frame, format="rgb24", threads=1)
+    plane = picture.planes[0]
+    data = np.frombuffer(plane, dtype=np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rows = data.reshape(picture.height, plane.line_size)
+    return rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
 
 
 def _decode(
@@ -168,15 +177,6 @@ def _packets(
 
 def _seconds(stamp: int | None, unit_s: Fraction | None) -> Fraction | None:
     return None if stamp is None or unit_s is None else stamp * unit_s
-
-
-def _rgb(reformatter: VideoReformatter, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a view of the frame's pixels as RGB; alive as long as the view is."""
-    picture = reformatter.reformat(frame, format="rgb24", threads=1)
-    plane = picture.planes[0]
-    data = np.frombuffer(plane, dtype=np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    rows = data.reshape(picture.height, plane.line_size)
-    return rows[:, : picture.width * 3].reshape(picture.height, picture.width, 3)
 
 
 def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float | None:

@@ -91,6 +91,25 @@ def test_a_training_killed_and_resumed_ends_bit_for_bit_the_same(
         assert curve(tmp_path, tag) == curve(uninterrupted, tag)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted_on_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("uninterrupted_on_video")
+    assert finish(run_dir, video=True) == 0
+    return run_dir
+
+
+@pytest.mark.parametrize("moment", ["in a training batch", "while writing last.ckpt"])
+def test_so_does_one_that_learns_from_video(
+    uninterrupted_on_video: Path, tmp_path: Path, moment: str
+) -> None:
+    assert finish(tmp_path, killed=moment, video=True) == -signal.SIGKILL
+    assert finish(tmp_path, resume=True, video=True) == 0
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_same(checkpoint(tmp_path, name), checkpoint(uninterrupted_on_video, name))
+    for tag in ("total_loss", "train_temporal_loss", "val_temporal_loss", "val_pixel_error"):
+        assert curve(tmp_path, tag) == curve(uninterrupted_on_video, tag)
+
+
 def test_so_does_one_on_augmented_frames_in_half_precision(tmp_path: Path) -> None:
     data = make_toy_dataset(
         tmp_path / "toy",

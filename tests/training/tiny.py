@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_pose.config.schema import TrainingConfig
-from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.contracts.batches import LabeledBatch, VideoBatch
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.registry import BACKBONES
 from lightning_pose.losses.factory import build_losses
@@ -18,6 +18,7 @@ from lightning_pose.models.build import build_tracker
 from lightning_pose.training.fit import fit
 from lightning_pose.training.optimization import optimizer_for
 from lightning_pose.training.result import FitResult
+from lightning_pose.training.unlabeled import Importance, UnlabeledVideo
 
 SIDE, KEYPOINTS = 64, 2
 BACKBONE = "tiny_for_test"
@@ -89,6 +90,39 @@ class TinyLoader:
         return 8 + 48 * torch.rand(KEYPOINTS, 2, generator=generator)
 
 
+class TinyVideo:
+    """Sequences of spots that jump about; content is a function of epoch and step."""
+
+    def __init__(self, steps: int = 10, *, frames: int = 4, seed: int = 0) -> None:
+        self.steps = steps
+        self.frames = frames
+        self.seed = seed
+        self.epoch = 0
+        self.epochs_seen: list[int] = []
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[VideoBatch]:
+        self.epochs_seen.append(self.epoch)
+        for step in range(self.steps):
+            rows = 10_000 * self.seed + 1000 * self.epoch + 10 * step + torch.arange(self.frames)
+            spots = TinyLoader().batch(rows)
+            yield VideoBatch(
+                frames=spots.images[:, 0],
+                net_to_image=spots.net_to_image,
+                frame_ids=torch.arange(self.frames),
+            )
+
+
+def tiny_video(importance: Importance = lambda epoch: min(0.5 * epoch, 1.0)) -> UnlabeledVideo:
+    """Return video that counts from the second epoch on."""
+    return UnlabeledVideo(train=TinyVideo(), importance=importance, val=TinyVideo(2, seed=1))
+
+
 def settings(**changes: object) -> TrainingConfig:
     """Return settings for a few epochs in fp32 on the CPU."""
     values: dict[str, object] = {
@@ -103,8 +137,10 @@ def settings(**changes: object) -> TrainingConfig:
     return TrainingConfig(**(values | changes))
 
 
-def tiny_tracker(config: TrainingConfig, *, loss: str = "heatmap_mse") -> BaseSupervisedTracker:
-    """Return a heatmap tracker on the tiny backbone, to be trained with ``config`` and a loss."""
+def tiny_tracker(
+    config: TrainingConfig, *, loss: str = "heatmap_mse", on_video: tuple[str, ...] = ()
+) -> BaseSupervisedTracker:
+    """Return a heatmap tracker on the tiny backbone, to be trained with ``config`` and losses."""
     torch.manual_seed(0)
     spec = ModelSpec(
         model_type="heatmap",
@@ -114,7 +150,17 @@ def tiny_tracker(config: TrainingConfig, *, loss: str = "heatmap_mse") -> BaseSu
         image_width=SIDE,
     )
     losses = build_losses([loss], {})
-    return build_tracker(spec, losses=losses, optimizer=optimizer_for(config))
+    strong = {
+        "temporal": {"log_weight": 2.0, "epsilon": 1.0},
+        "pca_singleview": {"log_weight": 2.0},
+    }
+    unsupervised = build_losses(on_video, strong) if on_video else None
+    return build_tracker(
+        spec,
+        losses=losses,
+        optimizer=optimizer_for(config),
+        unsupervised_losses=unsupervised,
+    )
 
 
 def train_tiny(run_dir: Path, config: TrainingConfig | None = None, **kwargs: object) -> FitResult:

@@ -10,7 +10,14 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torch.utils.tensorboard.writer
-from tiny import BACKBONE, register_backbone, settings, train_tiny
+from tiny import (
+    BACKBONE,
+    register_backbone,
+    settings,
+    tiny_tracker,
+    tiny_video,
+    train_tiny,
+)
 
 from lightning_pose.api import get_dataset, get_model
 from lightning_pose.config.schema import Config, DataConfig, ImageDims, ModelConfig
@@ -101,8 +108,10 @@ def train_on_toy_data(
     )
 
 
-def train(run_dir: Path, *, killed: str | None = None, resume: bool = False) -> None:
-    """Train in this process; ``killed`` says when it dies."""
+def train(
+    run_dir: Path, *, killed: str | None = None, resume: bool = False, video: bool = False
+) -> None:
+    """Train in this process, on ``video`` as well; ``killed`` says when it dies."""
     torch.set_num_threads(1)
     register_backbone()
     kind, *arguments = KILLERS[killed or "never"]
@@ -114,9 +123,14 @@ def train(run_dir: Path, *, killed: str | None = None, resume: bool = False) -> 
         min_epochs=1,
         lr_scheduler_params={"milestones": [6]},
     )
+    on_video: dict[str, Any] = {}
+    if video:
+        tracker = tiny_tracker(config, on_video=("temporal", "unimodal_mse"))
+        on_video = {"tracker": tracker, "unlabeled": tiny_video()}
     train_tiny(
         run_dir,
         config,
+        **on_video,
         callbacks=[kind(*arguments)],
         resume_from=run_dir if resume else None,
         save_every_s=0.0,

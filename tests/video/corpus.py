@@ -188,6 +188,7 @@ def _gop(length: int, *, is_open: bool = False) -> dict[str, str]:
     return {"x264-params": fixed}
 
 
+_HEVC = "keyint=12:min-keyint=12:open-gop=1:bframes=3:log-level=none"
 _ALL = range(NUM_FRAMES)
 _UNEVEN = [i * 40 + (i % 5) ** 2 * 2 + (500 if i > 30 else 0) for i in _ALL]  # ms
 _KEEP_NEGATIVE_TIMES = {"avoid_negative_ts": "disabled"}
@@ -212,6 +213,17 @@ MAKERS: dict[str, Maker] = {
     "interlaced.ts": lambda path, _: encode(
         path, _ALL, options={"flags": "+ildct+ilme", "x264-params": "interlaced=1"}
     ),
+    "b_frames.avi": lambda path, _: encode(path, _ALL, options=_gop(12)),
+    "b_frames_mpeg4.avi": lambda path, _: encode(
+        path, _ALL, codec="mpeg4", options={"bf": "2", "g": "12"}
+    ),
+    "hevc.mp4": lambda path, _: encode(
+        path, _ALL, codec="libx265", options={"x265-params": _HEVC}
+    ),
+    "program_stream.mpg": lambda path, _: encode(
+        path, _ALL, codec="mpeg2video", options={"bf": "2", "g": "12"}
+    ),
+    "stream.h264": lambda path, _: encode(path, _ALL, options=_gop(12), container_format="h264"),
     # structure
     "one_frame.mp4": lambda path, _: encode(path, [7]),
     "gop10.mp4": lambda path, _: encode(path, _ALL, options=_gop(10)),
@@ -230,6 +242,9 @@ MAKERS: dict[str, Maker] = {
     "small.mp4": lambda path, _: encode(path, range(200, 230), size=(96, 64)),
     # time
     "uneven.mp4": lambda path, _: encode(path, _ALL, times=_UNEVEN, time_base=Fraction(1, 1000)),
+    "uneven.mkv": lambda path, _: encode(
+        path, _ALL, times=_UNEVEN, time_base=Fraction(1, 1000), options=_gop(10)
+    ),
     "late_start.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, shift_s=3.2),
     "late_start.mkv": lambda path, of: copy_packets(of("gop10.mp4"), path, shift_s=3.2),
     "edit_list.mp4": lambda path, of: copy_packets(
@@ -256,6 +271,8 @@ MAKERS: dict[str, Maker] = {
     "open_gop_cut.ts": lambda path, of: copy_packets(of("open_gop.ts"), path, skip_packets=12),
     "open_gop_cut.mp4": lambda path, of: copy_packets(of("open_gop.mp4"), path, skip_packets=12),
     "two_sizes.ts": lambda path, of: concatenate([of("plain.ts"), of("small.ts")], path),
+    "other_size.ts": lambda path, of: concatenate([of("plain.ts"), of("small_late.ts")], path),
+    "small_late.ts": lambda path, of: copy_packets(of("small.ts"), path, shift_s=3),
     "small.ts": lambda path, _: encode(path, range(60, 90), size=(96, 64)),
     # no video at all
     "empty.mp4": lambda path, _: path.write_bytes(b""),
@@ -273,6 +290,7 @@ NOT_READABLE = {
     "cut_index.mp4",
     "cut_no_index.mp4",
     "two_sizes.ts",
+    "other_size.ts",
     "tilted.mp4",
 }
 DAMAGED = {name for name in MAKERS if name.startswith(("spoilt", "cut", "open_gop_cut"))}

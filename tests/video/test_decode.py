@@ -29,7 +29,13 @@ needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffprobe") is None or shutil.which("ffmpeg") is None,
     reason="the ffmpeg programs are not installed",
 )
-FIRST_NUMBERS = {"edit_list.mp4": 14, "one_frame.mp4": 7, "small.mp4": 200, "small.ts": 60}
+FIRST_NUMBERS = {
+    "small_late.ts": 60,
+    "edit_list.mp4": 14,
+    "one_frame.mp4": 7,
+    "small.mp4": 200,
+    "small.ts": 60,
+}
 QUARTER_TURNS = {"turned_90.mp4": 1, "turned_180.mp4": 2, "turned_270.mp4": 3}
 
 

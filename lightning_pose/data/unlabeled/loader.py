@@ -1,0 +1,215 @@
+"""Batches of consecutive unlabelled frames from videos of any length."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from lightning_pose.contracts.batches import DataSpec, VideoBatch
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.data.unlabeled.changes import draw_change
+from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
+from lightning_pose.data.wording import count
+from lightning_pose.video.sequence_input import (
+    SequenceChange,
+    SequenceInput,
+    net_to_image,
+    sequence_input,
+)
+from lightning_pose.video.sequence_pool import SequencePool
+
+_WORKERS_AT_MOST = 8
+_STEPS_AHEAD = 2  # beyond one for each thread
+
+
+class UnlabeledLoader:
+    """Yields :class:`VideoBatch` of one sequence, all its views side by side.
+
+    Threads decode a few steps ahead; resizing, changing and normalising are done on the device
+    when a batch is asked for. What a batch holds is a function of seed, epoch, step and rank.
+    Nothing grows with the length of the videos but the table of their key frames.
+
+    Args:
+        sessions: tuples of videos, one a view, whose frames were taken at the same moments.
+        spec: network input; ``spec.halo`` extra frames at both ends give context only.
+        sequence_length: frames a batch, without these.
+        steps_per_epoch: batches an epoch.
+        seed: of the order and the changes.
+        device: where batches lie.
+        augment: change sequences at random; otherwise they are only resized and normalised.
+        rank: which of the processes that share the work this is; each draws other frames.
+        world_size: how many there are.
+
+    Raises:
+        VideoError: a video cannot be read; the message names it.
+        DataError: there is no video, one is too short, or views differ in their frame counts.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[tuple[Path, ...]],
+        *,
+        spec: DataSpec,
+        sequence_length: int,
+        steps_per_epoch: int,
+        seed: int,
+        device: torch.device | str,
+        augment: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if not sessions:
+            raise DataError("Unsupervised losses need at least one unlabelled video.")
+        self.sessions = [tuple(session) for session in sessions]
+        self.spec = spec
+        self.steps_per_epoch = steps_per_epoch
+        self.seed = seed
+        self.device = torch.device(device)
+        self.augment = augment
+        self.rank = rank
+        self.epoch = 0
+        self._window = sequence_length + 2 * spec.halo
+        self._num_views = len(self.sessions[0])
+        self._pool = SequencePool([video for session in self.sessions for video in session])
+        self._plan = SequencePlan(
+            self._lengths(),
+            window=self._window,
+            steps_per_epoch=steps_per_epoch,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        self._input: SequenceInput = sequence_input(spec, device=self.device)
+
+    def __len__(self) -> int:
+        """Return the number of batches an epoch."""
+        return self.steps_per_epoch
+
+    batch_sampler = None  # Lightning looks for it wherever there is a sampler
+
+    @property
+    def sampler(self) -> UnlabeledLoader:
+        """Return the loader: it is where Lightning looks for :meth:`set_epoch`."""
+        return self
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the videos as far as is known, one sentence each."""
+        return self._pool.problems
+
+    @property
+    def frame_sizes(self) -> list[tuple[tuple[int, int], ...]]:
+        """Return height and width of the video of each view, for each session."""
+        views = range(self._num_views)
+        return [
+            tuple(self._pool.frame_size(number * self._num_views + view) for view in views)
+            for number in range(len(self.sessions))
+        ]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[VideoBatch]:
+        """Yield the batches of the epoch.
+
+        Raises:
+            VideoError: a file has vanished or none of a sequence's frames can be decoded.
+        """
+        epoch = self.epoch
+        draws = [self._plan.draw(epoch=epoch, step=step) for step in range(len(self))]
+        workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
+        waiting: deque[Future[list[UInt8[Tensor, "t _ _ 3"]]]] = deque()
+        threads = ThreadPoolExecutor(workers, thread_name_prefix="litpose-unlabeled")
+        try:
+            for step, draw in enumerate(draws):
+                while len(waiting) < workers + _STEPS_AHEAD and step + len(waiting) < len(draws):
+                    waiting.append(threads.submit(self._decode, draws[step + len(waiting)]))
+                yield self._batch(waiting.popleft().result(), draw, epoch=epoch, step=step)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t _ _ 3"]]:
+        """Return the frames of every view of a sequence."""
+        first = draw.session * self._num_views
+        return [
+            torch.from_numpy(self._pool.read(video, draw.start, self._window))
+            for video in range(first, first + self._num_views)
+        ]
+
+    def _batch(
+        self,
+        views: Sequence[UInt8[Tensor, "t _ _ 3"]],
+        draw: Draw,
+        *,
+        epoch: int,
+        step: int,
+    ) -> VideoBatch:
+        frames: list[Tensor] = []
+        ways_back: list[Tensor] = []
+        for view, pixels in enumerate(views):
+            change = self._change(epoch, step, view)
+            # Pinned here, not in the threads: while a CUDA graph is captured no other thread may
+            # ask the driver for memory.
+            on_way = pixels.pin_memory() if self.device.type == "cuda" else pixels
+            frames.append(self._input(on_way, change))
+            ways_back.append(net_to_image((pixels.shape[1], pixels.shape[2]), self.spec, change))
+        number = self._window - 2 * self.spec.halo
+        first = draw.start + self.spec.halo
+        way_back = torch.stack(ways_back).to(self.device, non_blocking=True)
+        return VideoBatch(
+            frames=torch.stack(frames, dim=1) if len(frames) > 1 else frames[0].unsqueeze(1),
+            net_to_image=way_back.expand(number, -1, -1, -1),
+            frame_ids=torch.arange(first, first + number, device=self.device),
+            halo=self.spec.halo,
+        )
+
+    def _change(self, epoch: int, step: int, view: int) -> SequenceChange | None:
+        if not self.augment:
+            return None
+        return draw_change(
+            self.spec, seed=self.seed, epoch=epoch, step=step, rank=self.rank, view=view
+        )
+
+    def _lengths(self) -> list[int]:
+        """Return the number of frames of each session; all views must have it."""
+        lengths: list[int] = []
+        for number, session in enumerate(self.sessions):
+            if len(session) != self._num_views:
+                raise DataError(
+                    f"Every session needs {count(self._num_views, 'video')}, one a view; the "
+                    f"session of {session[0]} has {len(session)}."
+                )
+            videos = range(number * self._num_views, (number + 1) * self._num_views)
+            found = [self._pool.num_frames(video) for video in videos]
+            _check_lengths(session, found, window=self._window, halo=self.spec.halo)
+            lengths.append(found[0])
+        return lengths
+
+
+def _check_lengths(
+    session: Sequence[Path], lengths: Sequence[int], *, window: int, halo: int
+) -> None:
+    if len(set(lengths)) > 1:
+        named = ", ".join(
+            f"{video.name} {length}" for video, length in zip(session, lengths, strict=True)
+        )
+        raise DataError(
+            f"The views of a session must have equally many frames, of the same moments: {named}. "
+            "Cut them to the same frames, or take the session out of data.video_dir."
+        )
+    if lengths[0] < window:
+        context = f" and {2 * halo} frames of context" if halo else ""
+        raise DataError(
+            f"{session[0]} has {count(lengths[0], 'frame')}; a training batch takes "
+            f"{window - 2 * halo} consecutive ones{context}. Take it out of data.video_dir, or "
+            "shorten dali.base.train.sequence_length (dali.context.train.batch_size for context "
+            "models)."
+        )

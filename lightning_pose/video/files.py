@@ -1,0 +1,72 @@
+"""Which files are videos, and what their names say: the session and the view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lightning_pose.contracts.errors import VideoError
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".flv", ".ogv", ".3gp", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".y4m",
+    ".gif", ".asf", ".vob", ".mxf",
+})
+# fmt: on
+OUR_VIDEOS = ("_labeled", "_snippet")
+
+
+def natural_key(path: Path) -> tuple[object, ...]:
+    """Return a key that sorts names as people do: img2 before img10.
+
+    Example:
+        >>> sorted([Path("img10.png"), Path("img2.png")], key=natural_key)[0].name
+        'img2.png'
+    """
+    parts = re.split(r"(\d+)", path.name.lower())
+    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
+
+
+def videos_among(files: Iterable[Path]) -> list[Path]:
+    """Return the videos among ``files``, our own labelled copies and hidden files left out."""
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    stems = {video.stem for video in videos}
+    return [
+        video
+        for video in videos
+        if not video.name.startswith(".") and not _is_our_copy(video, stems)
+    ]
+
+
+def split_view(path: Path, view_names: Sequence[str]) -> tuple[str, str]:
+    """Return the session and the view that the name of a file ``<session>_<view>`` says.
+
+    The view may also stand elsewhere in the name.
+
+    Raises:
+        VideoError: the name holds none of the views, or several.
+
+    Example:
+        >>> split_view(Path("mouse3_top.mp4"), ("side", "top"))
+        ('mouse3', 'top')
+    """
+    parts = re.split(r"[_\-. ]", path.stem)
+    views = [view for view in view_names if view in parts] or [
+        view for view in view_names if view in path.stem
+    ]
+    if len(views) != 1:
+        raise VideoError(
+            f"{path} should name one of the views {', '.join(view_names)}, as in "
+            f"{path.stem}_{view_names[0]}{path.suffix}."
+        )
+    session = re.sub(rf"_?{re.escape(views[0])}_?", "_", path.stem, count=1).strip("_")
+    return session, views[0]
+
+
+def _is_our_copy(video: Path, stems: set[str]) -> bool:
+    return any(
+        video.stem.endswith(ending) and video.stem.removesuffix(ending) in stems
+        for ending in OUR_VIDEOS
+    )

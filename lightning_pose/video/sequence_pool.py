@@ -1,0 +1,96 @@
+"""Sequences from many videos, read side by side by several threads, with few files open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from lightning_pose.video.random_access import SequenceReader
+
+_OPEN_AT_MOST = 16
+
+
+class SequencePool:
+    """Reads sequences from any of several videos; safe to be used by several threads.
+
+    Every video is looked at once, when the pool is made: a broken one is told of at once.
+
+    Args:
+        videos: the files.
+
+    Raises:
+        VideoError: a video cannot be read; the message names it.
+    """
+
+    def __init__(self, videos: Sequence[Path]) -> None:
+        self._readers = [SequenceReader(video) for video in videos]
+        for reader in self._readers:
+            reader.close()
+        self._idle: list[tuple[int, SequenceReader]] = []
+        self._replaced = [0] * len(videos)
+        self._lock = threading.Lock()
+
+    def num_frames(self, video: int) -> int:
+        """Return how many frames a video holds."""
+        return self._readers[video].num_frames
+
+    def frame_size(self, video: int) -> tuple[int, int]:
+        """Return height and width of a video, in pixels, as shown."""
+        info = self._readers[video].info
+        return info.height, info.width
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the videos as far as is known, one sentence each."""
+        return tuple(_problems(self._readers, self._replaced))
+
+    def read(
+        self, video: int, start: int, count: int
+    ) -> UInt8[np.ndarray, "count height width 3"]:
+        """Return ``count`` frames of a video from ``start`` on (see :class:`SequenceReader`)."""
+        reader = self._take(video)
+        try:
+            return reader.read(start, count)
+        finally:
+            self._give_back(video, reader)
+
+    def close(self) -> None:
+        """Close all files that are not being read; reading opens them again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, reader in idle:
+            reader.close()
+
+    def _take(self, video: int) -> SequenceReader:
+        with self._lock:
+            for place, (number, reader) in enumerate(self._idle):
+                if number == video:
+                    del self._idle[place]
+                    return reader
+        return self._readers[video].another()
+
+    def _give_back(self, video: int, reader: SequenceReader) -> None:
+        with self._lock:
+            self._replaced[video] += reader.num_replaced
+            reader.num_replaced = 0
+            self._idle.append((video, reader))
+            dropped = self._idle.pop(0)[1] if len(self._idle) > _OPEN_AT_MOST else None
+        if dropped is not None:
+            dropped.close()
+
+
+def _problems(readers: Sequence[SequenceReader], replaced: Sequence[int]) -> list[str]:
+    found: list[str] = []
+    for reader, number in zip(readers, replaced, strict=True):
+        path = reader.info.path
+        found += [f"{path}: {problem}" for problem in reader.info.problems]
+        if number:
+            found.append(
+                f"{path}: frames that could not be decoded were replaced by the one before, "
+                f"{number} times."
+            )
+    return found
