@@ -5,7 +5,13 @@ ones included. docs/toy_data.md shows it.
 """
 
 from lightning_pose.data.toy.cache import TOY_VERSION, toy_dataset_dir
-from lightning_pose.data.toy.dataset import Labeller, make_toy_dataset, read_truth, truth_path
+from lightning_pose.data.toy.dataset import (
+    Labeller,
+    make_toy_dataset,
+    make_toy_video,
+    read_truth,
+    truth_path,
+)
 from lightning_pose.data.toy.skeleton import (
     BODY_PARTS,
     COLUMNS_FOR_SINGLEVIEW_PCA,
@@ -25,6 +31,7 @@ __all__ = [
     "TOY_VERSION",
     "Labeller",
     "make_toy_dataset",
+    "make_toy_video",
     "read_truth",
     "toy_dataset_dir",
     "truth_path",

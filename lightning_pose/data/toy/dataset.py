@@ -113,6 +113,26 @@ def make_toy_dataset(
     return out
 
 
+def make_toy_video(path: Path, *, session: int, num_frames: int, seed: int = 0) -> Path:
+    """Film a session of the toy data set, with the truth beside the video; return ``path``.
+
+    The first frames of sessions 1 to 5 are those that a toy data set of the same seed has labels
+    in; a session of any other number is another walk of such an animal.
+
+    Args:
+        path: of the video; its folder is made.
+        session: number of the walk.
+        num_frames: length.
+        seed: of the data set it belongs to.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _film(path, Scene(seed=seed, session=session), num_frames)
+    return path
+
+
 def read_truth(video: Path) -> LabelTable:
     """Return the exact keypoints of a toy video, one row a frame.
 
