@@ -6,6 +6,7 @@ DALI is imported only when a graph is made: it takes half a second.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,20 @@ def _from_pixel_corners(out_to_net: Float[Tensor, "2 3"]) -> Float[np.ndarray, "
     return torch.cat([linear, shift[:, None]], -1).float().cpu().numpy()
 
 
-def _graph(spec: DataSpec, device: torch.device, *, changing: bool) -> Any:
-    from nvidia.dali import fn, types
-    from nvidia.dali.pipeline import Pipeline
+def dali_modules() -> tuple[Any, Any, Any]:
+    """Return DALI's modules ``fn``, ``types`` and ``pipeline``; its type stubs are incomplete."""
+    fn, types, pipeline = (
+        importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types", "pipeline")
+    )
+    return fn, types, pipeline
 
+
+def _graph(spec: DataSpec, device: torch.device, *, changing: bool) -> Any:
+    fn, types, pipeline = dali_modules()
     index = None if device.type == "cpu" else (device.index or 0)
-    graph = Pipeline(batch_size=1, num_threads=_THREADS, device_id=index, prefetch_queue_depth=1)
+    graph = pipeline.Pipeline(
+        batch_size=1, num_threads=_THREADS, device_id=index, prefetch_queue_depth=1
+    )
     with graph:
         frames = fn.external_source(name="frames", layout="FHWC", dtype=types.UINT8)
         if index is not None:

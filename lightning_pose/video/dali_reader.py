@@ -18,6 +18,7 @@ from torch import Tensor
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.dali_graph import dali_modules
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.sequence_input import why_no_dali
 
@@ -220,11 +221,9 @@ def _count_in_order(ids: Int[Tensor, " t"], first: int, path: Path) -> int:
 
 
 def _pipeline(path: Path, sequence_length: int, device: torch.device) -> Any:
-    from nvidia.dali import fn, types
-    from nvidia.dali.pipeline import Pipeline
-
+    fn, types, module = dali_modules()
     kind = "cpu" if device.type == "cpu" else "gpu"
-    pipeline = Pipeline(
+    pipeline = module.Pipeline(
         batch_size=1,
         num_threads=1,
         device_id=None if kind == "cpu" else (device.index or 0),

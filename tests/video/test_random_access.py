@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import open_video
 from lightning_pose.video.random_access import SequenceReader
 from lightning_pose.video.sequence_pool import SequencePool
-from tests.video.corpus import DAMAGED, NOT_READABLE, READABLE, WHOLE, read_number
+from tests.video.corpus import (
+    DAMAGED,
+    NOT_READABLE,
+    NUM_FRAMES,
+    READABLE,
+    WHOLE,
+    loop,
+    read_number,
+)
 
 Corpus = Callable[[str], Path]
 COUNT = 5
@@ -127,6 +136,20 @@ def test_a_seek_that_leads_elsewhere_costs_time_but_no_frame(
     for start in (0, 11, 37, 55):
         numbers = [read_number(frame) for frame in reader.read(start, COUNT)]
         assert numbers == list(range(start, start + COUNT))
+
+
+@pytest.mark.parametrize(("suffix", "scanned"), [("mp4", 2**30), ("mkv", 2**30), ("mkv", 0)])
+def test_a_long_recording_is_entered_anywhere(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, scanned: int
+) -> None:
+    monkeypatch.setattr(frame_index, "SCANNED_BYTES_AT_MOST", scanned)
+    seconds = Fraction(NUM_FRAMES, 25)
+    path = loop(corpus("gop10.mp4"), tmp_path / f"long.{suffix}", times=300, length_s=seconds)
+    reader = SequenceReader(path)
+    assert reader.num_frames == 300 * NUM_FRAMES
+    for start in (17_993, 3, 9_058, 12_000, 17_995):
+        numbers = [read_number(frame) for frame in reader.read(start, COUNT)]
+        assert numbers == [(start + place) % NUM_FRAMES for place in range(COUNT)]
 
 
 @pytest.mark.parametrize(("start", "count"), [(-1, 2), (58, 3), (0, 0), (60, 1)])
