@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.video import frame_index
+from lightning_pose.video import frame_index, sequence_pool
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import open_video
 from lightning_pose.video.random_access import SequenceReader
@@ -199,3 +200,30 @@ def test_a_pool_reads_side_by_side_and_tells_of_replaced_frames(corpus: Corpus) 
     assert "spoilt.avi" in pool.problems[0]
     pool.close()
     assert [read_number(frame) for frame in pool.read(0, 7, 2)] == [7, 8]
+
+
+def test_a_pool_keeps_few_files_open(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = [corpus(name) for name in ("plain.mp4", "gop10.mp4", "small.mp4", "hevc.mp4")]
+    pool = SequencePool(videos)
+    monkeypatch.setattr(sequence_pool, "_FRAMES_OPEN_AT_MOST", 100)
+    for video in (0, 1, 2, 3, 0):
+        pool.read(video, 3, 2)
+    assert [video for video, _ in pool._idle] == [0]
+    monkeypatch.setattr(sequence_pool, "_FRAMES_OPEN_AT_MOST", 150)
+    for video in (1, 2, 2):
+        pool.read(video, 3, 2)
+    assert [video for video, _ in pool._idle] == [0, 1, 2]
+    monkeypatch.setattr(sequence_pool, "_OPEN_AT_MOST", 2)
+    pool.read(0, 3, 2)
+    assert [video for video, _ in pool._idle] == [2, 0]
+
+
+def test_threads_read_the_same_video_at_once(corpus: Corpus) -> None:
+    pool = SequencePool([corpus("gop10.mp4")])
+
+    def numbers(start: int) -> list[int]:
+        return [read_number(frame) for frame in pool.read(0, start, COUNT)]
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(numbers, range(50)))
+    assert found == [list(range(start, start + COUNT)) for start in range(50)]
