@@ -279,6 +279,10 @@ MAKERS: dict[str, Maker] = {
     "spoilt.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25]),
     "spoilt_key.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[20]),
     "spoilt.mkv": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25, 26, 27]),
+    "spoilt_tail.mkv": lambda path, of: copy_packets(
+        of("gop10_ffv1.mkv"), path, damage=range(23, 30)
+    ),
+    "gop10_ffv1.mkv": lambda path, _: encode(path, _ALL, codec="ffv1", options={"g": "10"}),
     "spoilt.avi": lambda path, of: copy_packets(of("mjpeg.avi"), path, damage=[25]),
     "spoilt.webm": lambda path, of: copy_packets(of("vp9.webm"), path, damage=[25]),
     "cut_index.mp4": lambda path, of: truncate(of("plain.mp4"), path, keep=0.7),
