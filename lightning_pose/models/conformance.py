@@ -12,8 +12,9 @@ words if one misbehaves::
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,8 @@ class Movement:
 
     def __call__(self, inputs: LabeledLossInputs | UnlabeledLossInputs) -> list[LossTerm]:
         """Return it as the only term."""
-        points = inputs["keypoints_pred"]
+        tensors: Mapping[str, Any] = inputs
+        points: Tensor = tensors["keypoints_pred"]
         moved = (points.diff(dim=0).square().sum(-1) + 1e-6).sqrt().mean()
         return [LossTerm(name="movement", raw=moved, weighted=moved)]
 
