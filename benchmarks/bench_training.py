@@ -6,6 +6,9 @@ Weights are random and the backbone learns from the first epoch on: the steps ar
 of a real training. ``fit`` is timed from the end of the warm-up epochs to the end of the last one,
 with augmentation, validation every fifth epoch, logging and checkpoints, as users run it. The last
 batch of an epoch may be smaller than the others; ``--train-frames`` chooses how many frames.
+
+``--losses temporal pca_singleview`` trains on the videos of DATA_DIR/videos as well, which
+count from the first epoch on, ``--sequence-length`` frames a step.
 """
 
 from __future__ import annotations
@@ -20,14 +23,17 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from lightning_pose.api import fit, get_dataset, get_model
+from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.config.schema import (
     Config,
+    DaliConfig,
     DataConfig,
     ImageDims,
     ModelConfig,
     TrainingConfig,
 )
+from lightning_pose.config.schema.data import BaseDali, BaseTrainBatch
+from lightning_pose.config.schema.training import AnnealWeightConfig, CallbacksConfig
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.inference.compute import Compute
 
@@ -45,7 +51,7 @@ def main() -> None:
     rows = {"decoding": {"seconds": time.perf_counter() - started}}
     with tempfile.TemporaryDirectory() as folder:
         rows["fit"] = time_fit(config, data, warmup=options.warmup_epochs, run_dir=Path(folder))
-    if not options.fit_only:
+    if not options.fit_only and not options.losses:
         rows["loader alone"] = time_loader(data, epochs=min(LOADER_EPOCHS, options.epochs))
         rows["network alone"] = time_network(config, data, steps=options.network_steps)
     print(
@@ -73,6 +79,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--warmup-epochs", type=int, default=20)
     parser.add_argument("--network-steps", type=int, default=NETWORK_STEPS)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--losses", nargs="*", default=[], help="on unlabelled video")
+    parser.add_argument("--sequence-length", type=int, default=16)
+    parser.add_argument("--pca-columns", type=int, nargs="*", default=[0, 1, 2, 3, 4, 5, 6])
     parser.add_argument("--fit-only", action="store_true")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     return parser.parse_args()
@@ -85,6 +94,8 @@ def configuration(options: argparse.Namespace) -> Config:
             data_dir=str(options.data_dir.resolve()),
             csv_file=options.csv_file,
             image_resize_dims=ImageDims(height=options.size, width=options.size),
+            video_dir=str(options.data_dir.resolve() / "videos"),
+            columns_for_singleview_pca=options.pca_columns if options.losses else None,
         ),
         training=TrainingConfig(
             train_batch_size=options.batch_size,
@@ -96,7 +107,16 @@ def configuration(options: argparse.Namespace) -> Config:
             precision=options.precision,
         ),
         model=ModelConfig(
-            model_type=options.model_type, backbone=options.backbone, backbone_pretrained=False
+            model_type=options.model_type,
+            backbone=options.backbone,
+            backbone_pretrained=False,
+            losses_to_use=list(options.losses),
+        ),
+        dali=DaliConfig(
+            base=BaseDali(train=BaseTrainBatch(sequence_length=options.sequence_length))
+        ),
+        callbacks=CallbacksConfig(
+            anneal_weight=AnnealWeightConfig(init_val=1.0, final_val=1.0, freeze_until_epoch=0)
         ),
     )
 
@@ -121,6 +141,8 @@ class SteadyTime(pl.Callback):
 def time_fit(config: Config, data: LabeledData, *, warmup: int, run_dir: Path) -> dict[str, float]:
     """Return steps and frames per second of a whole training after its warm-up."""
     tracker = get_model(config, keypoint_names=data.keypoint_names)
+    fit_losses(tracker, data)
+    video = get_unlabeled_video(config, data)
     clock = SteadyTime(warmup=warmup)
     loader = data.train_loader()
     result = fit(
@@ -130,6 +152,7 @@ def time_fit(config: Config, data: LabeledData, *, warmup: int, run_dir: Path) -
         settings=config.training,
         run_dir=run_dir,
         callbacks=[clock],
+        unlabeled=video,
     )
     seconds, steps = clock.end[0] - clock.start[0], clock.end[1] - clock.start[1]
     frames = steps * loader.num_rows / len(loader)
