@@ -171,12 +171,12 @@ def _promised_frames(
     """Return how many frames the index names, and what is wrong with it."""
     if not container.format.name.startswith(_INDEXED_FORMATS) or not stream.frames:
         return None, ()
-    entries = list(stream.index_entries)
+    entries = stream.index_entries
     if container.format.name == "avi" and len(entries) < stream.frames:  # its index comes last
         return stream.frames, ("The index at the end of the file is missing.",)
     shown = sum(not entry.is_discard for entry in entries)
     file_size = path.stat().st_size
-    beyond = sum(entry.pos + entry.size > file_size for entry in entries)
+    beyond = any(entry.pos + entry.size > file_size for entry in entries)
     if not beyond:
         return shown, ()
     return shown, ("The file ends early: its index names frames that are not there.",)
@@ -185,7 +185,7 @@ def _promised_frames(
 def _variable_rate(stream: VideoStream, promised: int | None) -> bool | None:
     if promised is None:
         return None
-    stamps = [entry.timestamp for entry in stream.index_entries]
+    stamps = (entry.timestamp for entry in stream.index_entries)
     steps = {after - before for before, after in itertools.pairwise(stamps)}
     return bool(steps) and max(steps) - min(steps) > 1  # one tick is rounding
 

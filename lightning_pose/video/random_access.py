@@ -33,6 +33,7 @@ from lightning_pose.video.frame_index import (
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.orientation import Orientation
 
+_BEFORE = -1  # row of the frame before a sequence
 _STEPS_BACK = (0, 30, 120, 480, 1920)  # frames
 
 
@@ -213,12 +214,20 @@ class SequenceReader:
         row_of = {time: row for row, time in enumerate(times)}
         reformatter = VideoReformatter()
         found: dict[int, UInt8[np.ndarray, "height width 3"]] = {}
+        before: av.VideoFrame | None = None
         for frame in self._frames(packets, before=times[0]) if times else ():
-            row = None if frame.pts is None else row_of.get(frame.pts)
-            if row is not None:
-                found[row] = self._pixels(reformatter, frame)
-            if len(found) == len(times) or (frame.pts or 0) > times[-1]:
+            if frame.pts is None:
+                continue
+            if frame.pts > times[-1]:
                 break
+            if frame.pts in row_of:
+                found[row_of[frame.pts]] = self._pixels(reformatter, frame)
+            elif frame.pts < times[0]:
+                before = frame
+            if len(found) == len(times):
+                break
+        if 0 not in found and before is not None:
+            found[_BEFORE] = self._pixels(reformatter, before)
         return self._filled(found, count)
 
     def _counted(
@@ -268,7 +277,7 @@ class SequenceReader:
                 f"{self.info.path} changes its frame size midway. Re-encode it to one size: "
                 "ffmpeg -i IN -c:v libx264 OUT.mp4"
             )
-        self.num_replaced += count - len(found)
+        self.num_replaced += sum(row not in found for row in range(count))
         last = found[min(found)]
         frames = np.empty((count, *last.shape), dtype=np.uint8)
         for row in range(count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from jaxtyping import UInt8
 
 from lightning_pose.video.random_access import SequenceReader
 
+# Files that stay open between reads. FFmpeg keeps 100 bytes for each frame of an open MP4.
 _OPEN_AT_MOST = 16
+_FRAMES_OPEN_AT_MOST = 8_000_000
 
 
 class SequencePool:
@@ -78,9 +81,15 @@ class SequencePool:
             self._replaced[video] += reader.num_replaced
             reader.num_replaced = 0
             self._idle.append((video, reader))
-            dropped = self._idle.pop(0)[1] if len(self._idle) > _OPEN_AT_MOST else None
-        if dropped is not None:
-            dropped.close()
+            dropped = [self._idle.pop(0)[1] for _ in range(self._too_many())]
+        for old in dropped:
+            old.close()
+
+    def _too_many(self) -> int:
+        """Return how many of the readers longest idle are to be closed; the last one stays."""
+        frames = list(itertools.accumulate(reader.num_frames for _, reader in self._idle[::-1]))
+        kept = sum(total <= _FRAMES_OPEN_AT_MOST for total in frames[:_OPEN_AT_MOST])
+        return len(self._idle) - max(kept, 1)
 
 
 def _problems(readers: Sequence[SequenceReader], replaced: Sequence[int]) -> list[str]:

@@ -126,6 +126,26 @@ def join_tracks(first: Path, second: Path, path: Path, *, default: int) -> Path:
     return path
 
 
+def loop(source: Path, path: Path, *, times: int, length_s: Fraction) -> Path:
+    """Write the video ``times`` times one after the other, without decoding."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        track = old.streams.video[0]
+        stream = new.add_stream_from_template(track)
+        step = round(length_s / track.time_base)
+        kept = [
+            (bytes(packet), packet.pts, packet.dts, packet.duration, packet.is_keyframe)
+            for packet in _real_packets(old, track)
+        ]
+        for number in range(times):
+            for data, pts, dts, duration, is_keyframe in kept:
+                packet = av.Packet(data)
+                packet.pts, packet.dts = pts + number * step, dts + number * step
+                packet.duration, packet.is_keyframe = duration, is_keyframe
+                packet.time_base, packet.stream = track.time_base, stream
+                new.mux(packet)
+    return path
+
+
 def audio_only(path: Path) -> Path:
     """Write half a second of silence."""
     with av.open(str(path), "w") as container:
@@ -259,6 +279,10 @@ MAKERS: dict[str, Maker] = {
     "spoilt.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25]),
     "spoilt_key.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[20]),
     "spoilt.mkv": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25, 26, 27]),
+    "spoilt_tail.mkv": lambda path, of: copy_packets(
+        of("gop10_ffv1.mkv"), path, damage=range(23, 30)
+    ),
+    "gop10_ffv1.mkv": lambda path, _: encode(path, _ALL, codec="ffv1", options={"g": "10"}),
     "spoilt.avi": lambda path, of: copy_packets(of("mjpeg.avi"), path, damage=[25]),
     "spoilt.webm": lambda path, of: copy_packets(of("vp9.webm"), path, damage=[25]),
     "cut_index.mp4": lambda path, of: truncate(of("plain.mp4"), path, keep=0.7),

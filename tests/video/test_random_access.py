@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.video import frame_index
+from lightning_pose.video import frame_index, sequence_pool
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import open_video
 from lightning_pose.video.random_access import SequenceReader
 from lightning_pose.video.sequence_pool import SequencePool
-from tests.video.corpus import DAMAGED, NOT_READABLE, READABLE, WHOLE, read_number
+from tests.video.corpus import (
+    DAMAGED,
+    NOT_READABLE,
+    NUM_FRAMES,
+    READABLE,
+    WHOLE,
+    loop,
+    read_number,
+)
 
 Corpus = Callable[[str], Path]
 COUNT = 5
@@ -46,7 +56,7 @@ def test_sequences_are_those_of_the_decoder(corpus: Corpus, name: str) -> None:
 def test_a_damaged_video_gives_whole_sequences_everywhere(corpus: Corpus, name: str) -> None:
     frames = [picture.pixels.copy() for picture in Decoder(corpus(name))]
     reader = SequenceReader(corpus(name))
-    assert abs(reader.num_frames - len(frames)) <= 3
+    assert abs(reader.num_frames - len(frames)) <= 7  # as many as are spoilt at most
     for start in every_start(reader, step=3):
         assert reader.read(start, COUNT).shape == (COUNT, *frames[0].shape)
 
@@ -129,6 +139,20 @@ def test_a_seek_that_leads_elsewhere_costs_time_but_no_frame(
         assert numbers == list(range(start, start + COUNT))
 
 
+@pytest.mark.parametrize(("suffix", "scanned"), [("mp4", 2**30), ("mkv", 2**30), ("mkv", 0)])
+def test_a_long_recording_is_entered_anywhere(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, scanned: int
+) -> None:
+    monkeypatch.setattr(frame_index, "SCANNED_BYTES_AT_MOST", scanned)
+    seconds = Fraction(NUM_FRAMES, 25)
+    path = loop(corpus("gop10.mp4"), tmp_path / f"long.{suffix}", times=300, length_s=seconds)
+    reader = SequenceReader(path)
+    assert reader.num_frames == 300 * NUM_FRAMES
+    for start in (17_993, 3, 9_058, 12_000, 17_995):
+        numbers = [read_number(frame) for frame in reader.read(start, COUNT)]
+        assert numbers == [(start + place) % NUM_FRAMES for place in range(COUNT)]
+
+
 @pytest.mark.parametrize(("start", "count"), [(-1, 2), (58, 3), (0, 0), (60, 1)])
 def test_frames_that_are_not_there_are_refused(corpus: Corpus, start: int, count: int) -> None:
     with pytest.raises(VideoError, match="frames 0 to 59"):
@@ -176,3 +200,37 @@ def test_a_pool_reads_side_by_side_and_tells_of_replaced_frames(corpus: Corpus) 
     assert "spoilt.avi" in pool.problems[0]
     pool.close()
     assert [read_number(frame) for frame in pool.read(0, 7, 2)] == [7, 8]
+
+
+def test_a_pool_keeps_few_files_open(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = [corpus(name) for name in ("plain.mp4", "gop10.mp4", "small.mp4", "hevc.mp4")]
+    pool = SequencePool(videos)
+    monkeypatch.setattr(sequence_pool, "_FRAMES_OPEN_AT_MOST", 100)
+    for video in (0, 1, 2, 3, 0):
+        pool.read(video, 3, 2)
+    assert [video for video, _ in pool._idle] == [0]
+    monkeypatch.setattr(sequence_pool, "_FRAMES_OPEN_AT_MOST", 150)
+    for video in (1, 2, 2):
+        pool.read(video, 3, 2)
+    assert [video for video, _ in pool._idle] == [0, 1, 2]
+    monkeypatch.setattr(sequence_pool, "_OPEN_AT_MOST", 2)
+    pool.read(0, 3, 2)
+    assert [video for video, _ in pool._idle] == [2, 0]
+
+
+def test_threads_read_the_same_video_at_once(corpus: Corpus) -> None:
+    pool = SequencePool([corpus("gop10.mp4")])
+
+    def numbers(start: int) -> list[int]:
+        return [read_number(frame) for frame in pool.read(0, start, COUNT)]
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(numbers, range(50)))
+    assert found == [list(range(start, start + COUNT)) for start in range(50)]
+
+
+def test_a_sequence_of_which_nothing_is_left_freezes_at_the_frame_before(corpus: Corpus) -> None:
+    reader = SequenceReader(corpus("spoilt_tail.mkv"))  # from 23 to the key frame at 30
+    numbers = [read_number(frame) for frame in reader.read(27, 2)]
+    assert numbers == [22, 22]
+    assert reader.num_replaced == 2

@@ -1,0 +1,244 @@
+"""The reader that decodes with NVIDIA DALI on the video engine (NVDEC) of a GPU.
+
+Seen with DALI 2.4: without padding the last, shorter sequence of a video is dropped; with
+``pad_mode="constant"`` it comes, and added frames have the number -1. After the last sequence the
+reader begins anew, so it is asked for as many sequences as the index of the file promises frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.registry import READERS
+from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.dali_graph import dali_modules
+from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.sequence_input import why_no_dali
+
+# Codecs NVDEC decodes, with the smallest width and height it takes.
+_SMALLEST = {
+    "h264": (48, 16),
+    "hevc": (144, 144),
+    "vp8": (48, 16),
+    "libvpx": (48, 16),
+    "vp9": (128, 128),
+    "libvpx-vp9": (128, 128),
+    "av1": (128, 128),
+    "libdav1d": (128, 128),
+    "mpeg4": (48, 16),
+}
+_LARGEST = 4096  # of every codec on every GPU
+_PIXEL_FORMATS = ("yuv420p", "nv12")
+_PREFETCHED = 2
+
+
+@READERS.register("dali")
+class DaliReader:
+    """Decodes plain constant-rate video on a GPU; frames never leave it.
+
+    It takes only what it can be trusted with: 8-bit 4:2:0 colour, one track, upright, evenly
+    spaced, with an index that names every frame. All else is left to PyAV.
+
+    Args:
+        video: the file.
+        batch_size: frames to be predicted per batch.
+        halo: frames of context at either end of each batch.
+        device: the GPU.
+
+    Raises:
+        VideoError: the batch size or halo is impossible, or the video cannot be read.
+    """
+
+    # Below PyAV: chosen by name only, until it is shown to agree with it on the GPU at hand.
+    priority: ClassVar[int] = -1
+
+    def __init__(
+        self,
+        video: Path | str,
+        *,
+        batch_size: int,
+        halo: int = 0,
+        device: torch.device | str = "cuda",
+    ) -> None:
+        if batch_size < 1 or halo < 0:
+            raise VideoError(
+                f"A batch needs at least one frame and a halo of at least 0, got {batch_size} and "
+                f"{halo}."
+            )
+        self.info: VideoInfo = probe(video)
+        self.num_frames: int | None = None
+        self._batch_size = batch_size
+        self._halo = halo
+        self._device = torch.device(device)
+
+    @classmethod
+    def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+        """Return None if this reader can be trusted with ``video``, else why not."""
+        if torch.device(device).type != "cuda":
+            return "NVDEC is part of a GPU; this is for device cuda."
+        if not torch.cuda.is_available():
+            return "There is no GPU here."
+        return why_no_dali() or why_not_plain(video)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the file."""
+        return self.info.problems
+
+    def __iter__(self) -> Iterator[RawFrames]:
+        """Yield every frame once, in display order, on the GPU.
+
+        Raises:
+            VideoError: the file gives other frames than its index promises, or cannot be decoded.
+        """
+        self.num_frames = None
+        promised = self.info.num_frames or 0
+        seen = 0
+        for batch in with_halo(
+            self._sequences(promised), batch_size=self._batch_size, halo=self._halo
+        ):
+            seen += len(batch.frame_ids)
+            yield batch
+        if seen != promised:
+            raise VideoError(
+                f"{self.info.path}: DALI gave {seen} of the {promised} frames that the index of "
+                "the file promises. Read it with PyAV (--reader pyav)."
+            )
+        self.num_frames = seen
+
+    def _sequences(self, promised: int) -> Iterator[UInt8[Tensor, "t height width 3"]]:
+        """Yield the frames in order, in sequences, without those added at the end.
+
+        Each lies in memory of its own: that of the pipeline is used again in its next run.
+        """
+        pipeline = _pipeline(self.info.path, self._batch_size, self._device)
+        stream = None if self._device.type == "cpu" else torch.cuda.current_stream(self._device)
+        first = 0
+        try:
+            for _ in range(-(-promised // self._batch_size)):
+                frames, numbers = pipeline.run() if stream is None else pipeline.run(stream)
+                ids = torch.from_dlpack(numbers.as_cpu()[0])
+                number = _count_in_order(ids, first, self.info.path)
+                yield torch.from_dlpack(frames[0])[:number].clone()
+                first += number
+        except RuntimeError as error:
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+            raise VideoError(
+                f"{self.info.path}: DALI cannot decode it after frame {first} ({reason}). Read it "
+                "with PyAV (--reader pyav)."
+            ) from error
+
+
+def why_not_plain(video: Path) -> str | None:
+    """Return why NVDEC should not be trusted with a video, in one sentence; None if it may.
+
+    Raises:
+        VideoError: the file cannot be read at all.
+    """
+    info = probe(video)
+    smallest = _SMALLEST.get(info.codec)
+    if smallest is None:
+        return f"NVDEC does not decode {info.codec}."
+    if info.pixel_format not in _PIXEL_FORMATS:
+        return f"Its pixels are stored as {info.pixel_format}, not as 8-bit 4:2:0."
+    if info.width < smallest[0] or info.height < smallest[1]:
+        return f"NVDEC decodes {info.codec} from {smallest[0]} x {smallest[1]} pixels on."
+    if max(info.width, info.height) > _LARGEST:
+        return f"NVDEC decodes up to {_LARGEST} pixels."
+    if info.rotation:
+        return "It is to be shown turned, which DALI does not do."
+    if info.num_frames is None or info.variable_rate is None:
+        return "Its container does not name every frame."
+    if info.variable_rate:
+        return "Its frames are unevenly spaced."
+    return "Its index is damaged." if info.problems else _why_not_whole(video)
+
+
+def _why_not_whole(video: Path) -> str | None:
+    with open_video(video) as (container, stream):
+        entries = list(stream.index_entries)
+        if len(container.streams.video) > 1:
+            return "It has several picture tracks."
+        if len(entries) != stream.frames or any(entry.is_discard for entry in entries):
+            return "It has an edit list."
+        if not entries[0].is_keyframe:
+            return "It begins between two key frames."
+    return None
+
+
+def with_halo(
+    sequences: Iterable[UInt8[Tensor, "_ height width 3"]], *, batch_size: int, halo: int
+) -> Iterator[RawFrames]:
+    """Yield frames in batches that overlap by a halo, on the device they are on.
+
+    The same as :func:`~lightning_pose.video.batching.in_batches`, for frames that come in
+    sequences: at the ends of the video the edge frame is repeated.
+    """
+    kept: list[Tensor] = []
+    number = first_id = 0
+    last: Tensor | None = None
+    for sequence in sequences:
+        if last is None:
+            kept, number = [sequence[:1]] * halo, halo
+        kept.append(sequence)
+        number += len(sequence)
+        last = sequence[-1:]
+        while number >= batch_size + 2 * halo:
+            joined = torch.cat(kept)
+            yield _batch(joined[: batch_size + 2 * halo], first_id, halo)
+            first_id += batch_size
+            kept, number = [joined[batch_size:]], number - batch_size
+    if last is not None and number > halo:
+        joined = torch.cat([*kept, *[last] * halo])
+        for start in range(0, len(joined) - 2 * halo, batch_size):
+            yield _batch(joined[start : start + batch_size + 2 * halo], first_id + start, halo)
+
+
+def _batch(frames: UInt8[Tensor, "t height width 3"], first_id: int, halo: int) -> RawFrames:
+    return RawFrames(
+        frames=frames,
+        frame_ids=torch.arange(first_id, first_id + len(frames) - 2 * halo),
+        halo=halo,
+    )
+
+
+def _count_in_order(ids: Int[Tensor, " t"], first: int, path: Path) -> int:
+    """Return how many frames are real (number not -1), which must go on from ``first``."""
+    real = [int(number) for number in ids if number >= 0]
+    if real != list(range(first, first + len(real))):
+        raise VideoError(
+            f"{path}: DALI gave frame {real[0]} where {first} was due. Read it with PyAV "
+            "(--reader pyav)."
+        )
+    return len(real)
+
+
+def _pipeline(path: Path, sequence_length: int, device: torch.device) -> Any:
+    fn, types, module = dali_modules()
+    kind = "cpu" if device.type == "cpu" else "gpu"
+    pipeline = module.Pipeline(
+        batch_size=1,
+        num_threads=1,
+        device_id=None if kind == "cpu" else (device.index or 0),
+        prefetch_queue_depth=_PREFETCHED,
+    )
+    with pipeline:
+        frames, numbers = fn.experimental.readers.video(
+            device=kind,
+            filenames=[str(path.resolve())],
+            sequence_length=sequence_length,
+            pad_mode="constant",
+            enable_frame_num="sequence",
+            image_type=types.RGB,
+            prefetch_queue_depth=_PREFETCHED,
+        )
+        pipeline.set_outputs(frames, numbers)
+    pipeline.build()
+    return pipeline
