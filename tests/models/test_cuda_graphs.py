@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.contracts.batches import LabeledBatch, PairedBatch, VideoBatch
 from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.losses.factory import build_losses
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.build import build_tracker
 from lightning_pose.models.cuda_graphs import TrainingGraphs
 
 Build = Callable[..., BaseSupervisedTracker]
@@ -37,9 +39,85 @@ def test_the_graphs_add_nothing_to_the_weights(spec: ModelSpec, build: Build) ->
     assert len(list(tracker.parameters())) == len({id(p) for p in tracker.parameters()})
 
 
+def on_video(
+    spec: ModelSpec, model_type: str, spots: Spots
+) -> tuple[BaseSupervisedTracker, PairedBatch]:
+    """Return a tracker with losses on video, and a batch of equally many frames of both kinds."""
+    torch.manual_seed(0)
+    losses = build_losses(
+        ["temporal", "pca_singleview"],
+        {
+            "temporal": {"epsilon": 0.0, "log_weight": 3.0},
+            "pca_singleview": {"components_to_keep": 2, "log_weight": 3.0},
+        },
+    )
+    losses.fit(64 * torch.rand(40, 2, 2))
+    tracker = build_tracker(
+        dataclasses.replace(spec, model_type=model_type, backbone="resnet18"),
+        losses=build_losses(["regression" if model_type == "regression" else "heatmap_mse"], {}),
+        unsupervised_losses=losses,
+    )
+    labeled = spots(tracker.data_spec, rows=4)
+    halo = tracker.data_spec.halo
+    video = VideoBatch(
+        frames=torch.randn(4 + 2 * halo, 1, 3, 64, 64),
+        net_to_image=labeled.net_to_image,
+        frame_ids=torch.arange(4),
+        halo=halo,
+    )
+    return tracker.cuda().train(), PairedBatch(
+        labeled=labeled.to("cuda"), unlabeled=video.to("cuda")
+    )
+
+
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:.*AccumulateGrad")
 class TestOnGPU:
+    def test_gradients_of_labelled_and_unlabelled_frames_are_the_same(
+        self, spec: ModelSpec, spots: Spots
+    ) -> None:
+        for model_type in ("heatmap", "heatmap_mhcrnn", "regression"):
+            plain, pair = on_video(spec, model_type, spots)
+            replayed = copy.deepcopy(plain)
+            replayed.use_cuda_graphs = True
+            for _ in range(3):
+                for tracker in (plain, replayed):
+                    tracker.zero_grad(set_to_none=True)
+                    tracker.training_step(pair).backward()
+            for (name, one), other in zip(
+                plain.named_parameters(), replayed.parameters(), strict=True
+            ):
+                torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-5, msg=name)
+
+    def test_two_passes_before_a_backward_pass_do_not_share_a_graph(
+        self, spec: ModelSpec, spots: Spots
+    ) -> None:
+        plain, pair = on_video(spec, "heatmap", spots)
+        replayed = copy.deepcopy(plain)
+        replayed.use_cuda_graphs = True
+        for _ in range(3):
+            for tracker in (plain, replayed):
+                tracker.zero_grad(set_to_none=True)
+                supervised = tracker.evaluate_labeled(pair["labeled"], "train")
+                unsupervised = tracker.evaluate_unlabeled(pair["unlabeled"], "train")
+                (supervised + unsupervised).backward()
+        for (name, one), other in zip(
+            plain.named_parameters(), replayed.parameters(), strict=True
+        ):
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-5, msg=name)
+
+    def test_a_step_on_video_does_not_wait_for_the_device(
+        self, spec: ModelSpec, spots: Spots
+    ) -> None:
+        for model_type in ("heatmap", "heatmap_mhcrnn", "regression"):
+            tracker, pair = on_video(spec, model_type, spots)
+            tracker.training_step(pair).backward()
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                tracker.training_step(pair).backward()
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
     def test_losses_gradients_and_batch_norms_are_the_same(
         self, spec: ModelSpec, build: Build, spots: Spots
     ) -> None:
