@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -126,8 +126,7 @@ class Movement:
 
     def __call__(self, inputs: LabeledLossInputs | UnlabeledLossInputs) -> list[LossTerm]:
         """Return it as the only term."""
-        tensors: Mapping[str, Any] = inputs
-        points: Tensor = tensors["keypoints_pred"]
+        points = cast("Mapping[str, Tensor]", inputs)["keypoints_pred"]
         moved = (points.diff(dim=0).square().sum(-1) + 1e-6).sqrt().mean()
         return [LossTerm(name="movement", raw=moved, weighted=moved)]
 
