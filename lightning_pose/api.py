@@ -92,10 +92,7 @@ def get_dataset(
 
 
 def get_loss_factories(config: Config) -> dict[str, LossFactory]:
-    """Return the weighted losses of a configuration.
-
-    ``supervised`` are those on labelled frames, ``unsupervised`` those on unlabelled video, which
-    may be none.
+    """Return the ``supervised`` losses, on labels, and the ``unsupervised`` ones, perhaps none.
 
     Raises:
         ConfigError: a loss lacks something in the configuration.
@@ -156,18 +153,20 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
         )
     spec, dali = data.cache.spec, config.dali
     alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
+    length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
     loaders = [
         UnlabeledLoader(
             sessions,
             spec=spec,
-            sequence_length=alone if spec.context == 1 else context,
+            sequence_length=length,
             steps_per_epoch=steps,
             seed=dali.general.seed + number,
             device=data.cache.device,
-            augment=augment,
+            augment=training,
+            goes_on=training,
         )
-        for number, (steps, augment) in enumerate(
+        for number, (steps, training) in enumerate(
             [(steps_per_epoch(len(data.train_loader())), True), (VALIDATION_SEQUENCES, False)]
         )
     ]

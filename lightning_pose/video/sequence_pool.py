@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,15 @@ from lightning_pose.video.random_access import SequenceReader
 # Files that stay open between reads. FFmpeg keeps 100 bytes for each frame of an open MP4.
 _OPEN_AT_MOST = 16
 _FRAMES_OPEN_AT_MOST = 8_000_000
+_HELD_BYTES = 512 * 2**20
 
 
 class SequencePool:
     """Reads sequences from any of several videos; safe to be used by several threads.
 
-    Every video is looked at once, when the pool is made: a broken one is told of at once.
+    Every video is looked at once, when the pool is made: a broken one is told of at once. Videos
+    that take no more than half a gigabyte together, decoded, are decoded once and held: a sequence
+    costs the decoder all frames since the last key frame, often a hundred and more.
 
     Args:
         videos: the files.
@@ -36,6 +40,14 @@ class SequencePool:
         self._idle: list[tuple[int, SequenceReader]] = []
         self._replaced = [0] * len(videos)
         self._lock = threading.Lock()
+        decoded = sum(3 * math.prod(self.frame_size(v)) * self.num_frames(v) for v in self._videos)
+        self._holds = decoded <= _HELD_BYTES
+        self._held: dict[int, UInt8[np.ndarray, "n height width 3"]] = {}
+        self._decoding = [threading.Lock() for _ in videos]
+
+    @property
+    def _videos(self) -> range:
+        return range(len(self._readers))
 
     def num_frames(self, video: int) -> int:
         """Return how many frames a video holds."""
@@ -54,12 +66,13 @@ class SequencePool:
     def read(
         self, video: int, start: int, count: int
     ) -> UInt8[np.ndarray, "count height width 3"]:
-        """Return ``count`` frames of a video from ``start`` on (see :class:`SequenceReader`)."""
-        reader = self._take(video)
-        try:
-            return reader.read(start, count)
-        finally:
-            self._give_back(video, reader)
+        """Return ``count`` frames of a video from ``start`` on (see :class:`SequenceReader`).
+
+        They may be a view of frames that are held: not to be written to.
+        """
+        if self._holds and 0 <= start <= start + count <= self.num_frames(video):
+            return self._whole(video)[start : start + count]
+        return self._read(video, start, count)
 
     def close(self) -> None:
         """Close all files that are not being read; reading opens them again."""
@@ -67,6 +80,22 @@ class SequencePool:
             idle, self._idle = self._idle, []
         for _, reader in idle:
             reader.close()
+
+    def _whole(self, video: int) -> UInt8[np.ndarray, "n height width 3"]:
+        """Return all frames of a video, decoded by whoever asks first while others wait."""
+        with self._decoding[video]:
+            if video not in self._held:
+                self._held[video] = self._read(video, 0, self.num_frames(video))
+            return self._held[video]
+
+    def _read(
+        self, video: int, start: int, count: int
+    ) -> UInt8[np.ndarray, "count height width 3"]:
+        reader = self._take(video)
+        try:
+            return reader.read(start, count)
+        finally:
+            self._give_back(video, reader)
 
     def _take(self, video: int) -> SequenceReader:
         with self._lock:

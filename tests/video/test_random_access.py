@@ -202,7 +202,31 @@ def test_a_pool_reads_side_by_side_and_tells_of_replaced_frames(corpus: Corpus) 
     assert [read_number(frame) for frame in pool.read(0, 7, 2)] == [7, 8]
 
 
+def test_frames_that_are_held_are_those_that_are_read(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = [corpus(name) for name in ("gop10.mp4", "open_gop.mp4", "turned_90.mp4")]
+    holding = SequencePool(videos)
+    monkeypatch.setattr(sequence_pool, "_HELD_BYTES", 0)
+    reading = SequencePool(videos)
+    for video, start in ((0, 0), (1, 13), (2, 5), (0, 52)):
+        assert np.array_equal(holding.read(video, start, 7), reading.read(video, start, 7))
+    for pool in (holding, reading):
+        with pytest.raises(VideoError, match="frames"):
+            pool.read(0, pool.num_frames(0) - 2, 3)
+
+
+def test_a_video_that_is_held_is_decoded_once(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = SequencePool([corpus("plain.mp4")])
+    pool.read(0, 3, 4)
+    monkeypatch.setattr(SequenceReader, "read", None)
+    assert [read_number(frame) for frame in pool.read(0, 20, 2)] == [20, 21]
+
+
 def test_a_pool_keeps_few_files_open(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_pool, "_HELD_BYTES", 0)
     videos = [corpus(name) for name in ("plain.mp4", "gop10.mp4", "small.mp4", "hevc.mp4")]
     pool = SequencePool(videos)
     monkeypatch.setattr(sequence_pool, "_FRAMES_OPEN_AT_MOST", 100)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -28,13 +27,16 @@ from lightning_pose.video.sequence_pool import SequencePool
 _WORKERS_AT_MOST = 8
 _STEPS_AHEAD = 2  # beyond one for each thread
 
+Views = Future[list[UInt8[Tensor, "t _ _ 3"]]]
+
 
 class UnlabeledLoader:
     """Yields :class:`VideoBatch` of one sequence, all its views side by side.
 
-    Threads decode a few steps ahead; resizing, changing and normalising are done on the device
-    when a batch is asked for. What a batch holds is a function of seed, epoch, step and rank.
-    Nothing grows with the length of the videos but the table of their key frames.
+    Threads decode a few steps ahead, into the next epoch too; resizing, changing and normalising
+    are done on the device when a batch is asked for. What a batch holds is a function of seed,
+    epoch, step and rank. Nothing grows with the length of the videos but the table of their key
+    frames.
 
     Args:
         sessions: tuples of videos, one a view, whose frames were taken at the same moments.
@@ -46,6 +48,7 @@ class UnlabeledLoader:
         augment: change sequences at random; otherwise they are only resized and normalised.
         rank: which of the processes that share the work this is; each draws other frames.
         world_size: how many there are.
+        goes_on: the next epoch will be asked for after the one at hand.
 
     Raises:
         VideoError: a video cannot be read; the message names it.
@@ -64,6 +67,7 @@ class UnlabeledLoader:
         augment: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        goes_on: bool = True,
     ) -> None:
         if not sessions:
             raise DataError("Unsupervised losses need at least one unlabelled video.")
@@ -87,6 +91,10 @@ class UnlabeledLoader:
             world_size=world_size,
         )
         self._input: SequenceInput = sequence_input(spec, device=self.device)
+        self._goes_on = goes_on
+        self._ahead: dict[int, Views] = {}
+        self._workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="litpose-unlabeled")
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -124,17 +132,28 @@ class UnlabeledLoader:
             VideoError: a file has vanished or none of a sequence's frames can be decoded.
         """
         epoch = self.epoch
-        draws = [self._plan.draw(epoch=epoch, step=step) for step in range(len(self))]
-        workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
-        waiting: deque[Future[list[UInt8[Tensor, "t _ _ 3"]]]] = deque()
-        threads = ThreadPoolExecutor(workers, thread_name_prefix="litpose-unlabeled")
-        try:
-            for step, draw in enumerate(draws):
-                while len(waiting) < workers + _STEPS_AHEAD and step + len(waiting) < len(draws):
-                    waiting.append(threads.submit(self._decode, draws[step + len(waiting)]))
-                yield self._batch(waiting.popleft().result(), draw, epoch=epoch, step=step)
-        finally:
-            threads.shutdown(cancel_futures=True)
+        first = epoch * len(self)
+        for number in range(first, first + len(self)):
+            self._decode_ahead(number, end=None if self._goes_on else first + len(self))
+            views = self._ahead.pop(number).result()
+            yield self._batch(views, epoch=epoch, step=number - first)
+
+    def _decode_ahead(self, number: int, *, end: int | None) -> None:
+        """Have the sequence of a step and those of the next ones decoded; forget all others.
+
+        Steps are counted through all epochs.
+        """
+        last = number + self._workers + _STEPS_AHEAD
+        wanted = range(number, last if end is None else min(last, end))
+        for other in [step for step in self._ahead if step not in wanted]:
+            self._ahead.pop(other).cancel()
+        for step in wanted:
+            if step not in self._ahead:
+                self._ahead[step] = self._threads.submit(self._decode, self._draw(step))
+
+    def _draw(self, number: int) -> Draw:
+        epoch, step = divmod(number, len(self))
+        return self._plan.draw(epoch=epoch, step=step)
 
     def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t _ _ 3"]]:
         """Return the frames of every view of a sequence."""
@@ -147,11 +166,11 @@ class UnlabeledLoader:
     def _batch(
         self,
         views: Sequence[UInt8[Tensor, "t _ _ 3"]],
-        draw: Draw,
         *,
         epoch: int,
         step: int,
     ) -> VideoBatch:
+        draw = self._plan.draw(epoch=epoch, step=step)
         frames: list[Tensor] = []
         ways_back: list[Tensor] = []
         for view, pixels in enumerate(views):
