@@ -12,10 +12,12 @@ from lightning_pose.cli.evaluation import (
     summary_rows,
     write_summary,
 )
+from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labeled_data import read_tables
 from lightning_pose.data.labels import read_labels
 from lightning_pose.inference.inputs import Input, Kind
@@ -27,7 +29,7 @@ METRICS = "metrics.json"
 
 def evaluate_and_report(args: argparse.Namespace) -> int:
     """Evaluate a model on labels and print the numbers; return 0."""
-    model = Model.load(args.model, device=args.device, precision=args.precision)
+    model = open_model(args.model, device=args.device, precision=args.precision)
     tables, sets = _labels(model, args)
     with tempfile.TemporaryDirectory() as scratch:
         out = args.out or Path(scratch)
@@ -71,5 +73,14 @@ def _labels(model: Model, args: argparse.Namespace) -> tuple[list[LabelTable], t
             )
             for path in files
         ]
+    tables = [_checked(table) for table in tables]
     inputs = [Input(kind=Kind.LABELS, path=path) for path in files]
     return tables, Session(inputs, PredictSettings(data_dir=tables[0].root)).sets(model)
+
+
+def _checked(table: LabelTable) -> LabelTable:
+    """Return the labels that can be scored; what is odd about the table is noted."""
+    scored, warnings = checked_labels(table)
+    for warning in warnings:
+        note(warning)
+    return scored

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import (
     ProgressLine,
@@ -60,7 +61,7 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
         LitposeError: the model or an input cannot be used at all.
     """
     inputs = expand_inputs(request.inputs)
-    model = Model.load(request.model, device=request.device, precision=request.precision)
+    model = open_model(request.model, device=request.device, precision=request.precision)
     out = request.out or _default_folder(model)
     metrics: tuple[Metric, ...] = ()
     if request.metrics:

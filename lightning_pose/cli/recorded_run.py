@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from lightning.pytorch.loggers.logger import Logger
 
+from lightning_pose.cli.opening import PLUGINS, plugin_folders
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.errors import DataError, TrainingError, WriteError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
@@ -40,6 +41,7 @@ class RecordedRun:
 
     Raises:
         DataError: the run is resumed, and its data is no longer the same.
+        TrainingError: the run is resumed, and its last checkpoint is lost.
     """
 
     def __init__(self, config: Config, context: RunContext, data: LabeledData) -> None:
@@ -50,6 +52,7 @@ class RecordedRun:
         before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
         fingerprint = data.fingerprint()
         if before is not None:
+            _check_can_go_on(before, context.run_dir)
             _check_same_data(before.data, fingerprint, context.run_dir)
         self._record = open_record(
             run_dir=context.run_dir,
@@ -61,6 +64,8 @@ class RecordedRun:
             },
             resumed=before,
         )
+        code = self._record.code | {PLUGINS: plugin_folders(config.plugins)}
+        self._record = dataclasses.replace(self._record, code=code)
         self._record.write(self._path)
         self._tracker = _start(config, context, self._record, on_open=self._note_identity)
 
@@ -81,7 +86,12 @@ class RecordedRun:
         interrupted = isinstance(error, KeyboardInterrupt) or (
             self._fit is not None and self._fit.outcome == INTERRUPTED
         )
-        self._finish(KILLED if interrupted else FAILED if error is not None else FINISHED)
+        outcome = KILLED if interrupted else FAILED if error is not None else FINISHED
+        try:
+            self._finish(outcome)
+        except WriteError:
+            if error is None:  # else what went wrong first is to be told
+                raise
 
     def trained(self, result: FitResult) -> None:
         """Take down how the training went."""
@@ -138,6 +148,20 @@ class RecordedRun:
             self._tracker.log_artifact(best, folder="checkpoints")
         for warning in self._tracker.finish(outcome):
             note(warning)
+
+
+def _check_can_go_on(before: RunRecord, run_dir: Path) -> None:
+    """Refuse to train a finished run from the start, over its own results.
+
+    Raises:
+        TrainingError: the state to carry on from is lost.
+    """
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if before.outcome == FINISHED and not last.exists():
+        raise TrainingError(
+            f"{run_dir} was trained to its end, but {last.name} is gone, so it cannot be carried "
+            f"on. Start a new training from its weights: model.checkpoint={run_dir}"
+        )
 
 
 def _check_same_data(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> None:

@@ -9,7 +9,9 @@ from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict
 from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
+from lightning_pose.config.cross_checks import keypoint_column_problems
 from lightning_pose.config.load import write_run_config
+from lightning_pose.config.problems import raise_if_any
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.predictions import SETS
@@ -63,6 +65,7 @@ def _tell_failed(videos: tuple[str, ...], context: RunContext) -> None:
 def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
     """Return the untrained tracker and its data; what the data should make one think is noted."""
     names = read_tables(config.data)[0].keypoint_names
+    raise_if_any(list(keypoint_column_problems(config, len(names))))
     tracker = get_model(config, keypoint_names=names)
     with ProgressLine("decoding", unit="images") as line:
         data = get_dataset(config, spec=tracker.data_spec, on_progress=line.update)

@@ -117,7 +117,10 @@ def _plugin_problems(config: Config, places: Places) -> list[Problem]:
 
 
 def _generate(config: Config, hooks: Hooks, *, ready: bool) -> list[Problem]:
-    """Set data_dir to the generated data set, unless a folder is given and there."""
+    """Set data_dir to the generated data set, unless a folder of the user's own is given.
+
+    One that is gone but has the generated set's name was written by an earlier run.
+    """
     data = config.data
     if data.generator is None:
         return []
@@ -125,8 +128,12 @@ def _generate(config: Config, hooks: Hooks, *, ready: bool) -> list[Problem]:
         known = ", ".join(hooks.generators) or "none"
         rule = f"there is no such generator; known: {known}"
         return [Problem(key="data.generator", value=data.generator, rule=rule)]
-    if data.data_dir is None or not Path(data.data_dir).is_dir():
-        data.data_dir = str(hooks.generators[data.generator]()) if ready else None
+    given = None if data.data_dir is None else Path(data.data_dir)
+    if not ready or (given is not None and given.is_dir()):
+        return []
+    generated = hooks.generators[data.generator]()
+    if given is None or given.name == generated.name:
+        data.data_dir = str(generated)
     return []
 
 

@@ -147,6 +147,17 @@ def _keypoint_columns(config: Config) -> Iterator[Problem]:
     data = config.data
     names = data.keypoint_names
     number = data.num_keypoints or (len(names) if names else None)
+    yield from keypoint_column_problems(config, number)
+
+
+def keypoint_column_problems(config: Config, number: int | None) -> Iterator[Problem]:
+    """Yield what is wrong with lists of keypoint indices.
+
+    Args:
+        config: the configuration.
+        number: of keypoints; None = not known yet.
+    """
+    data = config.data
     for key, indices in _keypoint_indices(data):
         wrong = [index for index in indices if number is not None and index >= number]
         if wrong and number is not None:

@@ -34,8 +34,11 @@ _DROPPED: dict[str, str] = {
     "dali.*.*.consecutive_sequences": UNUSED_HERE,
     "dali.*.*.step": UNUSED_HERE,
     "dali.base.train.random_shuffle": UNUSED_HERE,
+    "dali.general.num_threads": UNUSED_HERE,
     "data.header_rows": "header rows are recognised",
+    "eval.create_labeled_video": "eval.save_vids_after_training says it",
     "eval.fiftyone.build_speed": UNUSED_HERE,
+    "eval.fiftyone.dataset_to_create": UNUSED_HERE,
     "eval.fiftyone.n_dirs_back": UNUSED_HERE,
     "eval.pred_csv_files_to_plot": "`litpose predict --labeled-video` draws",
     "eval.video_file_to_plot": "`litpose predict --labeled-video` draws",
@@ -45,12 +48,16 @@ _DROPPED: dict[str, str] = {
     "losses.*.error_metric": UNUSED_HERE,
     "losses.*.loss_name": UNUSED_HERE,
     "model.head": UNUSED_HERE,
+    "model.learn_weights": "each loss has its log_weight",
+    "model.resnet_version": "model.backbone says it",
+    "training.dropout_rate": UNUSED_HERE,
     "training.gpu_id": "choose a GPU with the variable CUDA_VISIBLE_DEVICES",
     "training.imgaug_3d": UNUSED_HERE,
     "training.multiple_trainloader_mode": "the shorter loader always cycles",
     "training.patch_mask": UNUSED_HERE,
     "training.patch_mask.*": UNUSED_HERE,
     "training.profiler": UNUSED_HERE,
+    "training.val_check_interval": "training.check_val_every_n_epoch says it",
 }
 
 

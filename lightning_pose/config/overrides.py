@@ -134,7 +134,7 @@ def _read_choice(
     else:
         value = item.value()
         chosen = [str(name) for name in value] if isinstance(value, list) else [str(value)]
-    wrong = [name for name in chosen if name not in options and name != "None"]
+    wrong = [name for name in chosen if name not in options]
     for name in wrong:
         result.problems.append(
             Problem(key=f"{group}={name}", rule=_no_choice(group, name, options))

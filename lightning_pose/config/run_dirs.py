@@ -12,8 +12,14 @@ def claim(wanted: Path) -> Path:
     """Make a folder that did not exist and return it: ``wanted``, or with ``_1``, ``_2``... added.
 
     Raises:
+        ConfigError: it is the current folder, or one that holds it.
         WriteError: the folder cannot be made.
     """
+    if Path.cwd().is_relative_to(wanted.resolve()):
+        raise ConfigError(
+            f"hydra.run.dir names {wanted.resolve()}, which is or holds the current folder; a run "
+            "needs a folder of its own, such as runs/first."
+        )
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         return next(path for path in _candidates(wanted) if _is_made(path))

@@ -102,6 +102,7 @@ def load_file(
     layer = file_layer(file, tree, moved=translation.moved, shown=short_path(path, cwd))
     result = SingleFile(path, tree, layer, notes=translation.all_notes())
     _take_out_mistakes(result)
+    _take_out_old_root(result)
     if look_up(tree, "model.resume") is not None:
         rule = "is for the command line alone: litpose train model.resume=RUN"
         result.problems.append(
@@ -142,6 +143,16 @@ def keys_of_choice(hydra: Hydra, group: str, name: str) -> list[str]:
     else:
         put(tree, prefix, content)
     return [key for key, _ in leaves(tree)]
+
+
+def _take_out_old_root(result: SingleFile) -> None:
+    """Report values that hang on where the predecessor was installed."""
+    for key, value in list(leaves(result.tree)):
+        if isinstance(value, str) and "${LP_ROOT_PATH" in value:
+            take(result.tree, key)
+            rule = "uses the predecessor's ${LP_ROOT_PATH:}, its own folder; write the path out"
+            where = result.layer.find(key) or ""
+            result.problems.append(Problem(key=key, value=value, where=where, rule=rule))
 
 
 def _take_out_mistakes(file: SingleFile) -> None:

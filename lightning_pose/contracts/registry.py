@@ -63,7 +63,9 @@ class Registry(Generic[T]):
         def file_under_name(value: T) -> T:
             known = self._entries.get(name)
             if known is not None and not _same_definition(known.value, value):
-                raise ConfigError(f"There are two {self.kind}s named {name!r}; rename one.")
+                raise ConfigError(
+                    f"The name {name!r} is taken by another {self.kind}; rename one of the two."
+                )
             doc = (getattr(value, "__doc__", None) or "").strip().splitlines()
             line = summary or (doc[0] if doc else "")
             self._entries[name] = Entry(name=name, value=value, params=params, summary=line)

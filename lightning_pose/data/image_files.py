@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lightning_pose.contracts.errors import DataError
 
@@ -70,4 +70,6 @@ def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: there is no such image.")
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(f"{path} is no image, or empty. Put the right file there.")
     return DataError(f"{path} cannot be read as an image: {error}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +86,7 @@ def inspect_positions(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Label
         sizes: height and width of each row's image, in pixels.
     """
     name = _name(table)
-    limits = sizes[:, None, ::-1] - 0.5
-    outside = ((table.xy_img < -0.5) | (table.xy_img > limits)).any(-1)
+    outside = _outside(table, sizes)
     if not outside.any():
         return LabelReport()
     places = [
@@ -97,7 +96,38 @@ def inspect_positions(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Label
     if outside.sum() > MOSTLY_OUTSIDE * table.labelled.sum():
         advice = " These labels belong to images of another size, or to a cropped copy."
         return LabelReport(errors=(lie + advice,))
-    return LabelReport(warnings=(lie + " They are not learnt.",))
+    return LabelReport(warnings=(lie + " They are neither learnt nor scored.",))
+
+
+def without_outside(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> LabelTable:
+    """Return the table with labels outside their image left out: such a label is a mistake.
+
+    Args:
+        table: the labels.
+        sizes: height and width of each row's image, in pixels.
+    """
+    outside = _outside(table, sizes)
+    if not outside.any():
+        return table
+    visible = None if table.visible is None else np.where(outside, 0, table.visible)
+    xy_img = np.where(outside[..., None], np.nan, table.xy_img)
+    return replace(table, xy_img=xy_img, visible=visible)
+
+
+def checked_labels(table: LabelTable) -> tuple[LabelTable, list[str]]:
+    """Return the labels that can be scored, and warnings; looks at the image files' sizes.
+
+    Raises:
+        DataError: the table cannot be used; the message lists every reason.
+    """
+    warnings = check_labels(table)
+    sizes = np.array([image_size(table.path(row)) for row in range(len(table))])
+    return without_outside(table, sizes), warnings
+
+
+def _outside(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n k"]:
+    limits = sizes[:, None, ::-1] - 0.5
+    return np.any((table.xy_img < -0.5) | (table.xy_img > limits), axis=-1)
 
 
 def _name(table: LabelTable) -> str:

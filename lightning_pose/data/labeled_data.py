@@ -19,7 +19,12 @@ from lightning_pose.data.bboxes import Box, read_bboxes
 from lightning_pose.data.context import inspect_context
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.image_cache import ImageCache, OnProgress
-from lightning_pose.data.label_checks import LabelReport, inspect_positions, inspect_table
+from lightning_pose.data.label_checks import (
+    LabelReport,
+    inspect_positions,
+    inspect_table,
+    without_outside,
+)
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.loaders import Augment, LabeledLoader
 from lightning_pose.data.out_of_distribution import find_ood_files
@@ -132,7 +137,9 @@ def build_labeled_data(
     context = inspect_context(tables, context=spec.context).warnings()
     pairs = find_hflip_pairs(tables[0].keypoint_names) if training.imgaug_hflip else None
     return LabeledData(
-        tables=tables,
+        tables=tuple(
+            without_outside(table, cache.sizes[:, view]) for view, table in enumerate(tables)
+        ),
         split=split,
         cache=cache,
         augment=build_augmenter(training.imgaug, hflip_pairs=pairs),

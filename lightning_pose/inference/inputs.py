@@ -131,7 +131,7 @@ def _listed(path: Path) -> list[Path]:
     try:
         if path.stat().st_size > _LIST_BYTES_AT_MOST:
             raise ValueError("it is too long")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
         if any("\0" in line for line in lines):
             raise ValueError("it is not text")
     except ValueError as error:

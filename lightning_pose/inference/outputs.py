@@ -145,8 +145,8 @@ class ResultFiles:
         taken = [path for path in self.predictions(settings) if path.exists()]
         if not taken:
             return None
-        what = "made by something else" if note is None else f"of {note.source} by another model,"
-        changed = "" if note is None else " version or setting"
+        what = "made by something else" if note is None else f"of {note.source} or of another"
+        changed = "" if note is None else " model, version or setting"
         raise WriteError(
             f"{taken[0]} is there already, {what}{changed}. Choose another folder (--out), or "
             "--overwrite to replace it."

@@ -236,7 +236,9 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
             )
         final = self.final_keypoints(points.detach(), confidences.detach())
         distance = (final - targets).norm(dim=-1)
-        labelled = targets.isfinite().all(-1)
+        places = batch.keypoints_net.flatten(1, 2)
+        inside = (places >= -0.5) & (places <= self.net_size - 0.5)  # pyright: ignore
+        labelled = targets.isfinite().all(-1) & inside.all(-1)
         total = torch.where(labelled, distance, 0.0).sum()
         self._means.add(f"{stage}_pixel_error", total, labelled.sum())
 

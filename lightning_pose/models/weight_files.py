@@ -33,7 +33,7 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} holds more than tensors and plain values, or is no weight file, and is not "
-            f"opened for safety. Save its state_dict alone and use that file. ({_first(error)})"
+            f"opened for safety. Save its state_dict alone and use that file."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(

@@ -91,7 +91,9 @@ def _forgotten_afterwards() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_forgotten_afterwards")
-def test_a_model_from_a_folder_of_ones_own(toy: Path, tmp_path: Path) -> None:
+def test_a_model_from_a_folder_of_ones_own(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my_plugin.py").write_text(MODEL.format(name="mine", loss="regression"))
     group = tmp_path / "my_conf" / "model"
     group.mkdir(parents=True)
@@ -111,7 +113,13 @@ def test_a_model_from_a_folder_of_ones_own(toy: Path, tmp_path: Path) -> None:
     )
     assert done.code == 0, done.err
     assert load_tracker(done.run_dir / "checkpoints" / "best.ckpt").spec.model_type == "mine"
-    _predicts(litpose, done.run_dir, toy)
+    run_dir = done.run_dir.resolve()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)  # as in a new process, which knows nothing of the plug-in
+    del TRACKERS._entries["mine"], sys.modules["my_plugin"]
+    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != tmp_path]
+    _predicts(litpose, run_dir, toy)
 
 
 @pytest.mark.usefixtures("_forgotten_afterwards")

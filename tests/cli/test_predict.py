@@ -71,3 +71,35 @@ def test_a_label_csv_can_be_predicted(run_dir: Path, toy: Path, tmp_path: Path) 
     done = litpose("predict", run_dir, toy / "CollectedData.csv", "--out", tmp_path)
     assert done.code == 0, done.err
     assert len(Predictions.read(tmp_path / "CollectedData.csv").xy_img) == NUM_LABELED
+
+
+def test_overrides_that_change_no_prediction_are_refused(run_dir: Path, toy: Path) -> None:
+    video = toy / "videos" / "new1.mp4"
+    done = litpose("predict", run_dir, video, "--overrides", "model.backbone=resnet34")
+    assert done.code == 2
+    assert "settled when it was trained" in done.sentences
+
+
+def test_a_checkpoint_of_another_run_is_noticed(run_dir: Path, toy: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    config = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(config.replace("nose_side", "ear_side"))
+    done = litpose("predict", copy, toy / "videos" / "new1.mp4")
+    assert done.code == 1
+    assert "is of another model" in done.sentences
+
+
+def test_labels_outside_the_image_are_said_and_not_scored(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    lines = (toy / "CollectedData.csv").read_text().splitlines()
+    cells = lines[3].split(",")
+    cells[1:3] = "5000", "5000"
+    (tmp_path / "one_off.csv").write_text("\n".join([*lines[:3], ",".join(cells), *lines[4:]]))
+    words = ("--data-dir", toy, "--json")
+    before = litpose("evaluate", run_dir, "--csv", toy / "CollectedData.csv", *words)
+    after = litpose("evaluate", run_dir, "--csv", tmp_path / "one_off.csv", *words)
+    assert "They are neither learnt nor scored." in after.sentences
+    points = [sum(part["n"] for part in done.json.values()) for done in (before, after)]
+    assert points[0] - points[1] in (0, 1)
+    assert all(part["mean_px"] < 500 for part in after.json.values())

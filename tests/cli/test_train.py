@@ -200,3 +200,49 @@ def test_a_metric_that_fails_is_said_and_loses_nothing_else(
         "The metric failing failed with ZeroDivisionError: nothing to divide by." in done.sentences
     )
     assert (done.run_dir / "predictions_pixel_error.csv").exists()
+
+
+def test_a_finished_run_is_not_trained_again_over_its_results(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    (copy / "checkpoints" / "last.ckpt").unlink()
+    best = (copy / "checkpoints" / "best.ckpt").read_bytes()
+    done = litpose("train", f"model.resume={copy}", "training.max_epochs=3", UNTRACKED)
+    assert done.code == 1
+    assert "was trained to its end, but last.ckpt is gone" in done.sentences
+    assert (copy / "checkpoints" / "best.ckpt").read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["data.columns_for_singleview_pca=[0,14]", "data.mirrored_column_matches=[[0],[14]]"],
+)
+def test_keypoints_that_the_csv_does_not_have_are_told_before_training(
+    toy: Path, tmp_path: Path, columns: str
+) -> None:
+    line = ("train", tiny_data(toy), *TINY, UNTRACKED, f"hydra.run.dir={tmp_path / 'r'}")
+    done = litpose(*line, columns)
+    assert done.code == 2
+    assert "has 14, but 14 keypoints count 0 to 13" in done.sentences
+
+
+def test_a_folder_of_the_users_own_is_not_replaced_by_toy_data(tmp_path: Path) -> None:
+    done = litpose("train", "data=toy", f"data.data_dir={tmp_path / 'nope'}", *TINY, UNTRACKED)
+    assert done.code == 2
+    assert "nope" in done.sentences
+
+
+def test_a_run_directory_that_holds_the_current_folder_is_refused(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = litpose("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "hydra.run.dir=.")
+    assert done.code == 2
+    assert "a run needs a folder of its own" in done.sentences
+
+
+def test_a_group_cannot_be_null(toy: Path) -> None:
+    done = litpose("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training=null")
+    assert done.code == 2
+    assert "there is no such choice" in done.sentences

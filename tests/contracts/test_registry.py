@@ -43,7 +43,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(zoo: Registry[type]) -
 
 def test_two_things_cannot_share_a_name(zoo: Registry[type]) -> None:
     zoo.register("ferret")(type("Ferret", (), {}))
-    with pytest.raises(ConfigError, match="two animals named 'ferret'"):
+    with pytest.raises(ConfigError, match="'ferret' is taken by another animal"):
         zoo.register("ferret")(type("Other", (), {}))
 
 

@@ -1,0 +1,66 @@
+"""Opening a trained model for a command, with the modules of the user's own that it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.errors import DataError, ModelError
+from lightning_pose.contracts.registry import load_plugins
+from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.model_files import ModelFiles
+
+PLUGINS = "plugins"
+
+
+def open_model(model: Path | str, *, device: str, precision: str) -> Model:
+    """Return the model of a run directory or checkpoint, its plug-ins imported first.
+
+    Plug-ins are looked for as any module is, in the current folder, and where they were when the
+    model was trained.
+
+    Raises:
+        ConfigError: a plug-in cannot be imported; there is no such device or precision.
+        ModelError: there is no such model, or its checkpoint is not that of its run.
+    """
+    run_dir = ModelFiles.find(model).run_dir
+    if run_dir is None:
+        return Model.load(model, device=device, precision=precision)
+    config = load_run_config(run_dir)
+    folders = _recorded_folders(run_dir) if config.plugins else {}
+    for name in config.plugins:
+        load_plugins([], search_dir=Path.cwd())
+        load_plugins([name], search_dir=Path(folders[name]) if name in folders else None)
+    opened = Model.load(model, device=device, precision=precision)
+    names = config.data.keypoint_names
+    if names and tuple(names) != opened.keypoint_names:
+        raise ModelError(
+            f"The checkpoint in {run_dir} is of another model: it has the keypoints "
+            f"{', '.join(opened.keypoint_names[:3])}..., the run's config.yaml "
+            f"{', '.join(names[:3])}... Bring the run's own checkpoint back, or give the "
+            "checkpoint file alone, outside of this folder."
+        )
+    return opened
+
+
+def plugin_folders(plugins: Sequence[str]) -> dict[str, str]:
+    """Return the folder that each imported plug-in is found in, for the record of a run."""
+    found = {}
+    for name in plugins:
+        file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
+        if file is not None:
+            path = Path(file).resolve()
+            in_package = path.name == "__init__.py"
+            found[name] = str(path.parent.parent if in_package else path.parent)
+    return found
+
+
+def _recorded_folders(run_dir: Path) -> dict[str, str]:
+    try:
+        folders = RunRecord.read(run_dir / "run.json").code.get(PLUGINS, {})
+    except DataError:  # the model itself says what is wrong with the record
+        return {}
+    return folders if isinstance(folders, dict) else {}
