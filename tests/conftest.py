@@ -6,6 +6,7 @@ Tests are run from any folder, in any order and side by side; none may write int
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
 install_import_hook("lightning_pose", "beartype.beartype")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put aside
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
