@@ -38,10 +38,6 @@ class RecordedRun:
         config: the configuration.
         context: the run directory and what else is known of the run.
         data: its fingerprint goes into the record.
-
-    Raises:
-        DataError: the run is resumed, and its data is no longer the same.
-        TrainingError: the run is resumed, and its last checkpoint is lost.
     """
 
     def __init__(self, config: Config, context: RunContext, data: LabeledData) -> None:
@@ -50,14 +46,11 @@ class RecordedRun:
         self._metrics: dict[str, Any] = {}
         self._fit: FitResult | None = None
         before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
-        fingerprint = data.fingerprint()
-        if before is not None:
-            _check_can_go_on(before, context.run_dir)
-            _check_same_data(before.data, fingerprint, context.run_dir)
+        self._before = before
         self._record = open_record(
             run_dir=context.run_dir,
             overrides=context.overrides,
-            data=fingerprint,
+            data=data.fingerprint(),
             seeds={
                 "data": config.training.rng_seed_data_pt,
                 "model": config.training.rng_seed_model_pt,
@@ -142,12 +135,28 @@ class RecordedRun:
             metrics=self._metrics,
             checkpoint=best,
         )
+        refused = self._fit is None and outcome == FAILED
+        if self._before is not None and refused:  # what an earlier training came to is not lost
+            self._record = self._before
         self._record.write(self._path)
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
             self._tracker.log_artifact(best, folder="checkpoints")
         for warning in self._tracker.finish(outcome):
             note(warning)
+
+
+def check_resumable(run_dir: Path, data: LabeledData) -> None:
+    """Refuse a run that cannot be carried on, before anything of it is written to.
+
+    Raises:
+        DataError: its data is no longer the same.
+        TrainingError: its last checkpoint is lost.
+    """
+    if (run_dir / FILE).exists():
+        before = RunRecord.read(run_dir / FILE)
+        _check_can_go_on(before, run_dir)
+        _check_same_data(before.data, data.fingerprint(), run_dir)
 
 
 def _check_can_go_on(before: RunRecord, run_dir: Path) -> None:

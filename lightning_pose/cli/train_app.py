@@ -6,7 +6,7 @@ import sys
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
-from lightning_pose.cli.recorded_run import RecordedRun
+from lightning_pose.cli.recorded_run import RecordedRun, check_resumable
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.cross_checks import keypoint_column_problems
@@ -26,9 +26,13 @@ from lightning_pose.training.unlabeled import UnlabeledVideo
 def train_task(config: Config, context: RunContext) -> float | None:
     """Train, evaluate, predict the videos; return the validation pixel error."""
     run_dir = context.run_dir
-    write_run_config(config, run_dir)
+    if not context.resumed:
+        write_run_config(config, run_dir)
     tracker, data = assemble(config)
     video = prepare_video(config, tracker, data)
+    if context.resumed:  # a run that cannot be carried on stays as it is
+        check_resumable(run_dir, data)
+        write_run_config(config, run_dir)
     keep_labels(run_dir, config, data)
     try:
         with RecordedRun(config, context, data) as run:
