@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,12 +146,20 @@ def test_frames_lie_as_channels_last_networks_want_them(videos: dict[str, Path])
     assert batch.frames[:, 0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_leaving_early_ends_the_threads(videos: dict[str, Path]) -> None:
-    batches: Iterator[VideoBatch] = iter(make_loader([(videos["a"],)], steps_per_epoch=50))
-    next(batches)
-    assert any(thread.name.startswith("litpose-unl") for thread in threading.enumerate())
-    batches.close()  # pyright: ignore[reportAttributeAccessIssue]
-    assert not any(thread.name.startswith("litpose-unl") for thread in threading.enumerate())
+def test_the_threads_end_with_the_loader(videos: dict[str, Path]) -> None:
+    def threads() -> set[threading.Thread]:
+        return {t for t in threading.enumerate() if t.name.startswith("litpose-unl")}
+
+    before = threads()
+    loader = make_loader([(videos["a"],)], steps_per_epoch=50)
+    next(iter(loader))
+    mine = threads() - before
+    assert mine
+    del loader
+    gc.collect()
+    for thread in mine:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in mine)
 
 
 @pytest.mark.parametrize(
