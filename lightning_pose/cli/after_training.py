@@ -16,18 +16,18 @@ from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.run_metrics import labels_file, metrics_of
 from lightning_pose.cli.terminal import note, say, say_table
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import VideoError
-from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.errors import LitposeError, VideoError
 from lightning_pose.contracts.metric_table import Metric, MetricTable
-from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
-from lightning_pose.data.labels import read_labels, write_labels
+from lightning_pose.data.labels import write_labels
 from lightning_pose.inference.inputs import Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.build import computed
 from lightning_pose.metrics.summary import Summary, summarise_video
 
 METRICS = "metrics.json"
+_, _, TEST, _ = SETS
 
 
 def keep_labels(run_dir: Path, config: Config, data: LabeledData) -> None:
@@ -40,25 +40,36 @@ def keep_labels(run_dir: Path, config: Config, data: LabeledData) -> None:
 
 def evaluate_run(
     model: Model, run_dir: Path, config: Config, data: LabeledData, run: RecordedRun
-) -> Summary:
-    """Predict all labelled frames, new sessions too; write, show and record the numbers."""
+) -> tuple[str, ...]:
+    """Predict all labelled frames, new sessions too; write, show and record the numbers.
+
+    Return the label files of new sessions that failed. Why one did has been said then.
+    """
     bboxes = read_configured_bboxes(config.data)
     found = evaluate_labels(model, data.tables, data.split.sets, out=run_dir, bboxes=bboxes)
     summary = dict(found.summary)
-    for failure in found.failures:
-        note(failure)
-    for suffix, files in data.ood_files.items():
-        tables = _tables_like(data, files)
-        rows = ["test"] * len(tables[0])
+    metrics = write_summary(run_dir / METRICS, {"labels": summary})
+    failures, failed = list(found.failures), []
+    for suffix, tables in data.ood_tables.items():
+        rows = [TEST] * len(tables[0])
         name = f"predictions_{suffix}"
-        other = evaluate_labels(model, tables, rows, out=run_dir, name=name, bboxes=bboxes)
-        summary[f"ood_{suffix}"] = other.summary.get("test", other.summary)
+        try:
+            other = evaluate_labels(model, tables, rows, out=run_dir, name=name, bboxes=bboxes)
+        except LitposeError as error:
+            failures.append(str(error))
+            failed += [table.source.name for table in tables if table.source is not None]
+            continue
+        failures += other.failures
+        summary[f"ood_{suffix}"] = other.summary.get(TEST, other.summary)
+        write_summary(metrics, {"labels": summary})
         run.keep(*other.files)
+    for failure in dict.fromkeys(failures):
+        note(failure)
     if not model.view_names:
         say_table(summary_rows(summary), SUMMARY_HEADER)
-    run.keep(*found.files, write_summary(run_dir / METRICS, {"labels": summary}))
+    run.keep(*found.files, metrics)
     run.log_summary(summary)
-    return summary
+    return tuple(failed)
 
 
 def predict_run_videos(
@@ -110,10 +121,3 @@ def _video_line(name: str, summary: Summary, fps: float) -> str:
     return f"{name}: {summary['frames']} frames at {fps:.1f} frames/s, {sure}, " + (
         f"mean temporal norm {jumps:.2f} px" if jumps is not None else "one frame only"
     )
-
-
-def _tables_like(data: LabeledData, files: tuple[Path, ...]) -> list[LabelTable]:
-    return [
-        read_labels(path, data_dir=table.root, keypoint_names=table.keypoint_names)
-        for path, table in zip(files, data.tables, strict=True)
-    ]

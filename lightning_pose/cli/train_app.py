@@ -13,7 +13,7 @@ from lightning_pose.config.cross_checks import keypoint_column_problems
 from lightning_pose.config.load import write_run_config
 from lightning_pose.config.problems import raise_if_any
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labeled_data import LabeledData, read_tables
 from lightning_pose.inference.model import Model
@@ -38,7 +38,7 @@ def train_task(config: Config, context: RunContext) -> float | None:
         with RecordedRun(config, context, data) as run:
             result = train(config, context, tracker, data, run, video=video)
             model = Model.load(run_dir)
-            evaluate_run(model, run_dir, config, data, run)
+            unscored = evaluate_run(model, run_dir, config, data, run)
             failed = predict_run_videos(model, run_dir, config, run)
     except KeyboardInterrupt as stop:
         done = f" {stop}" if str(stop) else ""
@@ -46,23 +46,30 @@ def train_task(config: Config, context: RunContext) -> float | None:
             f"Interrupted.{done} To carry on: litpose train model.resume={run_dir}"
         ) from stop
     say(f"run: {run_dir}")
-    if failed:
-        _tell_failed(failed, context)
+    left = {f"litpose evaluate {run_dir} --csv": unscored, f"litpose predict {run_dir}": failed}
+    _tell_left({command: names for command, names in left.items() if names}, context)
     return result.val_pixel_error
 
 
-def _tell_failed(videos: tuple[str, ...], context: RunContext) -> None:
-    """Say that videos are left; an error, unless other jobs of a multirun should go on.
+def _tell_left(left: dict[str, tuple[str, ...]], context: RunContext) -> None:
+    """Say what could not be predicted; an error, unless other jobs of a multirun should go on.
+
+    Args:
+        left: the names of the files, by the command that makes good for them.
+        context: of the run.
 
     Raises:
-        VideoError: the command trained one model, and is to end with exit code 1.
+        DataError: the command trained one model, and is to end with exit code 1.
     """
+    if not left:
+        return
+    names = [name for files in left.values() for name in files]
     sentence = (
-        f"The model is trained, but {', '.join(videos)} could not be predicted. When the reason "
-        f"above is mended: litpose predict {context.run_dir} VIDEO"
+        f"The model is trained, but {', '.join(names)} could not be predicted. When the reason "
+        f"above is mended: {' and '.join(f'{command} FILE' for command in left)}"
     )
     if context.job is None:
-        raise VideoError(sentence)
+        raise DataError(sentence)
     note(sentence)
 
 

@@ -43,8 +43,8 @@ class LabelReport:
             raise DataError(f"The labels cannot be used, for {len(self.errors)} reasons:\n{lines}")
 
 
-def check_labels(table: LabelTable) -> list[str]:
-    """Return warnings about a table, having looked at the image files' sizes too.
+def checked_labels(table: LabelTable) -> tuple[LabelTable, list[str]]:
+    """Return the labels that can be scored, and warnings; looks at the image files' sizes.
 
     Raises:
         DataError: the table cannot be used; the message lists every reason.
@@ -54,7 +54,7 @@ def check_labels(table: LabelTable) -> list[str]:
     sizes = np.array([image_size(table.path(row)) for row in range(len(table))])
     report += inspect_positions(table, sizes)
     report.raise_errors()
-    return list(report.warnings)
+    return without_outside(table, sizes), list(report.warnings)
 
 
 def inspect_table(table: LabelTable) -> LabelReport:
@@ -112,17 +112,6 @@ def without_outside(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> LabelTa
     visible = None if table.visible is None else np.where(outside, 0, table.visible)
     xy_img = np.where(outside[..., None], np.nan, table.xy_img)
     return replace(table, xy_img=xy_img, visible=visible)
-
-
-def checked_labels(table: LabelTable) -> tuple[LabelTable, list[str]]:
-    """Return the labels that can be scored, and warnings; looks at the image files' sizes.
-
-    Raises:
-        DataError: the table cannot be used; the message lists every reason.
-    """
-    warnings = check_labels(table)
-    sizes = np.array([image_size(table.path(row)) for row in range(len(table))])
-    return without_outside(table, sizes), warnings
 
 
 def _outside(table: LabelTable, sizes: Int[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n k"]:

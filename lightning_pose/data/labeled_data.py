@@ -27,7 +27,7 @@ from lightning_pose.data.label_checks import (
 )
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.loaders import Augment, LabeledLoader
-from lightning_pose.data.out_of_distribution import find_ood_files
+from lightning_pose.data.out_of_distribution import read_ood_tables
 from lightning_pose.data.splits import TRAIN, VALIDATION, Split, split_rows
 from lightning_pose.data.views import check_views_match
 
@@ -43,7 +43,7 @@ class LabeledData:
         augment: random changes of training frames; None = none.
         batch_sizes: rows a batch in train, validation and test.
         seed: of the order and augmentation of training frames.
-        ood_files: label files of new sessions, one a view, by suffix ("new", "test").
+        ood_tables: labels of new sessions, one table a view, by suffix ("new", "test").
         warnings: what the user should know about the data.
     """
 
@@ -53,7 +53,7 @@ class LabeledData:
     augment: Augment | None = None
     batch_sizes: tuple[int, int, int] = (16, 32, 32)
     seed: int = 0
-    ood_files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    ood_tables: Mapping[str, tuple[LabelTable, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -121,7 +121,7 @@ def build_labeled_data(
     report = sum((inspect_table(table) for table in tables), LabelReport())
     report.raise_errors()
     split = _split(tables, training, base_dir)
-    ood_files = find_ood_files([table.source for table in tables if table.source is not None])
+    ood_tables, ood_warnings = read_ood_tables(tables, view_names=data.view_names)
     cache = ImageCache(
         tables,
         spec=spec,
@@ -149,8 +149,8 @@ def build_labeled_data(
             training.test_batch_size,
         ),
         seed=training.rng_seed_model_pt,
-        ood_files=ood_files,
-        warnings=(*report.warnings, *context),
+        ood_tables=ood_tables,
+        warnings=(*report.warnings, *context, *ood_warnings),
     )
 
 

@@ -30,7 +30,7 @@ def read_labels(
     """Return the labels in a csv or h5 file; points marked ``visible`` 0 are NaN.
 
     Likelihood columns are passed over. Whether the labels make sense is another question: see
-    :func:`lightning_pose.data.label_checks.check_labels`.
+    :func:`lightning_pose.data.label_checks.checked_labels`.
 
     Args:
         path: the label file.

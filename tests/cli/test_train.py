@@ -182,6 +182,22 @@ def test_a_video_that_fails_after_training_is_told_by_the_exit_code(
     assert json.loads((done.run_dir / "run.json").read_text())["outcome"] == "finished"
 
 
+def test_labels_of_new_sessions_that_fail_after_training_lose_nothing_else(
+    toy: Path, tmp_path: Path
+) -> None:
+    images = [row.split(",")[0] for row in (toy / "CollectedData.csv").read_text().splitlines()]
+    boxes = "".join(f"{image},0,0,{IMAGE_HEIGHT},{IMAGE_WIDTH}\n" for image in images[3:])
+    (tmp_path / "boxes.csv").write_text(f"image,x,y,h,w\n{boxes}")  # none of new sessions
+    line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
+    where = (f"data.bbox_file={tmp_path / 'boxes.csv'}", f"hydra.run.dir={tmp_path / 'r'}")
+    done = litpose(*line, "eval=none", *where)
+    assert (done.code, done.run_dir.name) == (1, "r")
+    assert "The model is trained, but CollectedData_new.csv could not be" in done.sentences
+    assert f"litpose evaluate {done.run_dir} --csv FILE" in done.sentences
+    assert set(json.loads((done.run_dir / "metrics.json").read_text())["labels"]) >= {"train"}
+    assert json.loads((done.run_dir / "run.json").read_text())["outcome"] == "finished"
+
+
 def test_a_metric_that_fails_is_said_and_loses_nothing_else(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_checks import (
     LabelReport,
-    check_labels,
+    checked_labels,
     inspect_positions,
     inspect_table,
 )
@@ -21,7 +21,8 @@ MakeTable = Callable[..., LabelTable]
 
 
 def test_a_sound_table_gives_no_finding(make_table: MakeTable) -> None:
-    assert check_labels(make_table()) == []
+    _, warnings = checked_labels(make_table())
+    assert warnings == []
 
 
 def test_duplicate_rows_are_an_error_with_their_numbers(make_table: MakeTable) -> None:
@@ -43,25 +44,25 @@ def test_all_errors_are_raised_together(make_table: MakeTable) -> None:
     table = make_table(images=("a.png", "b.png", "a.png"))
     table.path(1).unlink()
     with pytest.raises(DataError, match=r"(?s)for 2 reasons:.*more than once.*not found"):
-        check_labels(table)
+        checked_labels(table)
 
 
 def test_no_label_at_all_is_an_error(make_table: MakeTable) -> None:
     table = make_table(2, xy_img=np.full((2, 3, 2), np.nan))
     with pytest.raises(DataError, match="no label at all in its 2 rows"):
-        check_labels(table)
+        checked_labels(table)
 
 
 def test_no_row_at_all_is_an_error(make_table: MakeTable) -> None:
     table = make_table(1).rows(np.zeros(0, dtype=int))
     with pytest.raises(DataError, match="has a header but no rows"):
-        check_labels(table)
+        checked_labels(table)
 
 
 def test_rows_without_labels_are_a_warning(make_table: MakeTable) -> None:
     table = make_table(4)
     table.xy_img[2] = np.nan
-    (warning,) = check_labels(table)
+    _, (warning,) = checked_labels(table)
     assert "1 row without any label" in warning
     assert table.images[2] in warning
 
@@ -69,20 +70,20 @@ def test_rows_without_labels_are_a_warning(make_table: MakeTable) -> None:
 def test_a_keypoint_never_labelled_is_a_warning(make_table: MakeTable) -> None:
     table = make_table()
     table.xy_img[:, 1] = np.nan
-    (warning,) = check_labels(table)
+    _, (warning,) = checked_labels(table)
     assert "never labelled in any row: tail" in warning
 
 
 def test_one_labelled_image_is_a_warning(make_table: MakeTable) -> None:
     table = make_table(1)
-    (warning,) = check_labels(table)
+    _, (warning,) = checked_labels(table)
     assert f"one labelled image only: {table.images[0]}" in warning
 
 
 def test_labels_at_the_origin_are_a_warning(make_table: MakeTable) -> None:
     table = make_table()
     table.xy_img[3, 0] = 0
-    (warning,) = check_labels(table)
+    _, (warning,) = checked_labels(table)
     assert "exactly at (0, 0)" in warning
     assert f"nose in {table.images[3]}" in warning
 
@@ -90,7 +91,7 @@ def test_labels_at_the_origin_are_a_warning(make_table: MakeTable) -> None:
 def test_a_label_outside_its_image_is_a_warning_with_place_and_size(make_table: MakeTable) -> None:
     table = make_table()
     table.xy_img[3, 0] = 61, 5
-    (warning,) = check_labels(table)
+    _, (warning,) = checked_labels(table)
     assert "1 label outside the image" in warning
     assert f"nose in {table.images[3]} (x 61, y 5; the image is 60 x 40)" in warning
 
@@ -118,7 +119,7 @@ def test_mostly_labels_outside_are_an_error(make_table: MakeTable) -> None:
     table = make_table()
     larger = replace(table, xy_img=table.xy_img + 100)
     with pytest.raises(DataError, match="images of another size"):
-        check_labels(larger)
+        checked_labels(larger)
 
 
 def test_reports_add_up() -> None:

@@ -176,7 +176,7 @@ def test_two_views_share_a_batch(make_table: MakeTable, tmp_path: Path) -> None:
     )
     batch = next(iter(labeled.train_loader()))
     assert batch.images.shape == (7, 2, 1, 3, 32, 64)
-    assert [path.name for path in labeled.ood_files["new"]] == [
+    assert [table.source.name for table in labeled.ood_tables["new"] if table.source] == [
         "CollectedData_top_new.csv",
         "CollectedData_side_new.csv",
     ]
@@ -185,6 +185,27 @@ def test_two_views_share_a_batch(make_table: MakeTable, tmp_path: Path) -> None:
         "CollectedData_side.csv",
         "images",
     }
+
+
+def test_labels_of_new_sessions_are_checked_before_anything_is_decoded(project: Path) -> None:
+    lines = (project / "CollectedData.csv").read_text().splitlines()
+    new = project / "CollectedData_new.csv"
+    new.write_text("\n".join([*lines[:4], "labeled-data/s0/gone.png,1,1,2,2,3,3"]))
+    (project / "labeled-data/s2/img002.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"CollectedData_new\.csv: 1 of 2 images not found"):
+        build(project)
+
+
+def test_labels_of_new_sessions_outside_their_image_are_not_scored(project: Path) -> None:
+    lines = (project / "CollectedData.csv").read_text().splitlines()
+    first, second = (line.split(",") for line in lines[3:5])
+    rows = [",".join([first[0], "5000", *first[2:]]), ",".join(second)]
+    (project / "CollectedData_new.csv").write_text("\n".join([*lines[:3], *rows]))
+    labeled = build(project)
+    (table,) = labeled.ood_tables["new"]
+    assert table.labelled.tolist() == [[False, True, True], [True, True, True]]
+    (warning,) = labeled.warnings
+    assert "CollectedData_new.csv: 1 label outside the image" in warning
 
 
 def test_relative_folders_are_looked_for_beside_the_config_then_here(
