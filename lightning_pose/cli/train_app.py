@@ -20,11 +20,21 @@ from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.progress import TrainingProgress
 from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.run_lock import locked
 from lightning_pose.training.unlabeled import UnlabeledVideo
 
 
 def train_task(config: Config, context: RunContext) -> float | None:
-    """Train, evaluate, predict the videos; return the validation pixel error."""
+    """Train, evaluate, predict the videos; return the validation pixel error.
+
+    Raises:
+        TrainingError: another process trains in the run directory; nothing there was touched.
+    """
+    with locked(context.run_dir):
+        return _train_task(config, context)
+
+
+def _train_task(config: Config, context: RunContext) -> float | None:
     run_dir = context.run_dir
     if not context.resumed:
         write_run_config(config, run_dir)

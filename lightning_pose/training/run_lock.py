@@ -13,6 +13,7 @@ from typing import TextIO
 from lightning_pose.contracts.errors import TrainingError, WriteError
 
 LOCK_NAME = ".training.lock"
+_held: set[Path] = set()
 
 
 @contextmanager
@@ -20,11 +21,16 @@ def locked(run_dir: Path) -> Iterator[None]:
     """Hold the run directory for this process.
 
     The lock is the kernel's: it goes when the process goes, even if it is killed. The file stays.
+    Where this process holds it already, nothing happens: the outermost hold counts.
 
     Raises:
         TrainingError: another process is training in it; the message says which.
         WriteError: nothing can be written there.
     """
+    folder = run_dir.resolve()
+    if folder in _held:
+        yield
+        return
     with _opened(run_dir / LOCK_NAME) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,7 +43,11 @@ def locked(run_dir: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
-        yield
+        _held.add(folder)
+        try:
+            yield
+        finally:
+            _held.discard(folder)
 
 
 def _opened(path: Path) -> TextIO:

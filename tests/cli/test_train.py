@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,30 @@ def test_a_run_is_not_carried_on_with_other_labels(
     assert "CollectedData.csv and images changed since the training in" in done.sentences
     assert "model.checkpoint=" in done.sentences
     assert contents(copy) == before
+
+
+HOLD_LOCK = """
+import fcntl, pathlib, sys
+lock = pathlib.Path(sys.argv[1], ".training.lock").open("a+")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_that_another_process_trains_is_not_touched(run_dir: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    before = contents(copy)
+    words = [sys.executable, "-c", HOLD_LOCK, str(copy)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        done = litpose("train", f"model.resume={copy}", "training.max_epochs=3")
+        holder.communicate()
+    assert done.code == 1
+    assert f"{copy} is being trained by process" in done.sentences
+    assert contents(copy) == before
+    assert not Path("mlflow.db").exists()
 
 
 def test_a_video_that_fails_after_training_is_told_by_the_exit_code(

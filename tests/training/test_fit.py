@@ -19,6 +19,7 @@ from tiny import TinyLoader, settings, tiny_tracker, train_tiny
 from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError, WriteError
 from lightning_pose.models.build import load_tracker, network_weights
 from lightning_pose.training import checkpoint_files
+from lightning_pose.training.run_lock import locked
 
 
 class Watcher(pl.Callback):
@@ -316,6 +317,21 @@ def test_a_run_directory_in_use_is_refused_and_free_after_a_kill(
             train_tiny(tmp_path)
         holder.kill()
     assert train_tiny(tmp_path, settings(max_epochs=1)).outcome == "finished"
+
+
+def test_a_lock_held_twice_by_one_process_is_held_until_the_outer_end(
+    tmp_path: Path, checkout: Path
+) -> None:
+    with locked(tmp_path):
+        with locked(tmp_path):
+            pass
+        done = subprocess.run(
+            [sys.executable, "-c", HOLDER, str(tmp_path)],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+        )
+    assert f"is being trained by process {os.getpid()} on" in done.stderr
 
 
 def test_no_training_frames_are_refused(tmp_path: Path) -> None:
