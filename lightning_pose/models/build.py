@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.loss_inputs import LossSum
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.registry import TRACKERS, Entry
@@ -21,7 +19,7 @@ from lightning_pose.models.backbones import build_backbone
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.parts import Optimizer, TrackerParts
 from lightning_pose.models.twins import semi_supervised
-from lightning_pose.models.weight_files import check_fit, read_weight_file
+from lightning_pose.models.weight_files import check_fit, read_weight_file, save_tensors
 
 NOT_OF_THE_NETWORK = (
     "losses.",
@@ -97,9 +95,7 @@ def save_weights(
         key: value.detach().cpu().contiguous() for key, value in network_weights(tracker).items()
     }
     content = {"state_dict": state, "litpose": tracker.spec.to_json(), **(extra or {})}
-    buffer = io.BytesIO()  # torch reports a full disk as a RuntimeError, the file system does not
-    torch.save(content, buffer)
-    return write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
+    return save_tensors(path, content)
 
 
 def read_spec(checkpoint: Path) -> ModelSpec:

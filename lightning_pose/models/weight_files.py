@@ -1,10 +1,11 @@
-"""Reading weight files, and saying in a sentence what is wrong with one.
+"""Reading and writing weight files, and saying in a sentence what is wrong with one.
 
 Files are opened with ``weights_only=True``: tensors and plain values, never code.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lightning_pose.contracts.errors import ModelError
+from lightning_pose.contracts.files import write_atomically
 
 NUM_NAMED = 3  # how many keys a message names before it says "and n more"
 
@@ -45,6 +47,19 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
             f"{path} holds a {type(content).__name__}; a dictionary of weights was expected."
         )
     return content
+
+
+def save_tensors(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write tensors and plain values as :func:`read_weight_file` reads them; return ``path``.
+
+    They are put together in memory: torch reports a full disk as a fault of its own.
+
+    Raises:
+        WriteError: it cannot be written; what ``path`` held before is still there.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    return write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
 
 
 def check_fit(

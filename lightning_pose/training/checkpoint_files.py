@@ -22,6 +22,7 @@ from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import network_weights
+from lightning_pose.models.weight_files import save_tensors
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -37,7 +38,7 @@ class PlainCheckpointIO(CheckpointIO):
         Raises:
             WriteError: it cannot be written; what ``path`` held before is still there.
         """
-        write_atomically(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        save_tensors(Path(path), checkpoint)
 
     def load_checkpoint(
         self,
@@ -79,7 +80,7 @@ def write_weights(
     content: dict[str, Any] = {"state_dict": _on_host(weights), "litpose": spec.to_json()}
     if losses:
         content["losses"] = _on_host(losses)
-    return write_atomically(path, lambda temporary: torch.save(content, temporary))
+    return save_tensors(path, content)
 
 
 def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import TinyLoader, settings, tiny_tracker, train_tiny
 
-from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError, WriteError
+from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError
 from lightning_pose.models.build import load_tracker, network_weights
 from lightning_pose.training import checkpoint_files
 from lightning_pose.training.run_lock import locked
@@ -248,16 +248,34 @@ def test_weights_broken_by_the_last_step_are_not_saved(tmp_path: Path) -> None:
     assert kept["epoch"] == 1
 
 
-def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+NO_SPACE = """
+import resource, signal, sys
+from pathlib import Path
+from tiny import register_backbone, settings, train_tiny
+from lightning_pose.contracts.errors import WriteError
+register_backbone()
+run_dir, most = Path(sys.argv[1]), int(sys.argv[2])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+try:
+    train_tiny(run_dir, settings(max_epochs=2), resume_from=run_dir)
+except WriteError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+@pytest.mark.parametrize("full_for", ["best.ckpt", "last.ckpt"])
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path, checkout: Path, full_for: str) -> None:
     result = train_tiny(tmp_path, settings(max_epochs=1))
     before = result.last_checkpoint.read_bytes()
-
-    def no_space(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint_files.torch, "save", no_space)
-    with pytest.raises(WriteError, match="the disk is full"):
-        train_tiny(tmp_path, settings(max_epochs=2), resume_from=tmp_path)
+    most = (tmp_path / "checkpoints" / full_for).stat().st_size * 9 // 10
+    done = subprocess.run(
+        [sys.executable, "-c", NO_SPACE, str(tmp_path), str(most)],
+        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{checkout}"},
+        capture_output=True,
+        text=True,
+    )
+    assert f"refused: {tmp_path / 'checkpoints' / full_for} was not written" in done.stderr
     assert result.last_checkpoint.read_bytes() == before
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
