@@ -15,6 +15,7 @@ from lightning_pose.config.keys import known_keys
 from lightning_pose.config.old_keys import translate
 from lightning_pose.config.origins import Origins, file_layer
 from lightning_pose.config.overrides import read_overrides
+from lightning_pose.config.paths import Places, settle_found
 from lightning_pose.config.problems import placed, raise_if_any
 from lightning_pose.config.schema import Config
 from lightning_pose.config.yaml_file import put, read_yaml
@@ -61,6 +62,9 @@ def load_run_config(run_dir: Path, *, overrides: Sequence[str] = ()) -> Config:
 def load_config(path: Path, *, overrides: Sequence[str] = ()) -> Config:
     """Return the configuration in a single file as it stands, without groups.
 
+    Relative paths are looked for in the file's folder, then in the current one (those of
+    overrides the other way round); one that is in neither stays as it is.
+
     Args:
         path: the file.
         overrides: ``KEY=VALUE`` texts that change values.
@@ -76,8 +80,15 @@ def load_config(path: Path, *, overrides: Sequence[str] = ()) -> Config:
         put(tree, key, value)
     config, problems = read_section(Config, tree, candidates=known_keys())
     layer = file_layer(file, tree, moved=translation.moved, shown=str(path))
-    origins = Origins((changed.layer(), layer))
+    overridden = changed.layer()
+    origins = Origins((overridden, layer))
     raise_if_any([placed(p, origins.of(p.key)) for p in (*changed.problems, *problems)])
+    places = Places(
+        cwd=Path.cwd(),
+        config_dir=path.resolve().parent,
+        is_override=lambda key: overridden.find(key) is not None,
+    )
+    settle_found(config, places)
     return config
 
 

@@ -53,6 +53,21 @@ def settle_paths(config: Config, places: Places) -> list[Problem]:
     return problems
 
 
+def settle_found(config: Config, places: Places) -> None:
+    """Make absolute, in place, each path that leads somewhere; leave the others as they are.
+
+    No folder takes its default here.
+    """
+    inputs = [setting for setting in settings_of(config) if setting.rule.path == "input"]
+    inputs.sort(key=lambda setting: setting.key != "data.data_dir")  # the others may lie in it
+    for setting in inputs:
+        data_dir = (Path(config.data.data_dir),) if config.data.data_dir else ()
+        value = (setting.value or "").strip()
+        found = _find(value, (*places.folders(setting.key), *data_dir)) if value else None
+        if found is not None:
+            setattr(setting.section, setting.key.rpartition(".")[2], str(found))
+
+
 def _settle(setting: Setting, folders: tuple[Path, ...], *, cwd: Path) -> Iterator[Problem]:
     """Make one path absolute; blanks, as placeholders have them, mean that there is none."""
     if setting.value.startswith(REGISTRY_SCHEME):

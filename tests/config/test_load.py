@@ -159,6 +159,26 @@ def test_a_predecessors_file_is_read_as_it_stands() -> None:
     assert config.training.accumulate_grad_batches == 2
 
 
+def test_relative_paths_of_a_file_are_looked_for_beside_it_then_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, here = tmp_path / "mine", tmp_path / "here"
+    for folder in (mine / "data" / "films", here / "data", here / "split"):
+        folder.mkdir(parents=True)
+    (mine / "config.yaml").write_text(
+        "data: {data_dir: data, video_dir: films, bbox_file: nowhere.csv}\n"
+        "training: {split_file: split}\n"
+    )
+    monkeypatch.chdir(here)
+    config = load_config(mine / "config.yaml")
+    assert config.data.data_dir == str(mine / "data")
+    assert config.data.video_dir == str(mine / "data" / "films")
+    assert config.data.bbox_file == "nowhere.csv"
+    assert config.training.split_file == str(here / "split")
+    overridden = load_config(Path("../mine/config.yaml"), overrides=["data.data_dir=data"])
+    assert overridden.data.data_dir == str(here / "data")
+
+
 def test_mistakes_in_a_runs_file_are_named(run_dir: Path) -> None:
     path = run_dir / "config.yaml"
     path.write_text(path.read_text().replace("train_prob: 0.8", "train_prob: much"))

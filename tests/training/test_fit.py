@@ -16,7 +16,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import TinyLoader, settings, tiny_tracker, train_tiny
 
-from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError
+from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError, WriteError
 from lightning_pose.models.build import load_tracker, network_weights
 from lightning_pose.training import checkpoint_files
 from lightning_pose.training.run_lock import locked
