@@ -3,6 +3,8 @@
   eval.hydra_paths=["DATE/TIME", ...]     run directories; relative ones lie in outputs/
   eval.test_videos_directory=FOLDER       the videos
   eval.saved_vid_preds_dir=FOLDER         of the results; the folder of the videos if not given
+  eval.save_vids_after_training=true      draw the keypoints into copies of the videos
+  eval.confidence_thresh_for_vid, eval.colormap, dali...predict.sequence_length: as in training
 
 Results of several models go to a folder for each. `litpose predict` does the same and more.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lightning_pose.cli.evaluation import (
@@ -45,16 +46,20 @@ def evaluate_run(
 
     Return the label files of new sessions that failed. Why one did has been said then.
     """
-    bboxes = read_configured_bboxes(config.data)
-    found = evaluate_labels(model, data.tables, data.split.sets, out=run_dir, bboxes=bboxes)
+    evaluate = partial(
+        evaluate_labels,
+        model,
+        out=run_dir,
+        bboxes=read_configured_bboxes(config.data),
+        batch_size=min(model.default_batch_size, config.training.test_batch_size),
+    )
+    found = evaluate(data.tables, data.split.sets)
     summary = dict(found.summary)
     metrics = write_summary(run_dir / METRICS, {"labels": summary})
     failures, failed = list(found.failures), []
     for suffix, tables in data.ood_tables.items():
-        rows = [TEST] * len(tables[0])
-        name = f"predictions_{suffix}"
         try:
-            other = evaluate_labels(model, tables, rows, out=run_dir, name=name, bboxes=bboxes)
+            other = evaluate(tables, [TEST] * len(tables[0]), name=f"predictions_{suffix}")
         except LitposeError as error:
             failures.append(str(error))
             failed += [table.source.name for table in tables if table.source is not None]

@@ -45,6 +45,7 @@ def evaluate_labels(
     out: Path,
     name: str = "predictions",
     bboxes: dict[str, Any] | None = None,
+    batch_size: int | None = None,
 ) -> Evaluation:
     """Predict a labelled set, write its files into ``out`` and return its numbers.
 
@@ -55,8 +56,9 @@ def evaluate_labels(
         out: folder.
         name: stem of the predictions file; those of several views have the view's name added.
         bboxes: box of each image by its path.
+        batch_size: images at a time; None = what is fast.
     """
-    found = model.predict_labels(tables, sets, bboxes=bboxes)
+    found = model.predict_labels(tables, sets, bboxes=bboxes, batch_size=batch_size)
     views = model.view_names or (None,)
     files: list[Path] = []
     failures: list[str] = []

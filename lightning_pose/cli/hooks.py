@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_pose.config.build import Hooks
 from lightning_pose.config.registered import complete_losses, name_problems
-from lightning_pose.config.schema import Config
+from lightning_pose.config.schema import Config, EvalConfig
 
 
 def toy_data() -> Path:
@@ -48,10 +48,23 @@ def check_losses_on_video(config: Config) -> None:
         find_sessions(config.data.video_dir, config.data.view_names)
 
 
+def check_colormap(config: Config) -> None:
+    """Look the colour map of labelled videos up; the shipped one is known to exist.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if config.eval.colormap != EvalConfig().colormap:
+        from lightning_pose.video.overlay import keypoint_colors
+
+        keypoint_colors(1, config.eval.colormap)
+
+
 HOOKS = Hooks(
     generators={"toy": toy_data},
     checks={
         "training.imgaug": check_augmentation,
         "model.losses_to_use": check_losses_on_video,
+        "eval.colormap": check_colormap,
     },
 )

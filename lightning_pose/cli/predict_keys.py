@@ -8,14 +8,22 @@ from pathlib import Path
 
 from lightning_pose.cli.main import guarded
 from lightning_pose.config.check import read_section
+from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.load import load_config
 from lightning_pose.config.overrides import read_overrides
-from lightning_pose.config.problems import raise_if_any
+from lightning_pose.config.problems import in_yaml, raise_if_any
 from lightning_pose.config.run_dirs import find_run
 from lightning_pose.config.schema import Config, EvalConfig
 from lightning_pose.config.single_file import find_file
-from lightning_pose.config.yaml_file import put
+from lightning_pose.config.yaml_file import look_up, put
 from lightning_pose.contracts.errors import ConfigError
+
+PREDICTING = (
+    "eval.confidence_thresh_for_vid",
+    "eval.colormap",
+    "dali.base.predict.sequence_length",
+    "dali.context.predict.sequence_length",
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -44,13 +52,20 @@ def main(words: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     file = find_file(args.config_path, args.config_name, cwd=Path.cwd())
-    wishes = (load_config(file, overrides=args.overrides) if file else _read(args.overrides)).eval
+    config = load_config(file, overrides=args.overrides) if file else _read(args.overrides)
+    wishes, changes = config.eval, _of_file(config) if file else tuple(args.overrides)
     if not wishes.hydra_paths:
         raise ConfigError(
             'Which model? Name run directories: eval.hydra_paths=["YYYY-MM-DD/HH-MM-SS"].'
         )
     runs = [find_run(name, cwd=Path.cwd(), key="eval.hydra_paths") for name in wishes.hydra_paths]
-    return max(_predict(run, wishes, several=len(runs) > 1) for run in runs)
+    return max(_predict(run, wishes, changes, several=len(runs) > 1) for run in runs)
+
+
+def _of_file(config: Config) -> tuple[str, ...]:
+    """Return as overrides what a whole configuration says of how a run is to predict."""
+    tree = plain_tree(config)
+    return tuple(f"{key}={in_yaml(look_up(tree, key))}" for key in PREDICTING)
 
 
 def _read(overrides: Sequence[str]) -> Config:
@@ -68,8 +83,15 @@ def _read(overrides: Sequence[str]) -> Config:
     return config
 
 
-def _predict(run: Path, wishes: EvalConfig, *, several: bool) -> int:
-    """Predict the videos with one model; results of several models go to a folder for each."""
+def _predict(run: Path, wishes: EvalConfig, changes: tuple[str, ...], *, several: bool) -> int:
+    """Predict the videos with one model; results of several models go to a folder for each.
+
+    Args:
+        run: the run directory.
+        wishes: what is to be predicted, and where to.
+        changes: overrides of the run's own configuration.
+        several: there are more models.
+    """
     from lightning_pose.cli.predicting import FOLDER, PredictRequest, predict_and_report
     from lightning_pose.config.load import load_run_config
 
@@ -83,6 +105,10 @@ def _predict(run: Path, wishes: EvalConfig, *, several: bool) -> int:
     if base is not None:
         out = Path(base) / f"{run.parent.name}_{run.name}" if several else Path(base)
     request = PredictRequest(
-        model=str(run), inputs=(videos,), labeled_video=wishes.save_vids_after_training, out=out
+        model=str(run),
+        inputs=(videos,),
+        labeled_video=wishes.save_vids_after_training,
+        out=out,
+        overrides=changes,
     )
     return predict_and_report(request)

@@ -21,6 +21,7 @@ from lightning_pose.cli.terminal import (
 )
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.model import Model
@@ -58,8 +59,14 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     """Predict every input and tell what became of each; return 1 if one failed, else 0.
 
     Raises:
-        LitposeError: the model or an input cannot be used at all.
+        LitposeError: the model, an input or an override cannot be used at all.
     """
+    for override in request.overrides:
+        if not override.lstrip("+~").startswith(("eval.", "dali.")):
+            raise ConfigError(
+                f"{override}: only keys of eval and dali change how a trained model predicts; the "
+                "others were settled when it was trained."
+            )
     inputs = expand_inputs(request.inputs)
     model = open_model(request.model, device=request.device, precision=request.precision)
     out = request.out or _default_folder(model)

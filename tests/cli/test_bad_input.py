@@ -118,6 +118,7 @@ def test_one_labelled_frame_trains_or_says_why_not(toy: Path, tmp_path: Path) ->
         (["training.train_prob=0.9", "training.val_prob=0.4"], "add up to 1.3"),
         (["training.lr_scheduler_params.milestones=[1,500]"], "past the end of training"),
         (["training.imgaug={Rotat: {p: 0.3}}"], "Rotat"),
+        (["eval.colormap=colo"], "There is no colour map named 'colo'. Did you mean 'cool'?"),
         (["--config-name", "nowhere"], "nowhere"),
         (["model=nowhere"], "nowhere"),
         (["model.resume=nowhere"], "nowhere"),

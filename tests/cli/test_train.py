@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
 from lightning_pose.data.toy import IMAGE_HEIGHT, IMAGE_WIDTH, KEYPOINT_NAMES
+from lightning_pose.inference.model import Model
 from tests.cli.conftest import NUM_LABELED, TINY, UNTRACKED, VIDEO_FRAMES, Done, litpose, tiny_data
 
 FILES = (
@@ -222,6 +224,23 @@ def test_labels_of_new_sessions_that_fail_after_training_lose_nothing_else(
     assert f"litpose evaluate {done.run_dir} --csv FILE" in done.sentences
     assert set(json.loads((done.run_dir / "metrics.json").read_text())["labels"]) >= {"train"}
     assert json.loads((done.run_dir / "run.json").read_text())["outcome"] == "finished"
+
+
+def test_the_evaluation_after_training_takes_so_many_frames_at_a_time(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[object] = []
+    predict_labels = Model.predict_labels
+
+    def spy(self: Model, *arguments: Any, **options: Any) -> list[Predictions]:
+        sizes.append(options.get("batch_size"))
+        return predict_labels(self, *arguments, **options)
+
+    monkeypatch.setattr(Model, "predict_labels", spy)
+    line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
+    done = litpose(*line, "eval=none", "training.test_batch_size=3")
+    assert done.code == 0, done.err
+    assert sizes == [3, 3]  # of the labelled frames and of those of new sessions
 
 
 def test_a_metric_that_fails_is_said_and_loses_nothing_else(

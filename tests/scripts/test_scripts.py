@@ -11,9 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lightning_pose.cli import predicting
 from lightning_pose.cli.main import make_parser
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.session import PredictSettings
 from tests.cli.conftest import NEW_FRAMES, VIDEO_FRAMES
 from tests.cli.conftest import run_dir as run_dir
 from tests.cli.conftest import toy as toy
@@ -56,6 +60,39 @@ def test_predict_new_vids_writes_a_folder_for_each_model(
             NEW_FRAMES,
             VIDEO_FRAMES,
         ]
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_predict_new_vids_draws_and_batches_as_it_is_told(
+    checkout: Path,
+    run_dir: Path,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    from_file: bool,
+) -> None:
+    asked: list[tuple[OutputSettings, PredictSettings]] = []
+
+    def predict_files(
+        *_: object, outputs: OutputSettings, settings: PredictSettings, **__: object
+    ) -> list[object]:
+        asked.append((outputs, settings))
+        return []
+
+    monkeypatch.setattr(predicting, "predict_files", predict_files)
+    wishes = {"confidence_thresh_for_vid": 0.25, "colormap": "jet"}
+    words = [f"eval.{key}={value}" for key, value in wishes.items()]
+    words.append("dali.base.predict.sequence_length=3")
+    if from_file:
+        tree = {"eval": wishes, "dali": {"base": {"predict": {"sequence_length": 3}}}}
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(tree))
+        words = ["--config-path", str(tmp_path), "--config-name", "mine"]
+    where = (f"eval.hydra_paths=[{run_dir}]", f"eval.test_videos_directory={toy / 'videos'}")
+    name = "predict_new_vids.py"
+    assert run_script(checkout, name, *where, *words, monkeypatch=monkeypatch) == 0
+    ((outputs, settings),) = asked
+    assert (outputs.confidence_threshold, outputs.colormap) == (0.25, "jet")
+    assert settings.batch_size == 3
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.batch_size is not None and args.batch_size < 1:
         raise ConfigError(f"--batch-size should be at least 1, got {args.batch_size}.")
-    for override in args.overrides:
-        if not override.lstrip("+~").startswith(("eval.", "dali.")):
-            raise ConfigError(
-                f"--overrides {override}: only keys of eval and dali change how a trained model "
-                "predicts; the others were settled when it was trained."
-            )
     if args.confidence is not None and not 0 <= args.confidence <= 1:
         raise ConfigError(f"--confidence should be between 0 and 1, got {args.confidence}.")
     request = PredictRequest(

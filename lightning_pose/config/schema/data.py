@@ -131,7 +131,7 @@ class BasePredictBatch:
     """Frames of one prediction batch."""
 
     sequence_length: int = setting(
-        96, "Frames in a prediction batch of a single-frame model.", minimum=1
+        96, "Frames in a prediction batch of a single-frame model, at most.", minimum=1
     )
 
 
@@ -160,7 +160,7 @@ class ContextPredictBatch:
     """Frames of one prediction batch, context not counted."""
 
     sequence_length: int = setting(
-        96, "Frames in a prediction batch of a context model.", minimum=5
+        96, "Frames in a prediction batch of a context model, at most.", minimum=5
     )
 
 
