@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lightning_pose.cli.terminal import note
 
 OURS = "lightning_pose"
+VARYING = "does not have a deterministic implementation"
 QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 
 
@@ -26,6 +28,9 @@ class NoteHandler(logging.Handler):
 @contextmanager
 def remarks(*, debug: bool = False) -> Iterator[None]:
     """Show our own log as notes and hide the libraries' warnings while a command runs.
+
+    One of them becomes a note of its own: that torch can do an operation in varying order only,
+    which it says where ``training.deterministic`` is on.
 
     Args:
         debug: let the libraries' warnings through, as ``python -W`` does.
@@ -43,7 +48,24 @@ def remarks(*, debug: bool = False) -> Iterator[None]:
         with warnings.catch_warnings():
             if not shows_all:
                 warnings.simplefilter("ignore")
+                warnings.filterwarnings("always", message=f".*{VARYING}")
+                warnings.showwarning = _note_varying(set())
             yield
     finally:
         ours.removeHandler(handler)
         ours.level, ours.propagate = before
+
+
+def _note_varying(seen: set[str]) -> Callable[..., None]:
+    """Return what shows torch's warning of an operation in a sentence of ours, once."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        operation = str(message).partition(VARYING)[0].strip()
+        if operation not in seen:
+            seen.add(operation)
+            note(
+                f"torch has no version of {operation} that sums in a fixed order, so "
+                "training.deterministic cannot make equal seeds give equal weights here."
+            )
+
+    return show

@@ -8,8 +8,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from lightning_pose.cli.main import guarded
+from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from tests.cli.conftest import TINY, litpose, tiny_data
 
 
@@ -33,6 +35,19 @@ def test_our_log_is_one_line_without_level_or_module(capsys: pytest.CaptureFixtu
 def test_a_warning_of_a_library_is_shown_on_demand() -> None:
     with pytest.warns(DeprecationWarning, match="gone in 4.0"):
         run(debug=True)
+
+
+def test_an_operation_of_varying_order_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def put(_: argparse.Namespace) -> int:
+        with fixed_order_of_sums():
+            for _ in range(2):
+                torch.zeros(3).put_(torch.tensor([0]), torch.tensor([1.0]))
+        return 0
+
+    assert guarded(argparse.Namespace(run=put, debug=False)) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("torch has no version of put_") == 1
+    assert "training.deterministic cannot make equal seeds" in said
 
 
 def test_the_log_is_as_before_afterwards() -> None:

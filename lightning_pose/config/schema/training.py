@@ -32,7 +32,9 @@ class TrainingConfig:
     )
     train_batch_size: int = setting(16, "Labelled frames in a training batch.", minimum=1)
     val_batch_size: int = setting(32, "Labelled frames in a validation batch.", minimum=1)
-    test_batch_size: int = setting(32, "Labelled frames at a time in the evaluation after training, at most.", minimum=1)
+    test_batch_size: int = setting(
+        32, "Labelled frames at a time in the evaluation after training, at most.", minimum=1
+    )
     train_prob: float = setting(
         0.95, "Share of the labelled frames to train on.", above=0, maximum=1
     )
