@@ -15,6 +15,7 @@ from lightning_pose.cli.terminal import duration, note, say, say_json, say_table
 from lightning_pose.cli.train_app import train_task
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.compose import prepare
+from lightning_pose.config.overrides import quoted
 from lightning_pose.config.run import run_hydra
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError
@@ -71,6 +72,22 @@ def run_demo(out: Path, *, epochs: int, as_json: bool = False) -> list[Score]:
     return scores
 
 
+def training_words(model: str, data: Path, out: Path, *, epochs: int) -> list[str]:
+    """Return the words behind ``litpose train`` that train one of the models."""
+    return [
+        "data=toy",
+        f"model={model}",
+        f"data.data_dir={quoted(str(data))}",
+        f"model.model_name={model}",
+        f"training.max_epochs={epochs}",
+        "eval.save_vids_after_training=true",
+        "tracking.experiment=demo",
+        f"tracking.uri={quoted(f'sqlite:///{out}/mlflow.db')}",
+        f"tracking.artifact_dir={quoted(f'{out}/mlruns')}",
+        f"hydra.run.dir={quoted(f'{out}/runs/{model}')}",
+    ]
+
+
 def score(run_dir: Path, data: Path, *, model: str) -> Score:
     """Return how good the model of a run is on held-out frames and over every video frame."""
     video = _points(run_dir, data / "videos" / f"{VIDEO}.mp4")
@@ -107,19 +124,7 @@ def _make_data(out: Path) -> Path:
 
 def _train(model: str, data: Path, out: Path, *, epochs: int) -> Path:
     """Train as ``litpose train`` does, into ``out/runs``; return the run directory."""
-    words = [
-        "data=toy",
-        f"model={model}",
-        f"data.data_dir={data}",
-        f"model.model_name={model}",
-        f"training.max_epochs={epochs}",
-        "eval.save_vids_after_training=true",
-        "tracking.experiment=demo",
-        f"tracking.uri=sqlite:///{out / 'mlflow.db'}",
-        f"tracking.artifact_dir={out / 'mlruns'}",
-        f"hydra.run.dir={out / 'runs' / model}",
-    ]
-    app = prepare(words, hooks=HOOKS)
+    app = prepare(training_words(model, data, out, epochs=epochs), hooks=HOOKS)
     found: list[Path] = []
 
     def task(config: Config, context: RunContext) -> float | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from lightning_pose.config.keys import is_known, known_keys, unknown_key
@@ -47,15 +47,20 @@ class Overrides:
         """Return the value an override gives to a key, None if there is none."""
         return next((value for name, value, _ in reversed(self.values) if name == key), None)
 
-    def sets_section(self, section: str) -> bool:
-        """Tell whether any override chooses or changes something in a top-level section."""
-        keys = [*self.choices, *(key for key, _, _ in self.values), *self.sweeps]
-        return any(key.split(".")[0] == section for key in keys)
-
     def layer(self) -> Layer:
         """Return where the values come from."""
         swept = [(key, None, text) for key, text in self.sweeps.items()]
         return override_layer([*self.values, *swept])
+
+
+def quoted(text: str) -> str:
+    """Return a text as the value of an override, whatever characters it has.
+
+    Example:
+        >>> quoted("my mice, 2026")
+        "'my mice, 2026'"
+    """
+    return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
 def read_overrides(

@@ -25,7 +25,8 @@ from lightning_pose.config.hydra_session import (
     hydra_session,
     plain_values,
 )
-from lightning_pose.config.problems import in_yaml, raise_if_any
+from lightning_pose.config.overrides import quoted
+from lightning_pose.config.problems import raise_if_any
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.schema import Config
 from lightning_pose.config.single_file import FILE_GROUP
@@ -111,7 +112,7 @@ def _run_one(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
 def _run_many(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
     wanted = compose(hydra, app.overrides, multirun=True).hydra.sweep.dir
     sweep_dir = claim(app.cwd / wanted)
-    folder = f"hydra.sweep.dir={in_yaml(str(sweep_dir))}"
+    folder = f"hydra.sweep.dir={quoted(str(sweep_dir))}"
     try:
         return hydra.multirun(
             config_name=PRIMARY,
