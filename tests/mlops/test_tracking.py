@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mlflow import MlflowClient
 from openers import record_a_run
 
 from lightning_pose.config.schema import TrackingConfig
-from lightning_pose.mlops.tracking import RunTracker, start_tracking
+from lightning_pose.mlops.tracking import RunTracker, start_tracking, writer
 from lightning_pose.mlops.tracking.run_tracker import flat
 from lightning_pose.mlops.tracking.store import StorePlace
 
@@ -39,6 +40,23 @@ def begin(folder: Path, **changes: Any) -> RunTracker:
 
 def client(folder: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+
+
+def test_load_of_the_machine_is_noted_at_the_step_that_was_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SYSTEM_EVERY_S", 0.0)
+    tracker = begin(tmp_path, wishes={"system_metrics": True, "flush_s": 0.05})
+    tracker.log_metrics({"total_loss": 1.0}, step=7)
+    while not tracker.identity:
+        time.sleep(0.05)
+    time.sleep(0.5)  # several writes with nothing else to write
+    tracker.finish("finished")
+    history = client(tmp_path).get_metric_history(
+        tracker.identity["run_id"], "system/memory_percent"
+    )
+    assert len(history) > 1
+    assert {point.step for point in history} == {7}
 
 
 def test_a_run_holds_params_tags_metrics_and_files(tmp_path: Path) -> None:

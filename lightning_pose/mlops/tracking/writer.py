@@ -87,6 +87,7 @@ class StoreWriter(threading.Thread):
         self.failure = ""
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._next_system = 0.0
+        self._step = 0
 
     def put(self, item: Item) -> None:
         """Hand over something to write; returns at once."""
@@ -126,10 +127,11 @@ class StoreWriter(threading.Thread):
             items.append(item)
             if isinstance(item, End):
                 break
+        steps = [item.step for item in items if isinstance(item, Metrics)]
+        self._step = max([self._step, *steps])
         if self.system and time.monotonic() > self._next_system:
             self._next_system = time.monotonic() + SYSTEM_EVERY_S
-            step = max((item.step for item in items if isinstance(item, Metrics)), default=0)
-            items.insert(0, Metrics(system_metrics(), step, now_ms()))
+            items.insert(0, Metrics(system_metrics(), self._step, now_ms()))
         return items
 
     def _try_open(self) -> OpenRun | None:
