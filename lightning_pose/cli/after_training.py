@@ -108,7 +108,7 @@ def predict_run_videos(
         run.keep(*tables)
         if outcome.failed is None and tables:
             predictions = Predictions.read(tables[0])
-            name = outcome.inputs[0].path.stem
+            name = tables[0].stem  # two videos of one stem have files of different ones
             summary = summarise_video(predictions, _tables_of(metrics, predictions))
             run.log_video(name, summary)
             say(_video_line(name, summary, outcome.num_frames / max(outcome.seconds, 1e-9)))

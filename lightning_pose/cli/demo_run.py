@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from lightning_pose.config.overrides import quoted
 from lightning_pose.config.run import run_hydra
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.run_record import RunRecord
@@ -54,7 +56,9 @@ def run_demo(out: Path, *, epochs: int, as_json: bool = False) -> list[Score]:
 
     Raises:
         DataError: ``out`` holds something that the demo did not make.
+        WriteError: ``out`` is a file.
     """
+    check_is_no_file(out)
     started = time.monotonic()
     data = _make_data(out)
     scores = []
@@ -189,4 +193,5 @@ def _report(scores: list[Score], out: Path, *, seconds: float) -> None:
     for found in scores:
         say(f"  {found.model}: {found.run}")
     say(f"  labelled video: {Path(best.run) / 'video_preds' / f'{VIDEO}_labeled.mp4'}")
-    say(f"  compare runs:   mlflow ui --backend-store-uri sqlite:///{out / 'mlflow.db'}")
+    store = shlex.quote(f"sqlite:///{out}/mlflow.db")
+    say(f"  compare runs:   mlflow ui --backend-store-uri {store}")

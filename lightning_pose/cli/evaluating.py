@@ -16,6 +16,7 @@ from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labeled_data import read_tables
@@ -29,6 +30,8 @@ METRICS = "metrics.json"
 
 def evaluate_and_report(args: argparse.Namespace) -> int:
     """Evaluate a model on labels and print the numbers; return 0."""
+    if args.out is not None:
+        check_is_no_file(args.out)
     model = open_model(args.model, device=args.device, precision=args.precision)
     tables, sets = _labels(model, args)
     with tempfile.TemporaryDirectory() as scratch:

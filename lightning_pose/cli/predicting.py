@@ -22,6 +22,7 @@ from lightning_pose.cli.terminal import (
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.model import Model
@@ -67,6 +68,8 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
                 f"{override}: only keys of eval and dali change how a trained model predicts; the "
                 "others were settled when it was trained."
             )
+    if request.out is not None:
+        check_is_no_file(request.out)
     inputs = expand_inputs(request.inputs)
     model = open_model(request.model, device=request.device, precision=request.precision)
     out = request.out or _default_folder(model)

@@ -12,7 +12,7 @@ from lightning_pose.data.splits import Split
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics
 
-LABELS = "labels.csv"
+LABELS, SPLIT = "labels.csv", "splits.csv"
 TRAIN = SETS[0]
 
 
@@ -32,7 +32,8 @@ def run_metrics(run_dir: Path, *, view: str | None = None) -> BuiltMetrics:
     """Return the metrics fitted on the labels that a run was trained on."""
     data = load_run_config(run_dir).data
     labels = run_dir / labels_file(view)
-    table = read_labels(labels, data_dir=run_dir) if labels.is_file() else None
+    is_known = labels.is_file() and (run_dir / SPLIT).is_file()  # else metrics say what they lack
+    table = read_labels(labels, data_dir=run_dir) if is_known else None
     basis = MetricBasis(
         training_xy=None if table is None else _training_rows(table, run_dir).xy_img,
         singleview_columns=data.columns_for_singleview_pca,
@@ -42,4 +43,4 @@ def run_metrics(run_dir: Path, *, view: str | None = None) -> BuiltMetrics:
 
 
 def _training_rows(table: LabelTable, run_dir: Path) -> LabelTable:
-    return table.rows(Split.read(run_dir / "splits.csv").rows(TRAIN))
+    return table.rows(Split.read(run_dir / SPLIT).rows(TRAIN))

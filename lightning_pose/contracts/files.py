@@ -38,6 +38,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def check_is_no_file(folder: Path) -> None:
+    """Check that ``folder`` is, or can become, a folder.
+
+    Raises:
+        WriteError: it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise WriteError(f"{folder} is a file, but results need a folder. Name another one.")
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write ``text`` as UTF-8 atomically; return ``path`` (see :func:`write_atomically`)."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

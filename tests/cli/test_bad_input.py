@@ -102,12 +102,12 @@ def test_labels_outside_and_an_empty_first_row_are_survived(toy: Path, tmp_path:
     assert len(kept) == len(lines) - 3
 
 
-def test_one_labelled_frame_trains_or_says_why_not(toy: Path, tmp_path: Path) -> None:
+def test_one_labelled_frame_is_too_few_to_validate_on(toy: Path, tmp_path: Path) -> None:
     data = shutil.copytree(toy, tmp_path / "data")
     rewrite(data, lines_of(data)[:4])
     done = train(data, "training.max_epochs=1")
-    assert_clear(done, done.code)
-    assert done.code == 0 or "1" in done.sentences
+    sentence = "There is 1 labelled image; training with validation needs at least two."
+    assert_clear(done, FAILED, sentence, "Label more images, or set val_prob=0.")
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,47 @@ def test_a_checkpoint_of_another_model_is_refused(run_dir: Path, toy: Path) -> N
     )
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "checkpoints"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("config.yaml", "lacks config.yaml. To predict with the weights alone, give"),
+        ("checkpoints", "lacks checkpoints/best.ckpt; did its training finish a validation?"),
+    ],
+)
 def test_a_run_directory_with_a_missing_file_says_which(
-    run_dir: Path, toy: Path, tmp_path: Path, name: str
+    run_dir: Path, toy: Path, tmp_path: Path, name: str, said: str
 ) -> None:
     copy = shutil.copytree(run_dir, tmp_path / "run")
     path = copy / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     done = litpose("predict", copy, toy / "videos" / "new1.mp4")
-    assert done.code in (0, FAILED, WRONG_USAGE)
-    assert_clear(done, done.code, *([str(copy)] if done.code else []))
+    assert_clear(done, FAILED, f"The run directory {copy} {said}")
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "labels.csv"])
+def test_a_video_is_predicted_without_the_labels_of_the_run(
+    run_dir: Path, toy: Path, tmp_path: Path, name: str
+) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    (copy / name).unlink()
+    video = toy / "videos" / "new1.mp4"
+    done = litpose("predict", copy, video, "--out", tmp_path / "preds")
+    assert_clear(done, 0, "The labels the model was trained on are not at hand.")
+    assert (tmp_path / "preds" / "new1_temporal_norm.csv").is_file()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "demo"])
+def test_results_cannot_go_into_a_file(
+    run_dir: Path, toy: Path, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    words = {"predict": [run_dir, toy / "videos"], "evaluate": [run_dir], "demo": []}[command]
+    assert_clear(
+        litpose(command, *words, "--out", file),
+        FAILED,
+        f"{file} is a file, but results need a folder. Name another one.",
+    )
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, toy: Path) -> None:

@@ -19,7 +19,16 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
 from lightning_pose.data.toy import IMAGE_HEIGHT, IMAGE_WIDTH, KEYPOINT_NAMES
 from lightning_pose.inference.model import Model
-from tests.cli.conftest import NUM_LABELED, TINY, UNTRACKED, VIDEO_FRAMES, Done, litpose, tiny_data
+from tests.cli.conftest import (
+    NEW_FRAMES,
+    NUM_LABELED,
+    TINY,
+    UNTRACKED,
+    VIDEO_FRAMES,
+    Done,
+    litpose,
+    tiny_data,
+)
 
 FILES = (
     "config.yaml",
@@ -198,7 +207,8 @@ def test_a_video_that_fails_after_training_is_told_by_the_exit_code(
 ) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
-    shutil.copy(toy / "videos" / "new1.mp4", videos / "good.mp4")
+    for name in ("good.mp4", "good.avi"):
+        shutil.copy(toy / "videos" / "new1.mp4", videos / name)
     (videos / "broken.mp4").write_bytes(b"no video")
     line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
     done = litpose(
@@ -206,8 +216,11 @@ def test_a_video_that_fails_after_training_is_told_by_the_exit_code(
     )
     assert (done.code, done.run_dir.name) == (1, "r")
     assert "The model is trained, but broken.mp4 could not be predicted." in done.sentences
-    assert (done.run_dir / "video_preds" / "good.csv").exists()
-    assert json.loads((done.run_dir / "run.json").read_text())["outcome"] == "finished"
+    record = json.loads((done.run_dir / "run.json").read_text())
+    assert record["outcome"] == "finished"
+    for name in ("good_mp4", "good_avi"):  # of one stem, so the suffix tells them apart
+        assert (done.run_dir / "video_preds" / f"{name}.csv").exists()
+        assert record["metrics"][f"video_{name}"]["frames"] == NEW_FRAMES
 
 
 def test_labels_of_new_sessions_that_fail_after_training_lose_nothing_else(
