@@ -25,9 +25,10 @@ LARGEST_SHARE = 0.04
 class Checkpoints(Checkpoint):
     """Writes best.ckpt and last.ckpt together, at ends of epochs.
 
-    An epoch may take 50 ms and saving half a second: files are written at most every ``every_s``
-    seconds, never for more than 4 % of the time, and at the end. The best weights wait on the
-    device until then. Both files are written at one moment, so that the best error noted in
+    An epoch may take 50 ms and saving half a second: files are written after the first epoch, so
+    that an interruption leaves something to carry on from, then at most every ``every_s`` seconds
+    and for no more than 4 % of the time, and at the end. The best weights wait on the device until
+    then. Both files are written at one moment, so that the best error noted in
     last.ckpt is the one of the weights in best.ckpt.
 
     Args:
@@ -85,7 +86,8 @@ class Checkpoints(Checkpoint):
         done = trainer.current_epoch + 1
         is_last = trainer.should_stop or done >= self.length.epochs
         is_kept = bool(self.keep_every_n_epochs) and done % (self.keep_every_n_epochs or 1) == 0
-        if is_last or is_kept or time.monotonic() >= self._next_save:
+        is_first = not self.last_path.is_file()
+        if is_first or is_last or is_kept or time.monotonic() >= self._next_save:
             self._save(trainer, pl_module, kept_as=f"epoch_{done:04d}.ckpt" if is_kept else None)
 
     def state_dict(self) -> dict[str, Any]:

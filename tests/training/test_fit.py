@@ -291,7 +291,7 @@ def test_files_are_saved_only_now_and_then(
         lambda content, path: (written.append(1), save(content, path)),
     )
     train_tiny(tmp_path, settings(max_epochs=15))
-    assert len(written) == 2  # best.ckpt and last.ckpt, once, at the end
+    assert len(written) == 4  # best.ckpt and last.ckpt, after the first epoch and at the end
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -308,6 +308,22 @@ def test_a_polite_interruption_is_reported_and_can_be_resumed(
     assert (result.outcome, result.epochs) == ("interrupted", 2)
     assert signal.getsignal(signal.SIGINT) is before
     assert train_tiny(tmp_path, resume_from=tmp_path).epochs == 4
+
+
+def test_an_interruption_soon_after_the_first_epoch_leaves_that_to_carry_on_from(
+    tmp_path: Path,
+) -> None:
+    class Interrupt(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+            if trainer.current_epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    result = train_tiny(tmp_path, callbacks=[Interrupt()])
+    assert result.outcome == "interrupted"
+    assert torch.load(result.last_checkpoint, weights_only=True)["epoch"] == 0
+    loader = TinyLoader()
+    train_tiny(tmp_path, train_loader=loader, resume_from=tmp_path)
+    assert loader.epochs_seen == [1, 2, 3]
 
 
 HOLDER = """
