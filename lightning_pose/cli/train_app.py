@@ -20,6 +20,7 @@ from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.progress import TrainingProgress
 from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.resuming import starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.unlabeled import UnlabeledVideo
 
@@ -42,6 +43,7 @@ def _train_task(config: Config, context: RunContext) -> float | None:
     video = prepare_video(config, tracker, data)
     if context.resumed:  # a run that cannot be carried on stays as it is
         check_resumable(run_dir, data)
+        starting_point(run_dir, tracker, config.training)
         write_run_config(config, run_dir)
     keep_labels(run_dir, config, data)
     try:

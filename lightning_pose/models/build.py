@@ -78,6 +78,12 @@ def loss_state(tracker: BaseSupervisedTracker) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if key.startswith(NOT_OF_THE_NETWORK)}
 
 
+def loss_names(tracker: BaseSupervisedTracker) -> list[str]:
+    """Return the names of the losses that the tracker is trained with, on labels and on video."""
+    sums = (tracker.losses, tracker.unsupervised_losses)
+    return [name for losses in sums for name in getattr(losses, "names", ())]
+
+
 def save_weights(
     tracker: BaseSupervisedTracker, path: Path, *, extra: Mapping[str, Any] | None = None
 ) -> Path:
@@ -96,15 +102,6 @@ def save_weights(
     }
     content = {"state_dict": state, "litpose": tracker.spec.to_json(), **(extra or {})}
     return save_tensors(path, content)
-
-
-def read_spec(checkpoint: Path) -> ModelSpec:
-    """Return the recipe in a checkpoint.
-
-    Raises:
-        ModelError: the file is missing, cut short, or not one of ours.
-    """
-    return _open(checkpoint, "cpu")[0]
 
 
 def load_tracker(

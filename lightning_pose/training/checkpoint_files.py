@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from torch import Tensor
 
-from lightning_pose.contracts.errors import ModelError, TrainingError
-from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import network_weights
 from lightning_pose.models.weight_files import save_tensors
 
 BEST, LAST = "best.ckpt", "last.ckpt"
+LOSS_NAMES = "loss_names"
 
 
 class PlainCheckpointIO(CheckpointIO):
@@ -85,65 +83,3 @@ def write_weights(
 
 def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-
-def bring_best(source: Path, folder: Path) -> None:
-    """Copy best.ckpt from another run's checkpoints, so that a training resumed here has it."""
-    if source != folder and (source / BEST).is_file() and not (folder / BEST).exists():
-        write_atomically(
-            folder / BEST, lambda temporary: shutil.copyfile(source / BEST, temporary)
-        )
-
-
-def find_last(path: Path) -> Path | None:
-    """Return the ``last.ckpt`` to resume from, None if the training was killed before the first.
-
-    Args:
-        path: a run directory or the checkpoint itself.
-
-    Raises:
-        TrainingError: there is no such file or folder.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise TrainingError(
-            f"{path} cannot be resumed: there is no such run directory. Give the one that the "
-            "interrupted training printed."
-        )
-    last = path / "checkpoints" / LAST
-    return last if last.is_file() else None
-
-
-def read_for_resuming(path: Path, spec: ModelSpec) -> dict[str, Any]:
-    """Return the whole state of a training, checked to be one of this very model.
-
-    Tensors stay in the file until they are used.
-
-    Raises:
-        TrainingError: the file is no such state, or of another model.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        saved = ModelSpec.from_json(content["litpose"])
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, ModelError) as error:
-        raise TrainingError(
-            f"{path} cannot be resumed from: it is damaged or not a last.ckpt of this program."
-        ) from error
-    if "optimizer_states" not in content:
-        raise TrainingError(
-            f"{path} holds weights only, which cannot be resumed. Give the last.ckpt beside it, "
-            "or start a new training from these weights with model.checkpoint."
-        )
-    differing = [
-        f"{name} is {getattr(saved, name)!r} there and {getattr(spec, name)!r} here"
-        for name in ("model_type", "backbone", "keypoint_names", "image_height", "image_width")
-        if getattr(saved, name) != getattr(spec, name)
-    ]
-    if differing:
-        raise TrainingError(
-            f"{path} is of another model: {'; '.join(differing)}. Resume with the configuration "
-            "of that run, or start a new training."
-        )
-    return content

@@ -12,8 +12,14 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lightning_pose.models.base import BaseSupervisedTracker
-from lightning_pose.models.build import loss_state
-from lightning_pose.training.checkpoint_files import BEST, LAST, copied_weights, write_weights
+from lightning_pose.models.build import loss_names, loss_state
+from lightning_pose.training.checkpoint_files import (
+    BEST,
+    LAST,
+    LOSS_NAMES,
+    copied_weights,
+    write_weights,
+)
 from lightning_pose.training.health import LossWatch, all_finite
 from lightning_pose.training.length import Length
 from lightning_pose.training.stages import PIXEL_ERROR
@@ -89,6 +95,13 @@ class Checkpoints(Checkpoint):
         is_first = not self.last_path.is_file()
         if is_first or is_last or is_kept or time.monotonic() >= self._next_save:
             self._save(trainer, pl_module, kept_as=f"epoch_{done:04d}.ckpt" if is_kept else None)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the names of the losses: a training goes on with the same ones."""
+        if isinstance(pl_module, BaseSupervisedTracker):
+            checkpoint[LOSS_NAMES] = loss_names(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best error and its epoch."""

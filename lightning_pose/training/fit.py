@@ -17,12 +17,12 @@ from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
-from lightning_pose.training.checkpoint_files import bring_best, find_last, read_for_resuming
 from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
 from lightning_pose.training.health import LossWatch, NameRows
 from lightning_pose.training.length import Length, batches_used, length_of
 from lightning_pose.training.lightning_trainer import make_trainer, run_trainer
 from lightning_pose.training.result import FINISHED, INTERRUPTED, STOPPED_EARLY, FitResult
+from lightning_pose.training.resuming import bring_best, starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.speed import Loader, Speed, TimedLoader
 from lightning_pose.training.stages import BackboneFreezing, Ending, Patience, StepSeeds
@@ -74,7 +74,9 @@ def fit(
     """
     started = time.perf_counter()
     with locked(run_dir):
-        start = _starting_point(resume_from, tracker, settings, run_dir)
+        start = starting_point(resume_from, tracker, settings)
+        if start.last is not None:
+            bring_best(start.last.parent, run_dir / "checkpoints")
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)
@@ -93,38 +95,8 @@ def fit(
             fixed_order_of_sums(wanted=settings.deterministic),
         ):
             interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
-        notes = _notes(settings, length, has_validation=bool(val_loader))
+        notes = start.notes + _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where a training starts: the state to take up, and the step; both None for a new one."""
-
-    last: Path | None = None
-    step: int | None = None
-
-
-def _starting_point(
-    resume_from: Path | None,
-    tracker: BaseSupervisedTracker,
-    settings: TrainingConfig,
-    run_dir: Path,
-) -> _Start:
-    if resume_from is None:
-        return _Start()
-    last = find_last(resume_from)
-    if last is None:
-        return _Start(step=0)
-    content = read_for_resuming(last, tracker.spec)
-    done = content["epoch"] + 1
-    if settings.max_epochs is not None and done > settings.max_epochs:
-        raise TrainingError(
-            f"{last} has trained {done} epochs, more than training.max_epochs "
-            f"{settings.max_epochs}. Raise max_epochs to train on."
-        )
-    bring_best(last.parent, run_dir / "checkpoints")
-    return _Start(last, int(content["global_step"]))
 
 
 @dataclass(frozen=True, kw_only=True)

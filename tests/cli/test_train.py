@@ -280,6 +280,16 @@ def test_a_metric_that_fails_is_said_and_loses_nothing_else(
     assert (done.run_dir / "predictions_pixel_error.csv").exists()
 
 
+def test_a_run_that_lost_its_best_weights_stays_as_it_is(run_dir: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    (copy / "checkpoints" / "best.ckpt").unlink()
+    before = contents(copy)
+    done = litpose("train", f"model.resume={copy}", "training.max_epochs=3", UNTRACKED)
+    assert done.code == 1
+    assert "has no best.ckpt, the best weights so far." in done.sentences
+    assert contents(copy) == before
+
+
 def test_a_finished_run_is_not_trained_again_over_its_results(
     run_dir: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,6 @@ from lightning_pose.models.build import (
     build_tracker,
     load_tracker,
     network_weights,
-    read_spec,
     save_weights,
     start_from,
 )
@@ -45,7 +44,7 @@ def test_a_checkpoint_holds_weights_and_recipe_and_nothing_that_runs(
     path = save_weights(build(spec), tmp_path / "a.ckpt", extra={"pca": {"mean": torch.zeros(2)}})
     content = torch.load(path, weights_only=True)
     assert set(content) == {"state_dict", "litpose", "pca"}
-    assert read_spec(path) == spec
+    assert ModelSpec.from_json(content["litpose"]) == spec
     assert all(value.device.type == "cpu" for value in content["state_dict"].values())
 
 

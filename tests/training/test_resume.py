@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import random
 import signal
@@ -15,7 +16,7 @@ import pytest
 import torch
 import victims
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny import TinyLoader, settings, tiny_tracker, train_tiny
+from tiny import TinyLoader, settings, tiny_tracker, tiny_video, train_tiny
 
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.data.toy import make_toy_dataset
@@ -201,6 +202,59 @@ def test_another_model_is_refused_with_the_difference(tmp_path: Path) -> None:
     tracker.spec = type(tracker.spec)(**{**vars(tracker.spec), "keypoint_names": ("a", "b")})
     with pytest.raises(TrainingError, match=r"keypoint_names is .*nose.* there and .*'a'.* here"):
         train_tiny(tmp_path, tracker=tracker, resume_from=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"downsample_factor": 3}, "downsample_factor is 2 there and 3 here"),
+        ({"params": {"sigma": 2.0}}, "params is {} there and {'sigma': 2.0} here"),
+        ({"view_names": ("top",)}, r"view_names is \(\) there and \('top',\) here"),
+    ],
+)
+def test_every_difference_of_the_recipe_counts(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    train_tiny(tmp_path, settings(max_epochs=1))
+    tracker = tiny_tracker(settings())
+    tracker.spec = dataclasses.replace(tracker.spec, **change, version="of another day")
+    with pytest.raises(TrainingError, match=rf"last\.ckpt cannot be carried on: {said}\."):
+        train_tiny(tmp_path, tracker=tracker, resume_from=tmp_path)
+
+
+@pytest.mark.parametrize("on_video", [("temporal",), ("pca_singleview",)])
+def test_other_losses_are_refused_in_a_sentence(tmp_path: Path, on_video: tuple[str, ...]) -> None:
+    train_tiny(tmp_path, settings(max_epochs=1))
+    tracker = tiny_tracker(settings(), on_video=on_video)
+    said = f"its losses are heatmap_mse there and heatmap_mse, {on_video[0]} here"
+    with pytest.raises(TrainingError, match=said):
+        train_tiny(tmp_path, tracker=tracker, unlabeled=tiny_video(), resume_from=tmp_path)
+
+
+def test_lost_best_weights_are_told_before_training(tmp_path: Path) -> None:
+    train_tiny(tmp_path, settings(max_epochs=1)).best_checkpoint.unlink()
+    loader = TinyLoader()
+    with pytest.raises(TrainingError, match=r"has no best\.ckpt, the best weights so far"):
+        train_tiny(tmp_path, train_loader=loader, resume_from=tmp_path)
+    assert loader.epochs_seen == []
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        {"max_epochs": 2},
+        {"max_epochs": None, "max_steps": 5, "unfreezing_epoch": None},
+        {"max_epochs": 9, "early_stopping": True, "early_stop_patience": 1, "min_epochs": 2},
+    ],
+)
+def test_a_finished_training_says_that_nothing_is_left(
+    tmp_path: Path, length: dict[str, Any]
+) -> None:
+    config = settings(**length)
+    blind = TinyLoader(5, nan_in_row=0)  # no validation is ever better
+    assert train_tiny(tmp_path, config, val_loader=blind).notes == ()
+    (note,) = train_tiny(tmp_path, config, val_loader=blind, resume_from=tmp_path).notes
+    assert note.startswith("Nothing is left to train: 2 epochs (")
 
 
 def test_fewer_epochs_than_already_trained_are_refused(tmp_path: Path) -> None:
