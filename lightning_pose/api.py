@@ -83,7 +83,7 @@ def get_dataset(
         DataError: the labels or images cannot be used; every reason found is in the message.
     """
     if spec is None:
-        spec = _new_tracker(config, ("any",), pretrained=False).data_spec
+        spec = build_tracker(_model_spec(config, ("any",))).data_spec
     if device is None:
         device = choose_device(config.training).device
     return build_labeled_data(
@@ -197,12 +197,16 @@ def get_model(
         ModelError: the parts do not fit together, or weights cannot be had.
     """
     found = get_loss_factories(config)
-    tracker = _new_tracker(
-        config,
-        keypoint_names,
+    on_video = unsupervised_losses or found["unsupervised"]
+    model = config.model
+    torch.manual_seed(config.training.rng_seed_model_pt)
+    tracker = build_tracker(
+        _model_spec(config, keypoint_names),
+        pretrained=model.backbone_pretrained if pretrained is None else pretrained,
+        backbone_checkpoint=Path(model.backbone_checkpoint) if model.backbone_checkpoint else None,
         losses=losses or found["supervised"],
-        unsupervised_losses=unsupervised_losses or found["unsupervised"],
-        pretrained=pretrained,
+        optimizer=optimizer_for(config.training),
+        unsupervised_losses=on_video if on_video.names else None,
     )
     if config.model.checkpoint:
         start_from(tracker, ModelFiles.find(config.model.checkpoint).checkpoint)
@@ -218,35 +222,19 @@ def get_model_class(model_type: str) -> type[BaseSupervisedTracker]:
     return TRACKERS.get(model_type)
 
 
-def _new_tracker(
-    config: Config,
-    keypoint_names: Sequence[str],
-    *,
-    losses: LossFactory | None = None,
-    unsupervised_losses: LossFactory | None = None,
-    pretrained: bool | None = None,
-) -> BaseSupervisedTracker:
-    on_video = unsupervised_losses if unsupervised_losses and unsupervised_losses.names else None
+def _model_spec(config: Config, keypoint_names: Sequence[str]) -> ModelSpec:
+    """Return the recipe of the configured tracker."""
     model, data = config.model, config.data
-    checkpoint = Path(model.backbone_checkpoint) if model.backbone_checkpoint else None
-    torch.manual_seed(config.training.rng_seed_model_pt)
-    return build_tracker(
-        ModelSpec(
-            model_type=model.model_type,
-            backbone=model.backbone,
-            keypoint_names=tuple(keypoint_names),
-            image_height=data.image_resize_dims.height,
-            image_width=data.image_resize_dims.width,
-            downsample_factor=data.downsample_factor,
-            params=_tracker_params(config),
-            view_names=tuple(data.view_names),
-            version=__version__,
-        ),
-        pretrained=model.backbone_pretrained if pretrained is None else pretrained,
-        backbone_checkpoint=checkpoint,
-        losses=losses,
-        optimizer=optimizer_for(config.training),
-        unsupervised_losses=on_video,
+    return ModelSpec(
+        model_type=model.model_type,
+        backbone=model.backbone,
+        keypoint_names=tuple(keypoint_names),
+        image_height=data.image_resize_dims.height,
+        image_width=data.image_resize_dims.width,
+        downsample_factor=data.downsample_factor,
+        params=_tracker_params(config),
+        view_names=tuple(data.view_names),
+        version=__version__,
     )
 
 
@@ -288,9 +276,11 @@ def _check_label_sizes(losses: LossFactory, data: LabeledData) -> None:
 def _check_video_sizes(losses: LossFactory, data: LabeledData, video: UnlabeledLoader) -> None:
     """Raise DataError if a loss compares video with labelled images of another size."""
     picky = [name for name, loss in losses.losses.items() if loss.needs_one_image_size]
-    labelled = [tuple(size) for size in data.cache.sizes[0].tolist()] if picky else []
+    if not picky:
+        return
+    labelled = [tuple(size) for size in data.cache.sizes[0].tolist()]
     for paths, sizes in zip(video.sessions, video.frame_sizes, strict=True):
-        for path, size, wanted in zip(paths, sizes, labelled, strict=False):
+        for path, size, wanted in zip(paths, sizes, labelled, strict=True):
             if size != wanted:
                 raise DataError(
                     f"{path} is {size[1]} x {size[0]} pixels, the labelled images are "

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from lightning_pose.cli.hooks import HOOKS
-from lightning_pose.cli.terminal import duration, note, say, say_json, say_table
+from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.cli.train_app import train_task
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.compose import prepare
 from lightning_pose.config.overrides import quoted
 from lightning_pose.config.run import run_hydra
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.durations import duration
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.labels import LabelTable

@@ -12,12 +12,10 @@ from lightning_pose.cli.run_metrics import run_metrics
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics, computed
 from lightning_pose.metrics.summary import Summary, summarise_labels
-
-PARTS = ("train", "validation", "test", "unused")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +92,8 @@ def write_summary(path: Path, summary: Summary) -> Path:
 
 def summary_rows(summary: Summary) -> list[tuple[object, ...]]:
     """Return the rows of the table that is shown for a labelled set, one a part."""
-    parts = [part for part in PARTS if part in summary]
-    parts += [part for part in summary if part not in PARTS]
+    parts = [part for part in SETS if part in summary]
+    parts += [part for part in summary if part not in SETS]
     return [_row(part, summary[part]) for part in parts]
 
 

@@ -12,7 +12,6 @@ from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import (
     ProgressLine,
-    duration,
     note,
     print_error,
     say,
@@ -21,6 +20,7 @@ from lightning_pose.cli.terminal import (
 )
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import Config
+from lightning_pose.contracts.durations import duration
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.metric_table import Metric

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
+from lightning_pose.contracts.durations import duration
+
 BAR = 24
 CLEAR = "\r\033[K"
 LINE_EVERY_S = 10.0
@@ -105,16 +107,6 @@ class ProgressLine:
         bar = "#" * round(BAR * share) + "." * (BAR - round(BAR * share))
         left = f"  {duration((total - done) / rate)} left" if rate else ""
         return f"[{bar}] {done}/{total} {self.unit}  {rate:.1f}/s{left}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time span as people write it: 42 s, 3:05, 1:02:30."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _remark(text: str) -> None:

@@ -1,14 +1,15 @@
-"""Writing files so that a name either holds the whole result or nothing."""
+"""Writing files so that a name either holds the whole result or nothing; hashes of files."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.errors import DataError, WriteError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -36,6 +37,19 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def check_is_no_file(folder: Path) -> None:

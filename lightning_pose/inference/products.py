@@ -63,10 +63,6 @@ class Products:
             return False
         return not (metric.needs_video and self.source.kind is Kind.LABELS)
 
-    def _suits(self, metric: Metric) -> bool:
-        is_labelled = self.source.kind is Kind.LABELS
-        return not metric.needs_video if is_labelled else not metric.needs_labels
-
     def _write_metric(self, metric: Metric, predictions: Predictions) -> Path:
         return computed(metric, predictions, self.labels).to_csv(self.files.metric(metric))
 

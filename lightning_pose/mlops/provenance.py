@@ -19,6 +19,7 @@ import torch
 
 import lightning_pose
 from lightning_pose import __version__
+from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import RunRecord
 
 PACKAGES = (
@@ -134,12 +135,6 @@ def device_facts() -> dict[str, Any]:
             "cuda": torch.version.cuda,
         }
     return facts
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def now() -> str:

@@ -79,11 +79,13 @@ def crop_frames(
 def enlarge_maps(
     maps: Float[Tensor, "n c _ _"], height: int, width: int
 ) -> Float[Tensor, "n c {height} {width}"]:
-    """Return feature maps interpolated bilinearly to a larger size, channels-last in memory.
+    """Return feature maps interpolated bilinearly to a larger size.
 
     The numbers are those of ``torch.nn.functional.interpolate(..., mode="bilinear")``. Here it is
     two matrix products, whose backward pass adds in a fixed order on a GPU too: equal seeds can
-    give equal trainings there without torch's slow deterministic substitute.
+    give equal trainings there without torch's slow deterministic substitute. Under autocast they
+    are computed in its precision, bf16 for instance. The result lies channels-last in memory; maps
+    that have the size already come back as they are.
 
     Args:
         maps: n c h w.

@@ -54,7 +54,7 @@ def batches_used(num_batches: int, settings: TrainingConfig) -> int:
     """Return how many of the loader's batches an epoch uses.
 
     Raises:
-        DataError: none.
+        DataError: there is none to use.
     """
     limit = settings.limit_train_batches
     used = num_batches

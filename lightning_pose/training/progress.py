@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import lightning.pytorch as pl
 
+from lightning_pose.contracts.durations import duration
 from lightning_pose.training.checkpoints import Checkpoints
 from lightning_pose.training.speed import num_frames
 from lightning_pose.training.stages import PIXEL_ERROR
@@ -159,19 +160,6 @@ def bar(share: float) -> str:
     """
     full = round(share * BAR_WIDTH)
     return "━" * full + "─" * (BAR_WIDTH - full)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as minutes and seconds, or hours and minutes.
-
-    Example:
-        >>> duration(75.0), duration(3 * 3600.0 + 120)
-        ('1:15 min', '3:02 h')
-    """
-    whole = round(max(seconds, 0))
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-    return f"{whole // 60}:{whole % 60:02d} min"
 
 
 def _total_batches(trainer: pl.Trainer) -> float:

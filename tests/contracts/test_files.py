@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.contracts.errors import WriteError
-from lightning_pose.contracts.files import write_atomically, write_text
+from lightning_pose.contracts.errors import DataError, WriteError
+from lightning_pose.contracts.files import file_sha256, write_atomically, write_text
 
 
 def test_a_text_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -66,3 +66,12 @@ def test_a_file_where_a_folder_should_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(WriteError, match=r"b\.txt was not written"):
         write_text(tmp_path / "a" / "b.txt", "")
+
+
+def test_a_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "a") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
+        file_sha256(tmp_path / "none.csv")

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from lightning_pose.contracts.batches import DataSpec
-from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.fingerprint import data_fingerprint, file_sha256
+from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.image_cache import ImageCache
 from lightning_pose.data.labels import read_labels, write_labels
 
@@ -65,8 +64,3 @@ def test_a_renamed_image_changes_the_hash(table: LabelTable) -> None:
 def test_hashes_known_from_decoding_give_the_same(table: LabelTable) -> None:
     cache = ImageCache([table], spec=DataSpec(height=32, width=32))
     assert data_fingerprint([table], digests=cache.digests) == data_fingerprint([table])
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
-        file_sha256(tmp_path / "none.csv")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_pose.contracts.registry import SCHEDULERS
 from lightning_pose.contracts.settings import Follows, setting
 from lightning_pose.training.length import Length
 
 Factor = Callable[[int], float]
-_MILESTONES = (150, 200, 250)
+_MILESTONES = Follows((150, 200, 250), "share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,13 @@ class MultiStepParams:
         None,
         "Epochs at which the learning rate falls.",
         minimum=1,
-        follows=Follows(_MILESTONES, "share"),
+        follows=_MILESTONES,
     )
     milestone_steps: list[int] | None = setting(
         None,
         "The same in steps, instead of milestones; a fall comes with the next epoch.",
         minimum=1,
-        follows=Follows(_MILESTONES, "share", "steps"),
+        follows=replace(_MILESTONES, unit="steps"),
         default_text="half, two thirds and five sixths of max_steps, with max_steps",
     )
     gamma: float = setting(0.5, "Factor of each fall.", above=0, maximum=1)
@@ -50,7 +50,8 @@ def multistep(params: MultiStepParams, length: Length) -> Factor:
     if milestones is None and params.milestone_steps is not None:
         milestones = [length.epoch_of(step) for step in params.milestone_steps]
     if milestones is None:
-        milestones = [round(length.epochs * share / 300) for share in _MILESTONES]
+        usual = _MILESTONES.at(length.epochs)
+        milestones = usual if isinstance(usual, list) else [usual]
     fixed = tuple(milestones)
     return lambda epoch: params.gamma ** sum(epoch >= milestone for milestone in fixed)
 
