@@ -38,8 +38,13 @@ class Augment(Protocol):
         net_to_image: Float[Tensor, "b v 2 3"],
         *,
         seed: int,
+        groups: int = 1,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the same three, changed; images are RGB in 0..1 before and after."""
+        """Return the same three, changed; images are RGB in 0..1 before and after.
+
+        There may be several ``groups`` of equally many samples, one an epoch: nothing may be drawn
+        for all of them at once.
+        """
         ...
 
 
@@ -125,10 +130,10 @@ class LabeledLoader:
             yield from _cut(chunk, sizes)
 
     def _several_epochs(self, first: int, number: int) -> dict[int, list[LabeledBatch]]:
-        """Return the batches of ``number`` epochs, augmented as one chunk."""
+        """Return the batches of ``number`` epochs, augmented together with draws of their own."""
         epochs, sizes = range(first, first + number), self._batch_sizes()
         rows = torch.cat([self._order(epoch) for epoch in epochs])
-        chunk = self._finish(self.cache.fetch(rows), self._seed(first, 0))
+        chunk = self._finish(self.cache.fetch(rows), self._seed(first, 0), groups=number)
         batches = iter(_cut(chunk, sizes * number))
         return {epoch: list(islice(batches, len(sizes))) for epoch in epochs}
 
@@ -170,13 +175,13 @@ class LabeledLoader:
     def _seed(self, epoch: int, chunk: int) -> int:
         return _mix(self.seed, epoch, _AUGMENTATION, self.rank, chunk)
 
-    def _finish(self, items: CachedItems, seed: int) -> LabeledBatch:
+    def _finish(self, items: CachedItems, seed: int, *, groups: int = 1) -> LabeledBatch:
         """Return the chunk augmented, normalised and laid out for channels-last networks."""
         images = items.images / 255.0
         keypoints_net, net_to_image = items.keypoints_net, items.net_to_image
         if self.augment is not None:
             images, keypoints_net, net_to_image = self.augment(
-                images, keypoints_net, net_to_image, seed=seed
+                images, keypoints_net, net_to_image, seed=seed, groups=groups
             )
         return LabeledBatch(
             images=self._normalised(images),

@@ -13,6 +13,8 @@ from torch import Tensor
 from lightning_pose.contracts.batches import DataSpec, LabeledBatch
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data import loaders
+from lightning_pose.data.augmentation import build_augmenter
+from lightning_pose.data.augmentation.patches import CoarseSalt
 from lightning_pose.data.image_cache import ImageCache
 from lightning_pose.data.loaders import LabeledLoader
 
@@ -41,7 +43,7 @@ def shift_and_note(notes: list[tuple[int, int]]) -> Any:
     """Return an augmentation that adds a random number to everything and notes its calls."""
 
     def augment(
-        images: Tensor, keypoints_net: Tensor, net_to_image: Tensor, *, seed: int
+        images: Tensor, keypoints_net: Tensor, net_to_image: Tensor, *, seed: int, groups: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
         notes.append((len(images), seed))
         amount = torch.rand(len(images), generator=torch.Generator().manual_seed(seed))
@@ -130,6 +132,39 @@ def test_augmentation_is_a_function_of_seed_and_epoch(cache: ImageCache) -> None
     assert not torch.equal(images(0, 3), images(1, 3))
 
 
+def test_stepping_through_epochs_gives_what_each_gives_alone(cache: ImageCache) -> None:
+    def epoch_of(loader: LabeledLoader, epoch: int) -> list[LabeledBatch]:
+        loader.set_epoch(epoch)
+        return list(loader)
+
+    options = {"augment": build_augmenter("dlc"), "shuffle": True, "seed": 3}
+    stepped = loader_of(cache, **options)
+    for epoch in range(9):
+        batches = epoch_of(stepped, epoch)
+        for one, other in zip(batches, epoch_of(loader_of(cache, **options), epoch), strict=True):
+            assert torch.equal(one.row_ids, other.row_ids)
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.keypoints_net, other.keypoints_net)
+
+
+def test_each_epoch_draws_for_itself_what_its_samples_share(
+    cache: ImageCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grids: list[tuple[int, tuple[int, ...]]] = []
+    draw = CoarseSalt.draw
+
+    def spy(self: CoarseSalt, rng: Any, n: int, hw: tuple[int, int]) -> dict[str, Any]:
+        drawn = draw(self, rng, n, hw)
+        grids.append((n, drawn["keep_and_level"].shape[-2:]))
+        return drawn
+
+    monkeypatch.setattr(CoarseSalt, "draw", spy)
+    wishes = {"CoarseSalt": {"p": 1.0, "args": {"size_percent": [0.2, 0.9]}}}
+    list(loader_of(cache, augment=build_augmenter(wishes)))
+    assert [n for n, _ in grids] == [11] * 8  # eight epochs at once, none knows of the others
+    assert len({grid for _, grid in grids}) > 4
+
+
 def test_several_batches_are_augmented_at_once_each_chunk_with_its_own_seed(
     cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +186,7 @@ def test_chunks_change_no_batch_without_augmentation(
 
 
 def test_augmentation_cannot_spoil_the_cache(cache: ImageCache) -> None:
-    def blacken(images: Tensor, *rest: Tensor, seed: int) -> tuple[Tensor, ...]:
+    def blacken(images: Tensor, *rest: Tensor, **_: int) -> tuple[Tensor, ...]:
         return (images.zero_(), *rest)
 
     before = cache.fetch(torch.arange(11)).images.clone()

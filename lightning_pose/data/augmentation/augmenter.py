@@ -37,6 +37,7 @@ class Augmenter:
         net_to_image: Float[Tensor, "b v 2 3"],
         *,
         seed: int,
+        groups: int = 1,
     ) -> tuple[Float[Tensor, "b v t 3 h w"], Float[Tensor, "b v k 2"], Float[Tensor, "b v 2 3"]]:
         """Return the three changed; each view of each sample draws anew, its frames share a draw.
 
@@ -45,6 +46,8 @@ class Augmenter:
             keypoints_net: NaN stays NaN; a point moved out of the picture keeps its coordinates.
             net_to_image: where a network pixel lies in the original image.
             seed: a whole number of at least 0 that settles all chance here.
+            groups: of equally many samples, one after the other; what else holds for all samples
+                of a call, a size of patches for instance, is drawn for each of them.
 
         Returns:
             images as float32 in 0..1; the keypoints where the changed picture shows them; and the
@@ -68,7 +71,7 @@ class Augmenter:
         placed = move(placed, plan)
         changed = placed.images
         for step in self.steps:
-            changed = _change_levels(changed, step, seed=seed)
+            changed = _change_levels(changed, step, seed=seed, groups=groups)
         return (
             changed.unflatten(0, (batch, views)),
             placed.points.unflatten(0, (batch, views)),
@@ -77,13 +80,30 @@ class Augmenter:
 
 
 def _change_levels(
-    images: Float[Tensor, "n t 3 h w"], step: Step, *, seed: int
+    images: Float[Tensor, "n t 3 h w"], step: Step, *, seed: int, groups: int
 ) -> Float[Tensor, "n t 3 h w"]:
-    """Return ``images`` with the picked ones changed, in place where not all are picked."""
+    """Return ``images`` with those that the step picks changed."""
     transform = step.transform
     if not isinstance(transform, PhotometricTransform):
         return images
-    rng, picked = step.start(seed, len(images))
+    if groups == 1 or not transform.shares_draws:
+        return _change_group(images, step, transform, seed=seed)
+    parts = enumerate(images.chunk(groups))
+    return torch.cat(
+        [_change_group(part, step, transform, seed=seed, group=group) for group, part in parts]
+    )
+
+
+def _change_group(
+    images: Float[Tensor, "n t 3 h w"],
+    step: Step,
+    transform: PhotometricTransform,
+    *,
+    seed: int,
+    group: int = 0,
+) -> Float[Tensor, "n t 3 h w"]:
+    """Return ``images`` with the picked ones changed, in place where not all are picked."""
+    rng, picked = step.start(seed, len(images), group=group)
     if not len(picked):
         return images
     drawn = transform.draw(rng, len(picked), (images.shape[-2], images.shape[-1]))

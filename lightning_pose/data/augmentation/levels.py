@@ -6,6 +6,7 @@ Colours are treated one by one, as imgaug's "all channels" variants do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -37,8 +38,10 @@ class AllChannelsHistogramEqualization(PhotometricTransform):
 class AllChannelsCLAHE(PhotometricTransform):
     """Equalise tile by tile, with a limit on the contrast (CLAHE).
 
-    Limit and tiles are drawn once for the batch: kornia's function takes one of each.
+    Limit and tiles are drawn once for a call: kornia's function takes one of each.
     """
+
+    shares_draws: ClassVar[bool] = True
 
     clip_limit: tuple[float, float] = span(
         0.1,

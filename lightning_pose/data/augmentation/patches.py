@@ -1,8 +1,8 @@
 """Transforms that replace patches of the picture: coarse dropout, salt and pepper.
 
 Each draws a small picture whose cells are hit or not and enlarges it without smoothing, so that a
-hit covers a rectangle. The size of the cells is drawn once for the batch (one size enlarges in one
-call); everything else is drawn for each sample.
+hit covers a rectangle. The size of the cells is drawn once for a call (one size enlarges in one
+go); everything else is drawn for each sample.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SMALLEST_GRID = 4  # cells along each axis; imgaug's min_size
 @dataclass(frozen=True, kw_only=True)
 class CoarseDropout(PhotometricTransform):
     """Blacken rectangles."""
+
+    shares_draws: ClassVar[bool] = True
 
     p: float = number(0.02, "Share of the area.", minimum=0.0, maximum=1.0)
     size_percent: tuple[float, float] = span(
@@ -60,6 +62,7 @@ class SpeckTransform(PhotometricTransform):
     p: float
     size_percent: Span
     side: ClassVar[float]
+    shares_draws: ClassVar[bool] = True
 
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
         """Return ``keep_and_level[n, 2, rows, columns]``; the level is 0 where a cell is kept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -37,12 +37,16 @@ class Step:
     p: float
     transform: Transform
 
-    def start(self, seed: int, n: int) -> tuple[np.random.Generator, Int[np.ndarray, " m"]]:
+    def start(
+        self, seed: int, n: int, *, group: int = 0
+    ) -> tuple[np.random.Generator, Int[np.ndarray, " m"]]:
         """Return the step's own source of chance for a batch, and which of n samples it picks.
 
-        What one step draws depends on the seed and its name, not on the rest of the chain.
+        What one step draws depends on the seed, its name and the group, not on the rest of the
+        chain.
         """
-        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        which = [group] if group else []
+        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode()), *which])
         return rng, np.flatnonzero(rng.random(n) < self.p)
 
 
@@ -102,7 +106,14 @@ class DisplacementTransform(Transform, ABC):
 
 
 class PhotometricTransform(Transform, ABC):
-    """A change of pixel values that leaves everything in its place."""
+    """A change of pixel values that leaves everything in its place.
+
+    Attributes:
+        shares_draws: some of what it draws holds for all samples of a call; groups of samples that
+            have nothing to do with each other are then given to it one by one.
+    """
+
+    shares_draws: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, n: int, hw: tuple[int, int]) -> Draws:
