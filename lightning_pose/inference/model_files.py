@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, ModelError
+from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import RunRecord
 
 BEST = Path("checkpoints") / "best.ckpt"
@@ -56,8 +56,7 @@ class ModelFiles:
     @cached_property
     def checkpoint_sha256(self) -> str:
         """Return the hash of the weights' file."""
-        with self.checkpoint.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(self.checkpoint)
 
 
 def _of_run_dir(run_dir: Path) -> ModelFiles:

@@ -41,11 +41,11 @@ def test_a_file_gets_a_line_now_and_then_with_error_speed_and_time_left(tmp_path
     assert len(lines) == 12 / 3 + 1
     assert re.fullmatch(
         r"epoch 3/4  75%  val [\d.]+ px \(best [\d.]+ px in epoch \d\)  loss [\d.e-]+  "
-        r"4 frames/s  0:03 min left",
+        r"4 frames/s  3 s left",
         lines[2],
     )
     assert re.fullmatch(
-        r"4 epochs trained in 0:13 min, 4 frames/s; best validation error [\d.]+ px in epoch \d",
+        r"4 epochs trained in 13 s, 4 frames/s; best validation error [\d.]+ px in epoch \d",
         lines[-1],
     )
     assert "\r" not in stream.getvalue()
