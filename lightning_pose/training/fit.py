@@ -75,8 +75,7 @@ def fit(
     started = time.perf_counter()
     with locked(run_dir):
         start = starting_point(resume_from, tracker, settings)
-        if start.last is not None:
-            bring_best(start.last.parent, run_dir / "checkpoints")
+        bring_best(start, run_dir / "checkpoints")
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)
@@ -90,10 +89,8 @@ def fit(
             callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
         validate = _validation(val_loader, unlabeled)
-        with (
-            _failures_told(pieces.checkpoints),
-            fixed_order_of_sums(wanted=settings.deterministic),
-        ):
+        fixed = fixed_order_of_sums(wanted=settings.deterministic)
+        with _failures_told(pieces.checkpoints), fixed:
             interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
         notes = start.notes + _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)

@@ -75,9 +75,10 @@ def starting_point(
     return Start(last=last, step=step, notes=(note,) if nothing_left else ())
 
 
-def bring_best(source: Path, folder: Path) -> None:
+def bring_best(start: Start, folder: Path) -> None:
     """Copy best.ckpt from another run's checkpoints, so that a training resumed here has it."""
-    if source != folder and (source / BEST).is_file() and not (folder / BEST).exists():
+    source = folder if start.last is None else start.last.parent
+    if source != folder and not (folder / BEST).exists():
         write_atomically(
             folder / BEST, lambda temporary: shutil.copyfile(source / BEST, temporary)
         )
