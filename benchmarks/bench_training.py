@@ -65,9 +65,9 @@ def main() -> None:
         options.json.write_text(json.dumps(vars(options) | rows, default=str) + "\n")
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(description: str | None = None) -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description or __doc__)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--csv-file", default="CollectedData.csv")
     parser.add_argument("--model-type", default="heatmap")
