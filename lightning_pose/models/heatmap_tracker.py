@@ -116,6 +116,8 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
 class HeatmapTracker(BaseHeatmapTracker):
     """Predicts a heatmap a keypoint from one frame."""
 
+    replayable = True
+
     def __init__(self, parts: TrackerParts) -> None:
         super().__init__(parts)
         self.head = HeatmapHead(
@@ -145,6 +147,8 @@ class HeatmapTracker(BaseHeatmapTracker):
 
 class SemiSupervisedHeatmapTracker(SemiSupervisedTrackerMixin, HeatmapTracker):
     """A heatmap tracker that learns from unlabelled video too."""
+
+    replayable = True
 
     video_inputs = HEATMAP_VIDEO_INPUTS
 
