@@ -153,8 +153,8 @@ def run_job(job: Job, out: Path, toy_seed: int) -> None:
         trained = time.perf_counter()
         video = data / "videos" / f"{UNSEEN}.mp4"
         predictions = Model.load(run_dir / "checkpoints" / "last.ckpt").predict_video(video)
-    error = np.linalg.norm(predictions.xy_img - read_truth(video).xy_img, axis=-1)
-    error = error[np.isfinite(error)]
+    distance = np.linalg.norm(predictions.xy_img - read_truth(video).xy_img, axis=-1)
+    error = distance[np.isfinite(distance)]
     result = asdict(job) | {
         "losses": job.losses,
         "mean": float(error.mean()),
@@ -166,6 +166,7 @@ def run_job(job: Job, out: Path, toy_seed: int) -> None:
     }
     path = out / "results" / f"{job.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path.with_suffix(".npz"), xy_img=predictions.xy_img.astype(np.float32))
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(result) + "\n")
     partial.replace(path)
