@@ -166,7 +166,11 @@ def run_job(job: Job, out: Path, toy_seed: int) -> None:
     }
     path = out / "results" / f"{job.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path.with_suffix(".npz"), xy_img=predictions.xy_img.astype(np.float32))
+    np.savez_compressed(
+        path.with_suffix(".npz"),
+        xy_img=predictions.xy_img.astype(np.float32),
+        confidence=predictions.confidence.astype(np.float32),
+    )
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(result) + "\n")
     partial.replace(path)

@@ -4,13 +4,14 @@
 
 Steps of a real training, after its warm-up, are recorded by torch's profiler. The GPU is *busy*
 while at least one kernel or copy runs; *idle for data* is idle while the training loop waits for
-its next batch. Recording itself slows the host down, so the idle share is an upper bound; steps
-per second come from bench_training.py.
+its next batch. Recording slows the host down, so idle shares are upper bounds; steps per second
+come from bench_training.py.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
@@ -26,7 +27,6 @@ from torch.profiler import ProfilerActivity, profile
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.training import speed
 
-WAITING = "litpose waits for data"
 KERNELS_SHOWN = 25
 Spans = list[tuple[float, float]]
 
@@ -39,7 +39,7 @@ def main() -> None:
     tracker = get_model(config, keypoint_names=data.keypoint_names)
     fit_losses(tracker, data)
     recorder = Recorder(first=options.warmup_epochs, last=options.epochs - 1)
-    name_waiting()
+    waits = note_waiting()
     with tempfile.TemporaryDirectory() as folder:
         fit(
             tracker,
@@ -50,7 +50,7 @@ def main() -> None:
             callbacks=[recorder],
             unlabeled=get_unlabeled_video(config, data),
         )
-    report(recorder)
+    report(recorder, waits)
 
 
 class Recorder(pl.Callback):
@@ -60,7 +60,7 @@ class Recorder(pl.Callback):
         self.first = first
         self.last = last
         self.steps = 0
-        self.profile = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+        self.profile = profile(activities=[ProfilerActivity.CUDA])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start."""
@@ -77,56 +77,48 @@ class Recorder(pl.Callback):
             self.steps += trainer.global_step
 
 
-def name_waiting() -> None:
-    """Make the time in which the loop waits for a batch show up in the record."""
+def note_waiting() -> Spans:
+    """Return a list that gets the times in which the loop waits for a batch, in seconds."""
     plain = speed.TimedLoader.__iter__
+    waits: Spans = []
 
-    def named(loader: speed.TimedLoader) -> Any:
+    def noted(loader: speed.TimedLoader) -> Any:
         batches = plain(loader)
         while True:
-            with torch.profiler.record_function(WAITING):
-                batch = next(batches, None)
+            began = time.time_ns()
+            batch = next(batches, None)
+            waits.append((began / 1e9, time.time_ns() / 1e9))
             if batch is None:
                 return
             yield batch
 
-    speed.TimedLoader.__iter__ = named
+    speed.TimedLoader.__iter__ = noted
+    return waits
 
 
-def report(recorder: Recorder) -> None:
-    """Print the shares of time, then kernels and operators by what they take a step."""
-    events = recorder.profile.events() or []
-    on_gpu = [e for e in events if e.device_type == DeviceType.CUDA and not e.is_user_annotation]
-    busy = joined((e.time_range.start, e.time_range.end) for e in on_gpu)
-    waiting = joined(
-        (e.time_range.start, e.time_range.end)
-        for e in events
-        if e.name == WAITING and e.device_type == DeviceType.CPU
-    )
+def report(recorder: Recorder, waits: Spans) -> None:
+    """Print the shares of time, then kernels by what they take a step."""
+    record = recorder.profile.profiler.kineto_results  # pyright: ignore
+    kernels = [event for event in record.events() if event.device_type() == DeviceType.CUDA]
+    spans = [(e.start_ns() / 1e9, (e.start_ns() + e.duration_ns()) / 1e9) for e in kernels]
+    busy, waiting = joined(spans), joined(waits)
     whole = busy[-1][1] - busy[0][0]
     idle = [(end, start) for (_, end), (start, _) in pairwise(busy)]
     steps = recorder.steps
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {steps} steps recorded")
-    print(f"a step takes        {whole / steps / 1e3:8.3f} ms (recorded)")
+    print(f"a step takes        {1e3 * whole / steps:8.3f} ms")
     print(f"GPU busy            {total(busy) / whole:8.1%}")
-    print(f"                    {total(busy) / steps / 1e3:8.3f} ms a step")
+    print(f"                    {1e3 * total(busy) / steps:8.3f} ms a step")
     print(f"GPU idle            {total(idle) / whole:8.1%}")
     print(f"GPU idle for data   {total(common(idle, waiting)) / whole:8.1%}")
     by_name: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
-    for event in on_gpu:
-        by_name[event.name][0] += event.time_range.elapsed_us()
-        by_name[event.name][1] += 1
+    for event in kernels:
+        by_name[event.name()][0] += event.duration_ns() / 1e3
+        by_name[event.name()][1] += 1
     print("kernels: microseconds a step, calls a step")
-    for name, (micro, calls) in sorted(by_name.items(), key=lambda item: -item[1][0])[
-        :KERNELS_SHOWN
-    ]:
+    dearest = sorted(by_name.items(), key=lambda item: -item[1][0])[:KERNELS_SHOWN]
+    for name, (micro, calls) in dearest:
         print(f"{micro / steps:9.1f} {calls / steps:7.1f}  {name[:110]}")
-    table = recorder.profile.key_averages()
-    print(
-        table.table(
-            sort_by="self_cpu_time_total", row_limit=KERNELS_SHOWN, max_name_column_width=60
-        )
-    )
 
 
 def joined(spans: Iterable[tuple[float, float]]) -> Spans:

@@ -201,3 +201,7 @@ class TestOnGPU:
         images = torch.randn(2, 3, 8, 8, device="cuda")
         for _ in range(3):
             assert graphs.replay(images) is None
+            torch.manual_seed(0)
+            first = torch.randn(3, device="cuda")
+            torch.manual_seed(0)
+            assert torch.equal(first, torch.randn(3, device="cuda"))
