@@ -18,7 +18,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-ROWS, CHANNELS = 64, 64  # of the tile that one program holds at a time
+TILE = 4096  # numbers that one program holds at a time
+CHANNELS_AT_ONCE = 64  # at most, of a tile
 PROGRAMS = 512  # that share the sums of a map
 FINISHED_AT_ONCE = 16  # channels whose sums one program adds up
 NO_ACTIVATION, RELU, RELU6 = 0, 1, 2
@@ -214,23 +215,23 @@ class _Shape:
     def __init__(self, x: Tensor) -> None:
         self.channels = x.shape[1]
         self.rows = x.numel() // self.channels
-        self.blocks = triton.cdiv(self.channels, CHANNELS)
-        wanted = min(triton.cdiv(PROGRAMS, self.blocks), triton.cdiv(self.rows, ROWS))
-        self.rows_each = triton.cdiv(triton.cdiv(self.rows, wanted), ROWS) * ROWS
+        width = min(CHANNELS_AT_ONCE, triton.next_power_of_2(self.channels))
+        height = TILE // width
+        self.tile = {"ROWS": height, "CHANNELS": width, "num_warps": 8}
+        self.blocks = triton.cdiv(self.channels, width)
+        wanted = min(triton.cdiv(PROGRAMS, self.blocks), triton.cdiv(self.rows, height))
+        self.rows_each = triton.cdiv(triton.cdiv(self.rows, wanted), height) * height
         self.parts = triton.cdiv(self.rows, self.rows_each)
         self.sums = x.new_empty((self.parts, 2, self.channels), dtype=torch.float32)
 
     @property
     def tiles(self) -> tuple[int, int]:
-        return self.blocks, triton.cdiv(self.rows, ROWS)
+        return self.blocks, triton.cdiv(self.rows, self.tile["ROWS"])
 
     @property
     def finish(self) -> tuple[tuple[int], dict[str, int]]:
         grid = (triton.cdiv(self.channels, FINISHED_AT_ONCE),)
         return grid, {"PARTS": triton.next_power_of_2(self.parts), "CHANNELS": FINISHED_AT_ONCE}
-
-
-_TILE = {"ROWS": ROWS, "CHANNELS": CHANNELS, "num_warps": 8}
 
 
 class BatchNormActivation(torch.autograd.Function):
@@ -258,7 +259,7 @@ class BatchNormActivation(torch.autograd.Function):
         rows, channels = shape.rows, shape.channels
         line = x.new_empty((4, channels), dtype=torch.float32)  # mean, 1 / std, scale, shift
         _add_up_moments[(shape.blocks, shape.parts)](
-            x, shape.sums, rows, channels, shape.rows_each, **_TILE
+            x, shape.sums, rows, channels, shape.rows_each, **shape.tile
         )
         grid, blocks = shape.finish
         _finish_moments[grid](
@@ -268,7 +269,7 @@ class BatchNormActivation(torch.autograd.Function):
         y = torch.empty_like(x)
         _apply[shape.tiles](
             x, x if added is None else added, line, y, rows, channels,
-            ADDS=added is not None, ACTIVATION=activation, **_TILE,
+            ADDS=added is not None, ACTIVATION=activation, **shape.tile,
         )  # fmt: skip
         ctx.save_for_backward(x, line, *(() if added is None else (y,)))
         ctx.activation = activation
@@ -285,7 +286,7 @@ class BatchNormActivation(torch.autograd.Function):
         gradient = torch.empty_like(dy) if adds else dy
         _add_up_gradients[(shape.blocks, shape.parts)](
             dy, x, rest[0] if adds else x, line, gradient, shape.sums, rows, channels,
-            shape.rows_each, ADDS=adds, ACTIVATION=ctx.activation, **_TILE,
+            shape.rows_each, ADDS=adds, ACTIVATION=ctx.activation, **shape.tile,
         )  # fmt: skip
         dweight, dbias = line.new_empty(channels), line.new_empty(channels)
         slope = line.new_empty(2, channels)
@@ -296,6 +297,6 @@ class BatchNormActivation(torch.autograd.Function):
         dx = torch.empty_like(x)
         _gradient_of_x[shape.tiles](
             gradient, x, line, slope, dx, rows, channels,
-            ACTIVATION=NO_ACTIVATION if adds else ctx.activation, **_TILE,
+            ACTIVATION=NO_ACTIVATION if adds else ctx.activation, **shape.tile,
         )  # fmt: skip
         return dx, dweight, dbias, gradient if adds else None, None, None, None, None, None
