@@ -65,9 +65,9 @@ def main() -> None:
         options.json.write_text(json.dumps(vars(options) | rows, default=str) + "\n")
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(description: str | None = None) -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description or __doc__)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--csv-file", default="CollectedData.csv")
     parser.add_argument("--model-type", default="heatmap")
@@ -128,6 +128,19 @@ class SteadyTime(pl.Callback):
         self.warmup = warmup
         self.start = (0.0, 0)
         self.end = (0.0, 0)
+        self.validating = 0.0
+        self._began = 0.0
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the clock when the device has done the steps before."""
+        wait_for_device()
+        self._began = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the time up, after the warm-up."""
+        wait_for_device()
+        if trainer.current_epoch >= self.warmup:
+            self.validating += time.perf_counter() - self._began
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the clock when the device has done its work."""
@@ -163,6 +176,7 @@ def time_fit(config: Config, data: LabeledData, *, warmup: int, run_dir: Path) -
         "seconds": seconds,
         "first step after s": result.first_step_s,
         "share of time waiting for data": result.data_wait_share,
+        "steps/s between validations": steps / (seconds - clock.validating),
     }
 
 

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from pool import run_all
 
 ARMS = {
     "supervised": (),
@@ -42,6 +41,7 @@ UNLABELLED = {1: 600, 2: 600, 3: 600, 4: 600, 5: 600}  # session -> frames
 UNSEEN = "walk6"
 # Points that are nearly always labelled: a budget of 25 frames has enough complete ones of them.
 PCA_COLUMNS = (0, 5, 7, 12)
+SETTINGS: tuple[str, ...] = ()  # of the losses, chosen on other seeds and other data
 PCA_SINGLEVIEW_FROM = 25  # labelled frames; with fewer the arm `all` goes without it
 
 
@@ -54,11 +54,14 @@ class Job:
     arm: str
     seed: int
     steps: int
+    variant: str = ""
+    settings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Return the name of its result file."""
-        return f"{self.budget}_{MODELS[self.model]}_{self.arm}_{self.seed}_{self.steps}"
+        words = (self.budget, MODELS[self.model], self.arm, self.seed, self.steps, self.variant)
+        return "_".join(str(word) for word in words)
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -68,16 +71,16 @@ class Job:
         return tuple(loss for loss in losses if not (few and loss == "pca_singleview"))
 
 
-def all_jobs(*, quick: bool, seeds: range) -> Iterator[Job]:
+def all_jobs(*, quick: bool, seeds: range, variants: Mapping[str, Sequence[str]]) -> Iterator[Job]:
     """Yield the trainings, seed by seed, so that a study broken off has whole pairs."""
     budgets, steps = (BUDGETS[:1], QUICK_STEPS) if quick else (BUDGETS, STEPS)
-    for seed in seeds[:2] if quick else seeds:
-        for model in MODELS:
-            for budget in budgets:
-                for arm in ARMS:
-                    job = Job(budget=budget, model=model, arm=arm, seed=seed, steps=steps)
-                    if job.losses or arm == "supervised":
-                        yield job
+    for seed, model, budget in product(seeds[:2] if quick else seeds, MODELS, budgets):
+        cell = Job(budget=budget, model=model, arm="supervised", seed=seed, steps=steps)
+        yield cell
+        for arm, (variant, settings) in product(ARMS, variants.items()):
+            job = replace(cell, arm=arm, variant=variant, settings=tuple(settings))
+            if job.losses:
+                yield job
 
 
 def make_data(folder: Path, *, seed: int) -> Path:
@@ -111,6 +114,7 @@ def overrides_for(job: Job, data: Path, run_dir: Path) -> list[str]:
         f"model.losses_to_use=[{','.join(job.losses)}]",
         f"training.train_frames={job.budget}",
         f"training.max_steps={job.steps}",
+        f"training.check_val_every_n_epoch={job.steps}",  # only at the end
         f"training.unfreezing_step={round(100 * fraction)}",
         f"training.rng_seed_data_pt={job.seed}",
         f"training.rng_seed_model_pt={job.seed}",
@@ -119,6 +123,7 @@ def overrides_for(job: Job, data: Path, run_dir: Path) -> list[str]:
         "tracking.enabled=false",
         f"hydra.run.dir={run_dir}",
         *(annealing(fraction) if job.losses else []),
+        *job.settings,
     ]
 
 
@@ -131,7 +136,7 @@ def annealing(fraction: float) -> list[str]:
     ]
 
 
-def run_job(job: Job, out: Path, *, toy_seed: int) -> None:
+def run_job(job: Job, out: Path, toy_seed: int) -> None:
     """Train, predict the unseen video, and write the errors."""
     from lightning_pose.cli.hooks import HOOKS
     from lightning_pose.cli.train_app import train_task
@@ -148,90 +153,69 @@ def run_job(job: Job, out: Path, *, toy_seed: int) -> None:
         trained = time.perf_counter()
         video = data / "videos" / f"{UNSEEN}.mp4"
         predictions = Model.load(run_dir / "checkpoints" / "last.ckpt").predict_video(video)
-    error = np.linalg.norm(predictions.xy_img - read_truth(video).xy_img, axis=-1)
-    error = error[np.isfinite(error)]
+    distance = np.linalg.norm(predictions.xy_img - read_truth(video).xy_img, axis=-1)
+    error = distance[np.isfinite(distance)]
     result = asdict(job) | {
         "losses": job.losses,
         "mean": float(error.mean()),
         "median": float(np.median(error)),
         "p90": float(np.quantile(error, 0.9)),
         "p99": float(np.quantile(error, 0.99)),
+        "over_10_px": float((error > 10).mean()),
         "training_s": trained - started,
     }
     path = out / "results" / f"{job.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path.with_suffix(".npz"),
+        xy_img=predictions.xy_img.astype(np.float32),
+        confidence=predictions.confidence.astype(np.float32),
+    )
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(result) + "\n")
     partial.replace(path)
 
 
-def run_all(jobs: list[Job], out: Path, *, workers: int, deadline: float, toy_seed: int) -> None:
-    """Run what has no result yet, several at once; begin none after the deadline."""
-    make_data(out, seed=toy_seed)
-    waiting = [job for job in jobs if not (out / "results" / f"{job.name}.json").exists()]
-    running: list[subprocess.Popen[bytes]] = []
-    started = time.monotonic()
-    environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    while waiting or running:
-        if time.monotonic() - started > deadline:
-            waiting.clear()
-        while waiting and len(running) < workers:
-            words = [json.dumps(asdict(waiting.pop(0))), str(out), str(toy_seed)]
-            command = [sys.executable, __file__, "--job", *words]
-            log = (out / "log.txt").open("ab")
-            running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-        time.sleep(0.2)
-        running = [process for process in running if process.poll() is None]
-
-
 def report(jobs: list[Job], out: Path) -> str:
     """Return the table of all arms and the verdict on the claim."""
-    from scipy import stats
-
-    results = {
-        job: json.loads(path.read_text())
-        for job in jobs
-        if (path := out / "results" / f"{job.name}.json").exists()
-    }
+    cells: dict[tuple[int, str, str, str], dict[int, dict[str, float]]] = {}
+    for job in jobs:
+        path = out / "results" / f"{job.name}.json"
+        if path.exists():
+            cell = cells.setdefault((job.budget, job.model, job.arm, job.variant), {})
+            cell[job.seed] = json.loads(path.read_text())
     lines = [
         "| labels | model | arm | seeds | mean px | median px | 90 % below | p90 against "
         "supervised | p |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    cells = dict.fromkeys((job.budget, job.model, job.arm) for job in results)
-    for budget, model, arm in cells:
-        mine = {
-            j.seed: r
-            for j, r in results.items()
-            if (j.budget, j.model, j.arm) == (budget, model, arm)
-        }
-        base = {
-            j.seed: r
-            for j, r in results.items()
-            if (j.budget, j.model, j.arm) == (budget, model, "supervised")
-        }
-        both = sorted(mine.keys() & base.keys())
-        change, p = "", ""
-        if arm != "supervised" and len(both) > 1:
-            logs = [np.log(mine[s]["p90"]) - np.log(base[s]["p90"]) for s in both]
-            test = stats.ttest_1samp(logs, 0.0)
-            low, high = test.confidence_interval(0.95)
-            change = (
-                f"{np.expm1(np.mean(logs)):+.1%} [{np.expm1(low):+.1%}, {np.expm1(high):+.1%}]"
-            )
-            p = f"{test.pvalue:.4f}"
+    for (budget, model, arm, variant), mine in cells.items():
+        base = cells.get((budget, model, "supervised", ""), {})
+        change, p = ("", "") if arm == "supervised" else compared(mine, base)
         values = [np.mean([r[key] for r in mine.values()]) for key in ("mean", "median", "p90")]
         numbers = " | ".join(f"{value:.2f}" for value in values)
-        lines.append(f"| {budget} | {model} | {arm} | {len(mine)} | {numbers} | {change} | {p} |")
+        name = f"{arm} {variant}".strip()
+        lines.append(f"| {budget} | {model} | {name} | {len(mine)} | {numbers} | {change} | {p} |")
     return "\n".join(lines)
 
 
+def compared(
+    mine: Mapping[int, Mapping[str, float]], base: Mapping[int, Mapping[str, float]]
+) -> tuple[str, str]:
+    """Return the paired change of the p90 error with its 95 % interval, and the p-value."""
+    from scipy import stats
+
+    both = sorted(mine.keys() & base.keys())
+    if len(both) < 2:
+        return "", ""
+    logs = [np.log(mine[seed]["p90"]) - np.log(base[seed]["p90"]) for seed in both]
+    test = stats.ttest_1samp(logs, 0.0)
+    low, high = np.expm1(test.confidence_interval(0.95))
+    return f"{np.expm1(np.mean(logs)):+.1%} [{low:+.1%}, {high:+.1%}]", f"{test.pvalue:.4f}"
+
+
 def main() -> None:
-    """Run the study, or one training of it."""
-    if sys.argv[1:2] == ["--job"]:
-        job, out, toy_seed = sys.argv[2:]
-        run_job(Job(**json.loads(job)), Path(out), toy_seed=int(toy_seed))
-        return
+    """Run the study, or a part of it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="2 seeds, 1 budget, 200 steps")
@@ -241,15 +225,30 @@ def main() -> None:
     parser.add_argument("--toy-seed", type=int, default=0)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--budgets", nargs="+", type=int, default=BUDGETS)
+    parser.add_argument(
+        "--variants", type=Path, help="JSON: name -> settings to try instead of the frozen ones"
+    )
     options = parser.parse_args()
     out = options.out.resolve()
+    variants = {"": SETTINGS}
+    if options.variants is not None:
+        variants = json.loads(options.variants.read_text())
     jobs = [
         job
-        for job in all_jobs(quick=options.quick, seeds=range(*options.seeds))
-        if job.arm in options.arms and job.model in options.models
+        for job in all_jobs(quick=options.quick, seeds=range(*options.seeds), variants=variants)
+        if job.arm in options.arms
+        and job.model in options.models
+        and job.budget in options.budgets
     ]
+    make_data(out, seed=options.toy_seed)
+    missing = [job for job in jobs if not (out / "results" / f"{job.name}.json").exists()]
     run_all(
-        jobs, out, workers=options.workers, deadline=options.deadline, toy_seed=options.toy_seed
+        run_job,
+        [(job, out, options.toy_seed) for job in missing],
+        workers=options.workers,
+        log=out / "log.txt",
+        deadline=options.deadline,
     )
     print(report(jobs, out))
 

@@ -7,6 +7,7 @@ in original ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TypedDict, TypeVar
 
@@ -47,12 +48,17 @@ class Batch:
 
     def to(self: BatchT, device: torch.device | str, *, non_blocking: bool = False) -> BatchT:
         """Return the batch with every tensor on ``device``."""
-        moved = {
-            f.name: value.to(device, non_blocking=non_blocking)
-            for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor)
-        }
-        return replace(self, **moved)
+        return self.with_tensors(x.to(device, non_blocking=non_blocking) for x in self.tensors())
+
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors, in the order of the fields."""
+        values = [getattr(self, f.name) for f in fields(self)]
+        return [value for value in values if isinstance(value, Tensor)]
+
+    def with_tensors(self: BatchT, tensors: Iterator[Tensor]) -> BatchT:
+        """Return a batch like this one with the next of ``tensors`` in the places of its own."""
+        names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
+        return replace(self, **dict(zip(names, tensors, strict=False)))
 
 
 @dataclass(frozen=True, kw_only=True)

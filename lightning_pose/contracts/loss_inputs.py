@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypedDict, runtime_checkable
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -41,6 +41,13 @@ class LossTerm:
     name: str
     raw: Tensor
     weighted: Tensor
+
+
+class StepTerms(NamedTuple):
+    """All losses of one training step: of labelled frames, and of unlabelled video."""
+
+    labeled: list[LossTerm]
+    video: list[LossTerm]
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.ops.transfer import to_device
 
 SHARE_OF_DEVICE = 0.25
 SHARE_OF_HOST = 0.5
@@ -99,13 +100,6 @@ class FrameStore:
         if self.place == "device":
             return self._frames.index_select(0, to_device(slots, self.device))
         return to_device(self._frames.index_select(0, slots), self.device)
-
-
-def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a CPU tensor on ``device``, without making the host wait for the copy."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _frames_in_file(

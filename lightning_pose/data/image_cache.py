@@ -23,11 +23,12 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.bboxes import Box, boxes_of
 from lightning_pose.data.context import NeighbourFinder
-from lightning_pose.data.frame_store import FrameStore, MemoryLimits, to_device
+from lightning_pose.data.frame_store import FrameStore, MemoryLimits
 from lightning_pose.data.image_files import decode_image
 from lightning_pose.data.wording import count, listed
 from lightning_pose.ops.affine import apply_affine, crop_resize_affine, invert_affine
 from lightning_pose.ops.resize import crop_frames, resize_frames
+from lightning_pose.ops.transfer import to_device
 
 OnProgress = Callable[[int, int], None]
 _MOST_WORKERS = 16

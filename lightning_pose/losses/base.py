@@ -75,11 +75,14 @@ class Loss(nn.Module, ABC):
         basis: what it may know of the project.
 
     Attributes:
+        replayable: True if what the loss does may be recorded once as a CUDA graph and replayed:
+            it counts no calls and asks no tensor for its value. A class says so for itself alone.
         gradient_is_slope: False if the loss compares with something that follows the predictions
             without a gradient.
         needs_one_image_size: True if pixels of labelled images and of video must mean the same.
     """
 
+    replayable: ClassVar[bool] = False
     gradient_is_slope: ClassVar[bool] = True
     needs_one_image_size: ClassVar[bool] = False
 

@@ -51,6 +51,11 @@ class LossFactory(nn.Module):
         """Return the keys of all tensors that the terms take; a tracker may leave out others."""
         return frozenset(key for needs in self._needs.values() for key in needs)
 
+    @property
+    def replayable(self) -> bool:
+        """Tell whether every loss says of its own class that it may be replayed."""
+        return all(vars(type(loss)).get("replayable", False) for loss in self.losses.values())
+
     def check_inputs(self, offered: Iterable[str], *, tracker: str = "") -> None:
         """Raise ModelError if a loss needs a tensor that is not among the ``offered`` keys."""
         offered = tuple(offered)

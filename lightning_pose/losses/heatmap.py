@@ -73,6 +73,8 @@ def _full(heatmaps: Heatmaps) -> Heatmaps:
 class HeatmapMSELoss(Loss):
     """Squared difference between target and predicted heatmap."""
 
+    replayable = True
+
     def forward(self, *, heatmaps_targ: Heatmaps, heatmaps_pred: Heatmaps) -> Float[Tensor, ""]:
         """Return the mean over targets of :func:`squared_difference`."""
         return mean_over_targets(squared_difference(heatmaps_targ, heatmaps_pred), heatmaps_targ)
@@ -82,6 +84,8 @@ class HeatmapMSELoss(Loss):
 class HeatmapKLLoss(Loss):
     """Kullback-Leibler divergence of the predicted from the target heatmap."""
 
+    replayable = True
+
     def forward(self, *, heatmaps_targ: Heatmaps, heatmaps_pred: Heatmaps) -> Float[Tensor, ""]:
         """Return the mean over targets of :func:`kl_divergence`."""
         return mean_over_targets(kl_divergence(heatmaps_targ, heatmaps_pred), heatmaps_targ)
@@ -90,6 +94,8 @@ class HeatmapKLLoss(Loss):
 @LOSSES.register("heatmap_js", params=SupervisedParams)
 class HeatmapJSLoss(Loss):
     """Jensen-Shannon divergence between target and predicted heatmap."""
+
+    replayable = True
 
     def forward(self, *, heatmaps_targ: Heatmaps, heatmaps_pred: Heatmaps) -> Float[Tensor, ""]:
         """Return the mean over targets of :func:`js_divergence`."""

@@ -41,6 +41,12 @@ class PCAParams(UnsupervisedParams):
         "percentile of the training labels' own distances.",
         minimum=0,
     )
+    doubt_power: float = setting(
+        0.0,
+        "Points pay by their doubt, 1 - confidence, to this power: above 0 the less sure ones are "
+        "moved towards the surer ones; 0: all alike.",
+        minimum=0,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,6 +111,24 @@ def distance_from_subspace(
     return length(rest.reshape(poses.shape))
 
 
+def moved_by_doubt(
+    points: Float[Tensor, "t g p 2"], confidences: Float[Tensor, "t g p"], *, power: float
+) -> Float[Tensor, "t g p 2"]:
+    """Return the points, with gradients shared out by doubt^power within each group.
+
+    If two views disagree on a body part, or a few points do not go with the rest, somebody is
+    wrong, more likely the less sure. The gradients of a group keep their mean length.
+
+    Args:
+        points: pixels.
+        confidences: 0..1; doubt is 1 - confidence. NaN = unknown, counts as 0.
+        power: 0 shares equally.
+    """
+    doubt = (1 - confidences.detach().float().nan_to_num(0.0)).clamp(0.001, 1.0) ** power
+    share = (doubt / doubt.mean(dim=-1, keepdim=True))[..., None]
+    return points.detach() + share * (points - points.detach())
+
+
 class PCALoss(Loss):
     """Distance of points from the subspace of labelled poses, beyond epsilon, in pixels.
 
@@ -131,6 +155,7 @@ class PCALoss(Loss):
         super().__init__(params, basis=basis)
         self.components_to_keep = params.components_to_keep
         self.given_epsilon = params.epsilon
+        self.doubt_power = params.doubt_power
         self.register_buffer("columns", torch.zeros(0, 0, dtype=torch.long))
         self.register_buffer("mean", torch.zeros(0, 0))
         self.register_buffer("components", torch.zeros(0, 0, 0))
@@ -170,11 +195,17 @@ class PCALoss(Loss):
         )
         return float(distance.flatten().quantile(EPSILON_QUANTILE))
 
-    def forward(self, *, keypoints_pred: Float[Tensor, "t k 2"]) -> Float[Tensor, ""]:
+    def forward(
+        self,
+        *,
+        keypoints_pred: Float[Tensor, "t k 2"],
+        confidences: Float[Tensor, "t k"] | None = None,
+    ) -> Float[Tensor, ""]:
         """Return the mean distance beyond epsilon.
 
         Args:
             keypoints_pred: pixels of the original images, where the loss was fitted; no NaN.
+            confidences: 0..1, whose doubts share out the gradient; NaN and None = all alike.
 
         Raises:
             ModelError: nothing was learnt yet.
@@ -185,6 +216,8 @@ class PCALoss(Loss):
                 "fit(keypoints_img) before training, or load what was learnt."
             )
         points = chosen_points(full_precision(keypoints_pred), self.columns)
+        if self.doubt_power and confidences is not None:
+            points = moved_by_doubt(points, confidences[:, self.columns], power=self.doubt_power)
         distance = distance_from_subspace(self.poses(points), self.mean, self.components)
         return mean_or_zero(torch.relu(distance - self.epsilon[:, None]))
 

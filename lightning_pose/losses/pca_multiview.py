@@ -29,6 +29,8 @@ class PCAMultiviewLoss(PCALoss):
     the subspace; each is a group of V points.
     """
 
+    replayable = True
+
     def __init__(self, params: PCAMultiviewParams, *, basis: LossBasis | None = None) -> None:
         super().__init__(params, basis=basis)
         matches = self.basis.matched_columns

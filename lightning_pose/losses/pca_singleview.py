@@ -76,6 +76,8 @@ class PCASingleviewLoss(PCALoss):
     Several cameras have a subspace each: an animal looks different to each of them.
     """
 
+    replayable = True
+
     def __init__(self, params: PCASingleviewParams, *, basis: LossBasis | None = None) -> None:
         super().__init__(params, basis=basis)
         self.center = CENTERS[params.centering] if params.centering is not None else None

@@ -44,6 +44,8 @@ def inside(points: Points, *, net_size: Float[Tensor, " 2"]) -> Bool[Tensor, "b 
 class RegressionLoss(Loss):
     """Squared distance between labels and predictions, in units of the picture's size."""
 
+    replayable = True
+
     def forward(
         self, *, keypoints_targ: Points, keypoints_pred: Points, net_size: Float[Tensor, " 2"]
     ) -> Float[Tensor, ""]:

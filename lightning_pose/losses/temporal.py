@@ -85,6 +85,8 @@ def temporal_loss(
 class TemporalLoss(Loss):
     """Movement between neighbouring frames beyond epsilon, in pixels of the original images."""
 
+    replayable = True
+
     epsilon: Tensor
 
     def __init__(self, params: TemporalParams, *, basis: LossBasis | None = None) -> None:

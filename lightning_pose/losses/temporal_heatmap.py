@@ -50,6 +50,8 @@ def temporal_heatmap_kl(heatmaps: Float[Tensor, "t k h w"]) -> Float[Tensor, ""]
 class TemporalHeatmapMSELoss(Loss):
     """Squared difference between the heatmaps of neighbouring frames."""
 
+    replayable = True
+
     def forward(self, *, heatmaps_pred: Float[Tensor, "t k h w"]) -> Float[Tensor, ""]:
         """Return :func:`temporal_heatmap_mse`."""
         return temporal_heatmap_mse(heatmaps_pred)
@@ -58,6 +60,8 @@ class TemporalHeatmapMSELoss(Loss):
 @LOSSES.register("temporal_heatmap_kl", params=UnsupervisedParams)
 class TemporalHeatmapKLLoss(Loss):
     """Kullback-Leibler divergence of each frame's heatmap from that of the frame before."""
+
+    replayable = True
 
     def forward(self, *, heatmaps_pred: Float[Tensor, "t k h w"]) -> Float[Tensor, ""]:
         """Return :func:`temporal_heatmap_kl`."""

@@ -82,6 +82,8 @@ class UnimodalLoss(Loss):
 class UnimodalMSELoss(UnimodalLoss):
     """Squared difference between a heatmap and the ideal one at its own peak."""
 
+    replayable = True
+
     compare = staticmethod(squared_difference)
 
 
@@ -89,11 +91,15 @@ class UnimodalMSELoss(UnimodalLoss):
 class UnimodalKLLoss(UnimodalLoss):
     """Kullback-Leibler divergence of a heatmap from the ideal one at its own peak."""
 
+    replayable = True
+
     compare = staticmethod(kl_divergence)
 
 
 @LOSSES.register("unimodal_js", params=UnimodalParams)
 class UnimodalJSLoss(UnimodalLoss):
     """Jensen-Shannon divergence between a heatmap and the ideal one at its own peak."""
+
+    replayable = True
 
     compare = staticmethod(js_divergence)

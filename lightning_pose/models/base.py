@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -12,14 +11,15 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, LabeledBatch, PairedBatch, VideoBatch
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm, StepTerms
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.models.feature_extractor import BaseFeatureExtractor
+from lightning_pose.models.logged_losses import LoggedLosses
 from lightning_pose.models.loss_watch import BrokenStep, LossWatch
 from lightning_pose.models.parts import TrackerParts
-from lightning_pose.models.running_means import RunningMeans
 from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
-from lightning_pose.ops.affine import apply_affine
+from lightning_pose.models.step_graphs import StepGraphs
+from lightning_pose.models.step_values import pixel_errors, to_image
 
 __all__ = [
     "BaseFeatureExtractor",
@@ -27,6 +27,7 @@ __all__ = [
     "BrokenStep",
     "SemiSupervisedTrackerMixin",
     "TrackerParts",
+    "to_image",
 ]
 
 KEYPOINT_INPUTS = (
@@ -39,7 +40,7 @@ KEYPOINT_INPUTS = (
 )
 
 
-class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
+class BaseSupervisedTracker(BaseFeatureExtractor, LoggedLosses, ABC):
     """A tracker that learns from labelled frames.
 
     A subclass makes its head in ``__init__`` and implements :meth:`get_loss_inputs_labeled` and
@@ -49,11 +50,15 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
     Attributes:
         context: how many neighbouring frames make one item; 1 or an odd number.
         loss_inputs: keys that :meth:`get_loss_inputs_labeled` fills.
+        replayable: whether the losses of a training step may be recorded once and replayed: the
+            class counts no calls, throws no dice in Python and asks no tensor for its value. A
+            class says so for itself alone, not for those derived from it.
         unsupervised_importance: the factor of all losses on unlabelled video now.
     """
 
     context: ClassVar[int] = 1
     loss_inputs: ClassVar[tuple[str, ...]] = KEYPOINT_INPUTS
+    replayable: ClassVar[bool] = False
 
     def __init__(self, parts: TrackerParts) -> None:
         spec, backbone = parts.spec, parts.backbone
@@ -70,8 +75,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         self.unsupervised_losses = parts.unsupervised_losses
         self.unsupervised_importance = 1.0
         self._make_optimizer = parts.optimizer
-        self._means = RunningMeans()
         self._watch = LossWatch()
+        self._step_graphs = StepGraphs(self)
         size = torch.tensor([float(spec.image_width), float(spec.image_height)])
         self.register_buffer("net_size", size, persistent=False)
 
@@ -155,35 +160,64 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         """
         return keypoints
 
-    def evaluate_labeled(self, batch: LabeledBatch, stage: str) -> Float[Tensor, ""]:
-        """Return the supervised loss of a batch, and log it for ``stage``: train, val or test."""
+    def labeled_terms(self, inputs: LabeledLossInputs) -> list[LossTerm]:
+        """Return every loss of labelled frames."""
         if self.losses is None:
             raise ModelError(
                 "This tracker was built without losses, so it can only predict. Give `losses` to "
                 "build_tracker to train or validate it."
             )
-        inputs = self.get_loss_inputs_labeled(batch)
-        terms = self.losses(inputs)
-        total = torch.stack([term.weighted for term in terms]).sum()
-        extra = {f"{stage}_supervised_loss": total}
-        self.take_down(terms, stage=stage, count=len(batch.row_ids), extra=extra)
-        if stage != "train":
-            self._add_pixel_error(batch, inputs, stage)
-        return total
+        return self.losses(inputs)
 
-    def training_loss(self, batch: LabeledBatch) -> Float[Tensor, ""]:
-        """Return what training makes smaller; SemiSupervisedTrackerMixin adds a term."""
-        return self.evaluate_labeled(batch, "train")
+    def evaluate_labeled(self, batch: LabeledBatch, stage: str) -> Float[Tensor, ""]:
+        """Return the supervised loss of a batch, and add it to the means of ``stage``."""
+        inputs = self.get_loss_inputs_labeled(batch)
+        terms = self.labeled_terms(inputs)
+        self._add_pixel_error(batch, inputs, stage)
+        return self.total(terms, stage=stage, kind="supervised", count=len(batch.row_ids))
+
+    def training_terms(self, batch: LabeledBatch | PairedBatch) -> StepTerms:
+        """Return the losses of a training batch; SemiSupervisedTrackerMixin adds those on video.
+
+        Raises:
+            ModelError: the batch holds video, and the tracker has no losses on it.
+        """
+        if not isinstance(batch, LabeledBatch):
+            raise ModelError(
+                "This tracker was built without losses on unlabelled video. Give "
+                "`unsupervised_losses` to build_tracker."
+            )
+        return StepTerms(self.labeled_terms(self.get_loss_inputs_labeled(batch)), [])
 
     def training_step(
         self, batch: LabeledBatch | PairedBatch, batch_idx: int = 0
     ) -> Float[Tensor, ""]:
-        """Return the loss of a training batch; a pair is for trackers that learn from video."""
-        loss = self.training_loss(batch)  # pyright: ignore[reportArgumentType]
-        self.log_now({"total_loss": loss})
+        """Return the loss of a training batch; a pair is for trackers that learn from video.
+
+        It is the supervised loss plus ``unsupervised_importance`` times the losses on video. Where
+        CUDA graphs are in use they are replayed from one, if tracker and losses allow it.
+        """
+        replayed = self._step_graphs.replay(batch) if self._replays_steps() else None
+        terms = self.training_terms(batch) if replayed is None else replayed
         labeled = batch if isinstance(batch, LabeledBatch) else batch["labeled"]
+        count = len(labeled.row_ids)
+        loss = self.total(terms.labeled, stage="train", kind="supervised", count=count)
+        if terms.video:
+            on_video = self.total(terms.video, stage="train", kind="unsupervised", count=count)
+            loss = loss + self.unsupervised_importance * on_video
+        self.log_now({"total_loss": loss})
         self._watch.add(loss, labeled.row_ids, with_video=labeled is not batch)
         return loss
+
+    def _replays_steps(self) -> bool:
+        factories = [self.losses, self.unsupervised_losses]
+        return (
+            self.use_cuda_graphs
+            and vars(type(self)).get("replayable", False)
+            and all(
+                getattr(losses, "replayable", False) for losses in factories if losses is not None
+            )
+        )
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
         """Add a batch to the epoch's validation loss and pixel error."""
@@ -192,14 +226,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
     def test_step(self, batch: LabeledBatch, batch_idx: int = 0) -> None:
         """Add a batch to the test loss and pixel error."""
         self.evaluate_labeled(batch, "test")
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the epoch's means; ``val_pixel_error`` is in pixels of the original images."""
-        self.log_dict(self._means.take(self._sum_over_processes))
-
-    def on_test_epoch_end(self) -> None:
-        """Log the means over the test set."""
-        self.log_dict(self._means.take(self._sum_over_processes))
 
     def configure_optimizers(self) -> Any:
         """Return what the optimiser factory makes for this tracker."""
@@ -227,7 +253,6 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         return self._watch.take_broken_step()
 
     def _add_pixel_error(self, batch: LabeledBatch, inputs: LabeledLossInputs, stage: str) -> None:
-        targets = to_image(batch.keypoints_net.flatten(1, 2), batch.net_to_image)
         points, confidences = inputs.get("keypoints_pred_img"), inputs.get("confidences")
         if points is None or confidences is None:
             raise ModelError(
@@ -235,55 +260,5 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
                 "and confidences in validation, for the pixel error; keypoint_inputs() makes them."
             )
         final = self.final_keypoints(points.detach(), confidences.detach())
-        distance = (final - targets).norm(dim=-1)
-        places = batch.keypoints_net.flatten(1, 2)
-        inside = (places >= -0.5) & (places <= self.net_size - 0.5)  # pyright: ignore
-        labelled = targets.isfinite().all(-1) & inside.all(-1)
-        total = torch.where(labelled, distance, 0.0).sum()
-        self._means.add(f"{stage}_pixel_error", total, labelled.sum())
-
-    def take_down(
-        self,
-        terms: list[LossTerm],
-        *,
-        stage: str,
-        count: int,
-        extra: dict[str, Tensor] | None = None,
-    ) -> None:
-        """Log losses, in training now, else as means over the epoch in which ``count`` weighs."""
-        values = named_values(terms, stage=stage) | (extra or {})
-        if stage == "train":
-            self.log_now(values)
-        else:
-            for name, value in values.items():
-                self._means.add(name, value * count, count)
-
-    def log_now(self, values: Mapping[str, Tensor | float]) -> None:
-        """Log training values, but only in the steps the trainer writes them: logging is slow."""
-        if self._trainer is None:
-            return
-        trainer = self.trainer
-        every = trainer.log_every_n_steps or 1  # pyright: ignore
-        if (trainer.global_step + 1) % every == 0:
-            detached = {name: torch.as_tensor(value).detach() for name, value in values.items()}
-            self.log_dict(detached, on_step=True, on_epoch=False)
-
-    def _sum_over_processes(self, values: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return values
-        return torch.as_tensor(self.all_gather(values)).sum(0)
-
-
-def to_image(
-    keypoints_net: Float[Tensor, "n k 2"], net_to_image: Float[Tensor, "n v 2 3"]
-) -> Float[Tensor, "n k 2"]:
-    """Return keypoints of all views, laid side by side, in original image pixels."""
-    by_view = keypoints_net.unflatten(1, (net_to_image.shape[1], -1))
-    return apply_affine(net_to_image, by_view).flatten(1, 2)
-
-
-def named_values(terms: list[LossTerm], *, stage: str) -> dict[str, Tensor]:
-    """Return raw and weighted value of each term under the names they are logged by."""
-    raw = {f"{stage}_{term.name}_loss": term.raw for term in terms}
-    weighted = {f"{stage}_{term.name}_loss_weighted": term.weighted for term in terms}
-    return raw | weighted
+        total, number = pixel_errors(batch, final, self.net_size)  # pyright: ignore
+        self._means.add(f"{stage}_pixel_error", total, number)

@@ -1,4 +1,4 @@
-"""Replaying a backbone's training pass as CUDA graphs.
+"""Replaying what a network computes in training as CUDA graphs.
 
 A ResNet-50 on 16 images keeps a fast GPU busy for a few milliseconds but takes the host 12 ms to
 launch, kernel by kernel. A graph launches the whole pass at once; the numbers stay the same.
@@ -8,71 +8,98 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
-SHAPES_KEPT = 2  # whole batches, and the last one of an epoch
+SHAPES_KEPT = 3  # whole batches, the last one of an epoch, and labelled frames without video
 
 
 class TrainingGraphs:
     """A network whose forward and backward passes are captured per input shape.
 
     A shape is captured when it is first seen, so that a resumed training does from its first step
-    on what the uninterrupted one does. The shapes used last are kept. Only passes with a gradient
-    are replayed; a network that cannot be captured is run as ever. So is a second pass of one
-    shape before the first one's backward pass: a graph has memory for one.
+    on what the uninterrupted one does. The shapes used last are kept. What a graph returns is
+    overwritten by its next replay; the first of several results is the one differentiated.
 
     Args:
-        net: a network without control flow that depends on values.
+        net: takes tensors and returns one or several, without control flow that depends on values
+            or on anything but its arguments, its training mode and which parameters are frozen.
+        what: names it in a warning.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, *, what: str) -> None:
         self._net = net
-        self._captured: dict[object, Callable[[Tensor], Tensor]] = {}
+        self._what = what
+        self._captured: dict[object, Callable[..., Any]] = {}
         self._waiting: set[object] = set()
         self._possible = True
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return ``net(images)``."""
-        if not (self._possible and images.is_cuda and torch.is_grad_enabled()):
-            return self._net(images)
+    def replay(self, *inputs: Tensor) -> Any | None:
+        """Return ``net(*inputs)`` from a graph; None where that must be run as ever.
+
+        That is so on a CPU, without a gradient, if the network cannot be captured, and in a second
+        pass of one shape before the first one's backward pass: a graph has memory for one.
+        """
+        if not (self._possible and inputs[0].is_cuda and torch.is_grad_enabled()):
+            return None
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
-        place = next(self._net.parameters()).data_ptr()  # a moved network needs new graphs
-        key = (images.shape, images.dtype, dtype, self._net.training, place)
+        key = (tuple((x.shape, x.dtype) for x in inputs), dtype, self._state())
         if key in self._waiting:
-            return self._net(images)
-        captured = self._captured.pop(key, None) or self._capture(images, dtype)
+            return None
+        captured = self._captured.pop(key, None) or self._capture(inputs, dtype)
         if captured is None:
-            return self._net(images)
+            return None
         self._captured[key] = captured
         while len(self._captured) > SHAPES_KEPT:
             self._captured.pop(next(iter(self._captured)))
-        maps = captured(images)
+        result = captured(*inputs)
+        first = result if isinstance(result, Tensor) else result[0]
         self._waiting.add(key)
-        maps.register_hook(lambda _: self._waiting.discard(key))
-        return maps
+        first.register_hook(lambda _: self._waiting.discard(key))
+        return result
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what a graph is bound to besides its inputs; a moved network needs new ones."""
+        parameters = list(self._net.parameters())
+        modes = tuple(module.training for module in self._net.modules())
+        return (
+            parameters[0].data_ptr(),
+            hash(modes),
+            hash(tuple(p.requires_grad for p in parameters)),
+        )
 
     def _capture(
-        self, images: Tensor, dtype: torch.dtype | None
-    ) -> Callable[[Tensor], Tensor] | None:
-        """Return the captured pass; batch norm statistics are as before."""
+        self, inputs: tuple[Tensor, ...], dtype: torch.dtype | None
+    ) -> Callable[..., Any] | None:
+        """Return the captured pass; batch norm statistics and random numbers are as before."""
         before = [buffer.clone() for buffer in self._net.buffers()]
+        random = torch.cuda.get_rng_state(inputs[0].device)
+        samples = tuple(x.detach().clone() for x in inputs)
         try:
             with torch.autocast(
                 "cuda", dtype=dtype, enabled=dtype is not None, cache_enabled=False
             ):
-                captured = torch.cuda.make_graphed_callables(_Shell(self._net), (images.clone(),))
+                captured: Any = torch.cuda.make_graphed_callables(_Shell(self._net), samples)
         except RuntimeError as error:
-            logger.warning("The backbone is trained without CUDA graphs: %s", error)
+            logger.warning("%s is trained without CUDA graphs: %s", self._what, error)
             self._possible = False
             captured = None
+            _end_capture_of_random_numbers(inputs[0].device)
+        torch.cuda.set_rng_state(random, inputs[0].device)
         for buffer, value in zip(self._net.buffers(), before, strict=True):
             buffer.copy_(value)
-        return cast("Callable[[Tensor], Tensor] | None", captured)
+        return captured
+
+
+def _end_capture_of_random_numbers(device: torch.device) -> None:
+    """Give the generator of a device a new state: a failed capture leaves it unusable."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    fresh = torch.Generator(device).graphsafe_get_state()
+    torch.cuda.default_generators[index].graphsafe_set_state(fresh)
 
 
 class _Shell(nn.Module):
@@ -82,5 +109,5 @@ class _Shell(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.net(images)
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.net(*inputs)

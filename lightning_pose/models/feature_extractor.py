@@ -27,8 +27,8 @@ class BaseFeatureExtractor(pl.LightningModule):
 
     Attributes:
         backbone_is_frozen: whether :meth:`freeze_backbone` was called last.
-        use_cuda_graphs: replay the backbone's training passes as CUDA graphs. Not for several
-            processes, nor for gradients accumulated over batches.
+        use_cuda_graphs: replay training passes as CUDA graphs. Not for several processes, nor for
+            gradients accumulated over batches.
     """
 
     def __init__(self, *, backbone: nn.Module, data_spec: DataSpec) -> None:
@@ -37,7 +37,7 @@ class BaseFeatureExtractor(pl.LightningModule):
         self.backbone = backbone.to(memory_format=torch.channels_last)  # pyright: ignore
         self.backbone_is_frozen = False
         self.use_cuda_graphs = False
-        self._graphs = TrainingGraphs(self.backbone)
+        self._graphs = TrainingGraphs(self.backbone, what="The backbone")
         self._shared: list[tuple[LabeledBatch | VideoBatch, Tensor]] = []
 
     def extract(
@@ -45,8 +45,13 @@ class BaseFeatureExtractor(pl.LightningModule):
     ) -> Float[Tensor, "*n channels h w"]:
         """Return the feature map of each image; no gradient while the backbone is frozen."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.backbone_is_frozen):
-            net = self._graphs if self.use_cuda_graphs else self.backbone
-            return over_leading_axes(net, images)
+            return over_leading_axes(self._backbone_pass, images)
+
+    def _backbone_pass(
+        self, images: Float[Tensor, "n 3 height width"]
+    ) -> Float[Tensor, "n channels h w"]:
+        maps = self._graphs.replay(images) if self.use_cuda_graphs else None
+        return self.backbone(images) if maps is None else maps
 
     def frames_of(self, batch: LabeledBatch | VideoBatch) -> Float[Tensor, "*n v 3 height width"]:
         """Return the images (b v t) or frames (t v), with just the halo that this tracker needs.

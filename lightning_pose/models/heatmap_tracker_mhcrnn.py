@@ -39,6 +39,8 @@ class MHCRNNParams(HeatmapParams):
 class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
     """Predicts a heatmap a keypoint from five frames."""
 
+    replayable = True
+
     context = 5
 
     def __init__(self, parts: TrackerParts) -> None:
@@ -105,6 +107,8 @@ class SemiSupervisedHeatmapTrackerMHCRNN(SemiSupervisedTrackerMixin, HeatmapTrac
 
     The backbone sees each frame of the sequence once; windows are built on its features.
     """
+
+    replayable = True
 
     video_inputs = HEATMAP_VIDEO_INPUTS
 

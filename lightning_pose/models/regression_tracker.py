@@ -25,6 +25,8 @@ class RegressionParams:
 class RegressionTracker(BaseSupervisedTracker):
     """Predicts coordinates from one frame; its confidence is unknown (NaN)."""
 
+    replayable = True
+
     def __init__(self, parts: TrackerParts) -> None:
         super().__init__(parts)
         self.head = RegressionHead(
@@ -58,6 +60,8 @@ class RegressionTracker(BaseSupervisedTracker):
 
 class SemiSupervisedRegressionTracker(SemiSupervisedTrackerMixin, RegressionTracker):
     """A regression tracker that learns from unlabelled video too."""
+
+    replayable = True
 
     def get_loss_inputs_unlabeled(self, batch: VideoBatch) -> UnlabeledLossInputs:
         """Return predicted coordinates; their confidence is unknown."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import LabeledBatch, PairedBatch, VideoBatch
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.contracts.loss_inputs import LossTerm, UnlabeledLossInputs
+from lightning_pose.contracts.loss_inputs import LossTerm, StepTerms, UnlabeledLossInputs
 
 if TYPE_CHECKING:
     from lightning_pose.models.base import BaseSupervisedTracker as _MixedInto
@@ -42,7 +42,7 @@ class SemiSupervisedTrackerMixin(_MixedInto):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a class whose training would never come here."""
         super().__init_subclass__(**kwargs)
-        owners = [base for base in cls.__mro__ if "training_loss" in vars(base)]
+        owners = [base for base in cls.__mro__ if "training_terms" in vars(base)]
         if len(owners) > 1 and owners[-1] is SemiSupervisedTrackerMixin:
             raise ModelError(
                 f"{cls.__name__} must name SemiSupervisedTrackerMixin before the tracker among "
@@ -62,10 +62,9 @@ class SemiSupervisedTrackerMixin(_MixedInto):
 
     @final
     def evaluate_unlabeled(self, batch: VideoBatch, stage: str) -> Float[Tensor, ""]:
-        """Return the sum of the weighted losses of a sequence, and log them for ``stage``."""
-        terms = self.video_terms(batch)
-        self.take_down(terms, stage=stage, count=len(batch.frame_ids))
-        return torch.stack([term.weighted for term in terms]).sum()
+        """Return the sum of the weighted losses of a sequence, and add it to the means."""
+        count = len(batch.frame_ids)
+        return self.total(self.video_terms(batch), stage=stage, kind="unsupervised", count=count)
 
     def video_terms(self, batch: VideoBatch) -> list[LossTerm]:
         """Return every loss of a sequence: of several heads the mean.
@@ -82,16 +81,23 @@ class SemiSupervisedTrackerMixin(_MixedInto):
         heads = [inputs] if isinstance(inputs, Mapping) else inputs
         return mean_over_heads([self.unsupervised_losses(head) for head in heads])
 
-    def training_loss(self, batch: LabeledBatch | PairedBatch) -> Float[Tensor, ""]:
-        """Return the total loss; of labelled frames alone it is the supervised one."""
-        self.log_now({"total_unsupervised_importance": self.unsupervised_importance})
+    def training_terms(self, batch: LabeledBatch | PairedBatch) -> StepTerms:
+        """Return the losses of a training batch, of labelled frames alone or with video."""
         if isinstance(batch, LabeledBatch):
-            return super().training_loss(batch)
+            return super().training_terms(batch)
         labeled, unlabeled = batch["labeled"], batch["unlabeled"]
         with self.one_pass(labeled, unlabeled):
-            supervised = super().training_loss(labeled)
-            unsupervised = self.evaluate_unlabeled(unlabeled, "train")
-        return supervised + self.unsupervised_importance * unsupervised
+            return StepTerms(
+                self.labeled_terms(self.get_loss_inputs_labeled(labeled)),
+                self.video_terms(unlabeled),
+            )
+
+    def training_step(
+        self, batch: LabeledBatch | PairedBatch, batch_idx: int = 0
+    ) -> Float[Tensor, ""]:
+        """Return the total loss of a training batch, and log how much video counts in it."""
+        self.log_now({"total_unsupervised_importance": self.unsupervised_importance})
+        return super().training_step(batch, batch_idx)
 
     def validation_step(self, batch: LabeledBatch | VideoBatch, batch_idx: int = 0) -> None:
         """Add a batch of labelled frames, or of video, to the epoch's means."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.ops.affine import compose_affine, invert_affine, resize_affine, warp
 from lightning_pose.ops.resize import resize_frames
+from lightning_pose.ops.transfer import to_device
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class TorchSequenceInput:
         resized = resize_frames(frames.to(self.device, non_blocking=True), *net_hw)
         images = resized.float().div_(255.0)
         if change is not None:
-            out_to_net = change.out_to_net.to(self.device).expand(len(images), 2, 3)
+            out_to_net = to_device(change.out_to_net, self.device).expand(len(images), 2, 3)
             images = warp(images, out_to_net, net_hw).sub_(0.5).mul_(change.contrast).add_(0.5)
             images = images.mul_(change.brightness).clamp_(0, 1)
         images = images.sub_(self._mean).div_(self._std)
@@ -148,6 +149,5 @@ def add_noise(
     generator = torch.Generator(images.device).manual_seed(change.noise_seed)
     lines = images.permute(0, 2, 3, 1)
     noise = torch.randn(lines.shape, generator=generator, device=images.device)
-    scale = change.noise_std / torch.tensor(std, device=images.device)
-    lines.addcmul_(noise, scale)
+    lines.addcmul_(noise, to_device(change.noise_std / torch.tensor(std), images.device))
     return images

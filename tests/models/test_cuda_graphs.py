@@ -89,6 +89,43 @@ class TestOnGPU:
             ):
                 torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-5, msg=name)
 
+    def test_a_whole_step_is_replayed_unless_a_class_does_not_say_that_it_may_be(
+        self, spec: ModelSpec, spots: Spots, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        computed: list[int] = []
+        for model_type in ("heatmap", "heatmap_mhcrnn", "regression"):
+            tracker, pair = on_video(spec, model_type, spots)
+            tracker.use_cuda_graphs = True
+            terms = tracker.training_terms
+            counted = lambda batch, terms=terms: (computed.append(1), terms(batch))[1]  # noqa: E731
+            monkeypatch.setattr(tracker, "training_terms", counted)
+            tracker.training_step(pair).backward()
+            computed.clear()
+            tracker.training_step(pair).backward()
+            assert not computed
+            loss = tracker.unsupervised_losses.losses["temporal"]
+            loss.__class__ = type("Counting", (type(loss),), {})
+            tracker.training_step(pair).backward()
+            assert computed
+
+    def test_terms_of_a_replayed_step_are_those_computed(
+        self, spec: ModelSpec, spots: Spots
+    ) -> None:
+        plain, pair = on_video(spec, "heatmap", spots)
+        replayed = copy.deepcopy(plain)
+        replayed.use_cuda_graphs = True
+        for batch in (pair, pair["labeled"], pair):
+            expected = plain.training_terms(batch)
+            found = replayed._step_graphs.replay(batch)
+            assert found is not None
+            for ours, theirs in zip(
+                [*found.labeled, *found.video], [*expected.labeled, *expected.video], strict=True
+            ):
+                assert ours.name == theirs.name
+                torch.testing.assert_close(ours.raw, theirs.raw, rtol=1e-4, atol=1e-6)
+                torch.testing.assert_close(ours.weighted, theirs.weighted, rtol=1e-4, atol=1e-6)
+            sum(term.weighted for term in [*found.labeled, *found.video]).backward()
+
     def test_two_passes_before_a_backward_pass_do_not_share_a_graph(
         self, spec: ModelSpec, spots: Spots
     ) -> None:
@@ -98,9 +135,8 @@ class TestOnGPU:
         for _ in range(3):
             for tracker in (plain, replayed):
                 tracker.zero_grad(set_to_none=True)
-                supervised = tracker.evaluate_labeled(pair["labeled"], "train")
-                unsupervised = tracker.evaluate_unlabeled(pair["unlabeled"], "train")
-                (supervised + unsupervised).backward()
+                first, second = (tracker.training_step(pair["labeled"]) for _ in range(2))
+                (first + second).backward()
         for (name, one), other in zip(
             plain.named_parameters(), replayed.parameters(), strict=True
         ):
@@ -161,7 +197,11 @@ class TestOnGPU:
                 return self.layer(images) * images.sum().item()
 
         net = Waiting().cuda()
-        graphs = TrainingGraphs(net)
+        graphs = TrainingGraphs(net, what="The network")
         images = torch.randn(2, 3, 8, 8, device="cuda")
         for _ in range(3):
-            torch.testing.assert_close(graphs(images), net(images))
+            assert graphs.replay(images) is None
+            torch.manual_seed(0)
+            first = torch.randn(3, device="cuda")
+            torch.manual_seed(0)
+            assert torch.equal(first, torch.randn(3, device="cuda"))

@@ -193,8 +193,8 @@ class TestTraining:
         tracker = small(spec, kind, on_video=temporal()).eval()
         pair = self.pair(tracker, spots)
         with torch.no_grad():
-            supervised = tracker.evaluate_labeled(pair["labeled"], "train").item()
-            unsupervised = tracker.evaluate_unlabeled(pair["unlabeled"], "train").item()
+            supervised = tracker.evaluate_labeled(pair["labeled"], "val").item()
+            unsupervised = tracker.evaluate_unlabeled(pair["unlabeled"], "val").item()
             for importance in (0.0, 0.25, 1.0):
                 tracker.unsupervised_importance = importance
                 total = tracker.training_step(pair).item()
@@ -224,8 +224,8 @@ class TestTraining:
         tracker.training_step(pair).backward()
         together = [p.grad for p in tracker.parameters()]
         tracker.zero_grad()
-        tracker.evaluate_labeled(pair["labeled"], "train").backward()
-        (0.5 * tracker.evaluate_unlabeled(pair["unlabeled"], "train")).backward()
+        tracker.evaluate_labeled(pair["labeled"], "val").backward()
+        (0.5 * tracker.evaluate_unlabeled(pair["unlabeled"], "val")).backward()
         for one, other in zip(together, tracker.parameters(), strict=True):
             scale = other.grad.abs().max().item()
             torch.testing.assert_close(one, other.grad, rtol=1e-3, atol=1e-3 * scale + 1e-7)
@@ -295,7 +295,7 @@ class TestCheckpoints:
     def test_a_twin_without_losses_says_so(self, spec: ModelSpec) -> None:
         tracker = SemiSupervisedHeatmapTracker(small_parts(spec))
         with pytest.raises(ModelError, match="without losses on unlabelled video"):
-            tracker.evaluate_unlabeled(film(tracker.data_spec), "train")
+            tracker.evaluate_unlabeled(film(tracker.data_spec), "val")
 
 
 def small_parts(spec: ModelSpec) -> object:

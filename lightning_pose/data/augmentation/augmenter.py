@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lightning_pose.data.augmentation.move import Placed, move, plan_motion
-from lightning_pose.data.augmentation.transfer import draws_to_device, to_device
+from lightning_pose.data.augmentation.transfer import array_to_device, draws_to_device
 from lightning_pose.data.augmentation.transform import PhotometricTransform, Step
 
 
@@ -110,7 +110,7 @@ def _change_group(
     draws = draws_to_device(drawn, images.device)
     if len(picked) == len(images):
         return transform.apply(images, draws)
-    rows = to_device(picked, images.device)
+    rows = array_to_device(picked, images.device)
     return images.index_copy_(0, rows, transform.apply(images.index_select(0, rows), draws))
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_pose.data.augmentation.transfer import draws_to_device, to_device
+from lightning_pose.data.augmentation.transfer import array_to_device, draws_to_device
 from lightning_pose.data.augmentation.transform import (
     DisplacementTransform,
     Draws,
@@ -91,7 +91,7 @@ def move(placed: Placed, plan: MotionPlan) -> Placed:
     if not len(plan.rows):
         return placed
     device = placed.images.device
-    rows = to_device(plan.rows, device)
+    rows = array_to_device(plan.rows, device)
     moved = _move_all(
         Placed(
             images=placed.images.index_select(0, rows),
@@ -126,7 +126,7 @@ def _move_all(placed: Placed, plan: MotionPlan) -> Placed:
     warped = sample_images(images.flatten(1, 2), sources).view_as(images)
 
     points = _undisplace(apply_affine(forward, placed.points), plan.fields)
-    order = to_device(plan.order, points.device)[..., None].expand_as(points)
+    order = array_to_device(plan.order, points.device)[..., None].expand_as(points)
     return Placed(
         images=warped,
         points=points.gather(1, order),
@@ -149,7 +149,8 @@ def _network_motion(
     after_turn = _join(np.hstack([half, center]), _join(motion.frame, centered_to_frame))
     turn = np.concatenate([motion.turn, np.zeros_like(motion.turn[..., :1])], -1)
     to_center = np.broadcast_to(np.hstack([np.eye(2), -center]), turn.shape)
-    after, turned, before = to_device(np.stack([after_turn, turn, to_center]), to_image.device)
+    maps = np.stack([after_turn, turn, to_center])
+    after, turned, before = array_to_device(maps, to_image.device)
 
     stretch = functional.pad(to_image[..., :2], (0, 1))
     turned = compose_affine(invert_affine(stretch), compose_affine(turned, stretch))

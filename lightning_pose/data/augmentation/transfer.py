@@ -7,23 +7,18 @@ import torch
 from torch import Tensor
 
 from lightning_pose.data.augmentation.transform import Draws
+from lightning_pose.ops.transfer import to_device
 
 
-def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return ``array`` on ``device``: whole numbers as int64, all else as float32.
-
-    From pinned memory the copy is queued like any kernel; from ordinary memory it would wait.
-    """
+def array_to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return ``array`` on ``device``: whole numbers as int64, all else as float32."""
     kind = np.int64 if np.issubdtype(array.dtype, np.integer) else np.float32
-    tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    return to_device(torch.from_numpy(np.ascontiguousarray(array, dtype=kind)), device)
 
 
 def draws_to_device(draws: Draws, device: torch.device) -> Draws:
     """Return ``draws`` with every array on ``device`` and every plain number as it is."""
     return {
-        name: to_device(value, device) if isinstance(value, np.ndarray) else value
+        name: array_to_device(value, device) if isinstance(value, np.ndarray) else value
         for name, value in draws.items()
     }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lightning_pose.contracts.errors import ModelError
 from lightning_pose.contracts.registry import BACKBONES
+from lightning_pose.models.backbones.fused import fuse_batch_norms
 from lightning_pose.models.backbones.weights import WeightSource, load_weights
 from lightning_pose.ops.resize import enlarge_maps
 
@@ -122,6 +123,7 @@ class Recipe:
         if path is not None:
             heads = (*self.source.heads, *(f"{part}." for part in CLASSIFICATION_ONLY))
             load_weights(backbone.net, path, convert=self.convert, heads=heads)
+        fuse_batch_norms(backbone)
         return backbone
 
     def _weights(self) -> Path:

@@ -1,0 +1,53 @@
+"""Many short trainings at once: each in a process of its own, that need not import anything."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+PRELOADED = ["lightning_pose.cli.train_app", "lightning_pose.cli.hooks", "lightning_pose.api"]
+
+
+def run_all(
+    function: Callable[..., None],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    workers: int,
+    log: Path,
+    deadline: float = float("inf"),
+) -> None:
+    """Call ``function`` with each tuple of arguments; begin none after ``deadline`` seconds.
+
+    Processes are forked from one that has imported all that is needed but has used no GPU. What
+    they print, and what goes wrong in them, goes to ``log``.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    waiting, running = list(calls), []
+    started = time.monotonic()
+    while waiting or running:
+        if time.monotonic() - started > deadline:
+            waiting.clear()
+        while waiting and len(running) < workers:
+            process = context.Process(target=_call, args=(function, waiting.pop(0), log))
+            process.start()
+            running.append(process)
+        time.sleep(0.1)
+        running = [process for process in running if process.is_alive()]
+
+
+def _call(function: Callable[..., None], arguments: tuple[Any, ...], log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    try:
+        function(*arguments)
+    except Exception:
+        traceback.print_exc()
+        raise
