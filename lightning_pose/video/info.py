@@ -16,11 +16,13 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.mp4_boxes import boxes
 from lightning_pose.video.orientation import Orientation
 
 # Containers whose index names every frame; the others are known only once they have been read.
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
+_UPRIGHT = Orientation()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ class VideoInfo:
         codec: FFmpeg's name of it.
         pixel_format: FFmpeg's name of it.
         rotation: quarter turns to show it, in degrees clockwise (0, 90, 180, 270).
+        orientation: how stored frames are to be turned and mirrored to be shown.
         variable_rate: whether frames are unevenly spaced; None = the header does not tell.
         problems: what is wrong with the file as far as the index shows, one sentence each.
     """
@@ -53,6 +56,7 @@ class VideoInfo:
     codec: str
     pixel_format: str
     rotation: int = 0
+    orientation: Orientation = _UPRIGHT
     variable_rate: bool | None = None
     problems: tuple[str, ...] = ()
 
@@ -90,6 +94,7 @@ def probe(path: Path | str) -> VideoInfo:
             codec=stream.codec_context.codec.name,
             pixel_format=frame.format.name,
             rotation=orientation.degrees,
+            orientation=orientation,
             variable_rate=_variable_rate(stream, promised),
             problems=problems,
         )
@@ -199,20 +204,8 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
 def _mp4_without_index(path: Path) -> bool:
     """Tell whether the file is an MP4 or MOV whose ``moov`` box is missing or cut off."""
     size = path.stat().st_size
-    if size < 16:
-        return False
-    whole: list[bytes] = []
     with path.open("rb") as file:
-        place = 0
-        while place + 8 <= size:
-            file.seek(place)
-            header = file.read(16)
-            if place == 0 and header[4:8] not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
-                return False
-            length = int.from_bytes(header[:4], "big")
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            place += max(length, 8)
-            if place <= size:
-                whole.append(header[4:8])
-    return b"moov" not in whole
+        found = list(boxes(file, 0, size))
+    if not found or found[0].kind not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
+        return False
+    return not any(box.kind == b"moov" and box.end <= size for box in found)
