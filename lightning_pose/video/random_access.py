@@ -40,7 +40,7 @@ class SequenceReader:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._identity = _identity(Path(path))
+        self._first_stamp = _stamp(Path(path))
         self.info = probe(path)
         self.num_replaced = 0
         self._source = _source(self.info)
@@ -63,7 +63,7 @@ class SequenceReader:
         """
         self._check_unchanged()
         other = object.__new__(SequenceReader)
-        other._identity, other.info, other.num_replaced = self._identity, self.info, 0
+        other._first_stamp, other.info, other.num_replaced = self._first_stamp, self.info, 0
         other._source = self._source.another()
         return other
 
@@ -98,8 +98,8 @@ class SequenceReader:
 
     def _check_unchanged(self) -> None:
         """Raise VideoError if the file was deleted, replaced or written to."""
-        now = _identity(self.info.path)
-        if now == self._identity:
+        now = _stamp(self.info.path)
+        if now == self._first_stamp:
             return
         what = "is no longer there" if now is None else "has changed"
         raise VideoError(
@@ -116,10 +116,10 @@ def _source(info: VideoInfo) -> SampleFrames | ContainerFrames:
     return ContainerFrames(info.path, index, info.orientation)
 
 
-def _identity(path: Path) -> tuple[int, int, int, int] | None:
-    """Return what changes when a file is replaced or written to; None if it is not there."""
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return size and time of the last change of a file, in ns; None if it is not there."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_size, found.st_mtime_ns

@@ -18,11 +18,11 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from jaxtyping import Bool, Int32, Int64
 
+from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.mp4_boxes import display_offsets
 
 # Codecs of which every stored frame is a packet the decoder takes as it is.
 _CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
-_ENTRY = np.dtype([("pos", "i8"), ("time", "i8"), ("size", "i4"), ("key", "?"), ("hidden", "?")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
     codec = stream.codec_context.codec.name
     if not container.format.name.startswith("mov,mp4") or codec not in _CODECS:
         return None
-    entries = _entries(stream)
+    entries = entries_of(stream)
     offsets = display_offsets(path, track_id=stream.id, num_samples=len(entries))
     if offsets is None or len(entries) != stream.frames:
         return None
@@ -142,12 +142,6 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
         num_frames=len(in_order),
         settings=DecoderSettings.of(stream),
     )
-
-
-def _entries(stream: VideoStream) -> np.ndarray:
-    index = stream.index_entries
-    rows = ((e.pos, e.timestamp, e.size, e.is_keyframe, e.is_discard) for e in index)
-    return np.fromiter(rows, dtype=_ENTRY, count=len(index))
 
 
 def _numbers(

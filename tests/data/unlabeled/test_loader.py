@@ -201,6 +201,16 @@ def test_a_video_that_vanishes_is_an_error_not_a_hang(
         list(loader)
 
 
+def test_loaders_of_the_same_sessions_share_what_is_held_of_them(videos: dict[str, Path]) -> None:
+    sessions = [(videos["a"],), (videos["b"],)]
+    first = make_loader(sessions)
+    second = make_loader(sessions, seed=8, augment=False, videos=first.videos)
+    alone = make_loader(sessions, seed=8, augment=False)
+    assert second.videos is first.videos
+    for ours, theirs in zip(second, alone, strict=True):
+        assert_equal(ours, theirs)
+
+
 @pytest.mark.gpu
 def test_batches_on_a_gpu_are_those_of_the_cpu(videos: dict[str, Path]) -> None:
     sessions = [(videos["a"],), (videos["large"],)]
