@@ -43,6 +43,7 @@ class VideoInfo:
             count_frames`).
         duration_s: seconds; 0 = not stated.
         codec: FFmpeg's name of it.
+        container: FFmpeg's names of the format of the file.
         pixel_format: FFmpeg's name of it.
         colour_matrix: FFmpeg's number of it; 1 = BT.709, 2 = not stated, 5 and 6 = BT.601.
         full_range: whether brightness is stored as 0..255, not 16..235.
@@ -60,6 +61,7 @@ class VideoInfo:
     duration_s: float
     codec: str
     pixel_format: str
+    container: str = ""
     colour_matrix: int = _UNTAGGED
     full_range: bool = False
     rotation: int = 0
@@ -100,6 +102,7 @@ def probe(path: Path | str) -> VideoInfo:
             duration_s=_duration_s(container, stream),
             codec=stream.codec_context.codec.name,
             pixel_format=frame.format.name,
+            container=container.format.name,
             colour_matrix=int(frame.colorspace),
             full_range=int(frame.color_range) == _FULL_RANGE,
             rotation=orientation.degrees,
