@@ -156,8 +156,9 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
     alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
     length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
+    device, engine = data.cache.device, dali.general.engine
     make = functools.partial(
-        UnlabeledLoader, sessions, spec=spec, sequence_length=length, device=data.cache.device
+        UnlabeledLoader, sessions, spec=spec, sequence_length=length, device=device, engine=engine
     )
     steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
     train = make(steps_per_epoch=steps, seed=seed)

@@ -49,10 +49,12 @@ class UnlabeledLoader:
         rank: which of the processes that share the work this is; each draws other frames.
         world_size: how many there are.
         goes_on: the next epoch will be asked for after the one at hand.
+        engine: makes network input from frames (see
+            :func:`~lightning_pose.video.sequence_input.sequence_input`).
         videos: those of another loader of the same sessions, to share what is held of them.
 
     Raises:
-        VideoError: a video cannot be read; the message names it.
+        VideoError: a video cannot be read (the message names it), or the engine does not work.
         DataError: there is no video, one is too short, or views differ in their frame counts.
     """
 
@@ -69,6 +71,7 @@ class UnlabeledLoader:
         rank: int = 0,
         world_size: int = 1,
         goes_on: bool = True,
+        engine: str = "auto",
         videos: SequencePool | None = None,
     ) -> None:
         if not sessions:
@@ -92,7 +95,7 @@ class UnlabeledLoader:
             rank=rank,
             world_size=world_size,
         )
-        self._input: SequenceInput = sequence_input(spec, device=self.device)
+        self._input: SequenceInput = sequence_input(spec, device=self.device, engine=engine)
         self._goes_on = goes_on
         self._ahead: dict[int, Views] = {}
         self._workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
