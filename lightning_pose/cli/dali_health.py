@@ -14,7 +14,7 @@ from lightning_pose.cli.finding import LIMITED, OK, Finding
 
 CUDA_12, CUDA_13 = "nvidia-dali-cuda120", "nvidia-dali-cuda130"
 OLDEST_DRIVER_FOR_CUDA_13 = 580
-_USE = "decodes video on a GPU (--reader dali) and prepares unlabelled video in training"
+_USE = "for --reader dali (decodes on a GPU) and dali.general.engine=dali"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def dali_finding(facts: DaliFacts) -> Finding:
         detail = "not built for this system: PyAV and torch do its work"
         return Finding(name=name, state=OK, detail=detail)
     if not facts.wheels:
-        detail = f"not installed: PyAV and torch do its work. It {_USE}"
+        detail = f"not installed: PyAV and torch do its work; {_USE}"
         return Finding(name=name, state=LIMITED, detail=detail, cure=f"pip install {fitting}")
     if len(facts.wheels) > 1:
         detail = f"{named}: they hold the same files, and each breaks the other"
@@ -70,7 +70,7 @@ def dali_finding(facts: DaliFacts) -> Finding:
     if facts.has_gpu and fitting not in facts.wheels:
         about = f"torch is built for CUDA {facts.torch_cuda}, the driver is {facts.driver}"
         return Finding(name=name, state=LIMITED, detail=f"{named}, but {about}", cure=anew)
-    return Finding(name=name, state=OK, detail=f"{named}; {_USE}")
+    return Finding(name=name, state=OK, detail=f"{named}, {_USE}")
 
 
 def nvdec(folder: Path) -> Finding:

@@ -39,7 +39,7 @@ GPU = {"torch_cuda": "13.0", "driver": 580, "has_gpu": True}
     [
         (DaliFacts(), LIMITED, "not installed", f"pip install {CUDA_12}"),
         (DaliFacts(system=False), OK, "not built for this system", ""),
-        (DaliFacts(wheels={CUDA_12: "2.4.0"}), OK, f"{CUDA_12} 2.4.0; decodes video on a GPU", ""),
+        (DaliFacts(wheels={CUDA_12: "2.4.0"}), OK, f"{CUDA_12} 2.4.0, for --reader dali", ""),
         (DaliFacts(wheels={CUDA_12: "2.4.0"}, torch_cuda="13.0"), OK, "2.4.0", ""),
         (DaliFacts(wheels={CUDA_13: "2.4.0"}, **GPU), OK, f"{CUDA_13} 2.4.0", ""),
         (
