@@ -5,17 +5,24 @@ copying its packets, so that ten hours take seconds to make. Every length runs i
 own, whose peak memory is that of its length alone.
 
     python benchmarks/bench_unlabeled.py --hours 10 --folder /tmp/bench
+    python benchmarks/bench_unlabeled.py --parts VIDEO
+
+The second form compares, in turns, the two engines that make network input (16 frames to 256 x 256
+and 128 x 128), and reading sequences by one, two and four threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,8 +33,9 @@ import torch
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.data.unlabeled import UnlabeledLoader
 from lightning_pose.data.unlabeled.changes import draw_change
+from lightning_pose.video.dali_graph import DaliSequenceInput
 from lightning_pose.video.random_access import SequenceReader
-from lightning_pose.video.sequence_input import TorchSequenceInput, sequence_input
+from lightning_pose.video.sequence_input import TorchSequenceInput
 
 SIZE, FPS, MINUTE = 256, 30, 60 * 30
 SEQUENCE = 16
@@ -36,6 +44,10 @@ SEQUENCE = 16
 def main() -> None:
     """Print what was measured as JSON lines."""
     arguments = parse_arguments()
+    if arguments.parts is not None:
+        compare_engines(arguments.parts, device=arguments.device)
+        compare_threads(arguments.parts)
+        return
     if arguments.measure is not None:
         print(json.dumps(measure(arguments.measure, device=arguments.device)))
         return
@@ -57,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=0.0, help="length of the looped video")
     parser.add_argument("--folder", type=Path, default=Path("bench_unlabeled"))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--parts", type=Path, help="compare ways to do the parts of the work")
     parser.add_argument("--measure", type=Path, help="measure this video and end")
     return parser.parse_args()
 
@@ -130,7 +143,7 @@ def measure(video: Path, *, device: str) -> dict[str, object]:
     decode_ms = timed_ms(lambda number: reader.read(int(starts[number % 40]), SEQUENCE), 40)
     frames = torch.from_numpy(reader.read(int(starts[0]), SEQUENCE))
     change = draw_change(spec, seed=0, epoch=0, step=0, rank=0, view=0)
-    engine, twin = sequence_input(spec, device=device), TorchSequenceInput(spec, device=device)
+    engine, twin = DaliSequenceInput(spec, device=device), TorchSequenceInput(spec, device=device)
     return {
         "video": video.name,
         "hours": round(reader.num_frames / FPS / 3600, 3),
@@ -143,6 +156,49 @@ def measure(video: Path, *, device: str) -> dict[str, object]:
         "batch_ms": round(loader_ms, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
+
+
+def compare_engines(video: Path, *, device: str) -> None:
+    """Print the median time of either engine, taken in turns, and their ratio."""
+    frames = torch.from_numpy(SequenceReader(video).read(0, SEQUENCE))
+    for size in (256, 128):
+        spec = DataSpec(height=size, width=size)
+        change = draw_change(spec, seed=0, epoch=0, step=0, rank=0, view=0)
+        engines = {
+            "dali": DaliSequenceInput(spec, device=device),
+            "torch": TorchSequenceInput(spec, device=device),
+        }
+        times: dict[str, list[float]] = {name: [] for name in engines}
+        for _ in range(30):
+            for name, engine in engines.items():
+                work = functools.partial(engine, frames, change)
+                times[name].append(timed_ms(lambda _, work=work: work(), 1))
+        dali_ms, torch_ms = (statistics.median(times[name]) for name in ("dali", "torch"))
+        ratio = statistics.median(
+            dali / twin for dali, twin in zip(times["dali"], times["torch"], strict=True)
+        )
+        print(f"to {size}: dali {dali_ms:.1f} ms, torch {torch_ms:.1f} ms, ratio {ratio:.2f}")
+
+
+def compare_threads(video: Path) -> None:
+    """Print how many random sequences a second one, two and four threads read."""
+    first = SequenceReader(video)
+    starts = np.random.default_rng(0).integers(0, first.num_frames - SEQUENCE, 40).tolist()
+    rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    for _ in range(5):
+        for number, found in rates.items():
+            readers = [first.another() for _ in range(number)]
+
+            def work(place: int, readers: list[SequenceReader] = readers) -> None:
+                for start in starts[place :: len(readers)]:
+                    readers[place].read(start, SEQUENCE)
+
+            begun = time.perf_counter()
+            with ThreadPoolExecutor(number) as threads:
+                list(threads.map(work, range(number)))
+            found.append(len(starts) / (time.perf_counter() - begun))
+    for number, found in rates.items():
+        print(f"{number} threads: {statistics.median(found):.1f} sequences/s")
 
 
 def timed_ms(work: Callable[[int], object], times: int) -> float:

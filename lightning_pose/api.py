@@ -12,6 +12,7 @@ Model.load(result.best_checkpoint).predict_video("mouse.mp4").to_csv(Path("mouse
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -155,24 +156,22 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
     alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
     length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
-    loaders = [
-        UnlabeledLoader(
-            sessions,
-            spec=spec,
-            sequence_length=length,
-            steps_per_epoch=steps,
-            seed=dali.general.seed + number,
-            device=data.cache.device,
-            augment=training,
-            goes_on=training,
-        )
-        for number, (steps, training) in enumerate(
-            [(steps_per_epoch(len(data.train_loader())), True), (VALIDATION_SEQUENCES, False)]
-        )
-    ]
-    _check_video_sizes(get_loss_factories(config)["unsupervised"], data, loaders[0])
+    device, engine = data.cache.device, dali.general.engine
+    make = functools.partial(
+        UnlabeledLoader, sessions, spec=spec, sequence_length=length, device=device, engine=engine
+    )
+    steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
+    train = make(steps_per_epoch=steps, seed=seed)
+    _check_video_sizes(get_loss_factories(config)["unsupervised"], data, train)
+    val = make(
+        steps_per_epoch=VALIDATION_SEQUENCES,
+        seed=seed + 1,
+        augment=False,
+        goes_on=False,
+        videos=train.videos,
+    )
     importance = config.callbacks.anneal_weight.weight_at
-    return UnlabeledVideo(train=loaders[0], val=loaders[1], importance=importance)
+    return UnlabeledVideo(train=train, val=val, importance=importance)
 
 
 def get_model(

@@ -11,29 +11,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-OK, LIMITED, MISSING = "ok", "limited", "missing"
+from lightning_pose.cli.dali_health import dali, nvdec
+from lightning_pose.cli.finding import LIMITED, MISSING, OK, Finding
+
 OLDEST_PYTHON = (3, 11)
 FREE_GB = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        name: what.
-        state: ok, limited (something else serves) or missing (a command will fail).
-        detail: what was found.
-        cure: one line to type or do; empty when there is nothing to cure.
-    """
-
-    name: str
-    state: str
-    detail: str
-    cure: str = ""
 
 
 def examine(folder: Path) -> Iterator[Finding]:
@@ -74,18 +58,6 @@ def _gpu(folder: Path) -> Finding:
             name="GPU", state=LIMITED, detail="a driver, but torch sees none", cure=cure
         )
     return Finding(name="GPU", state=LIMITED, detail="none: everything runs on the CPU")
-
-
-def _dali(folder: Path) -> Finding:
-    if importlib.util.find_spec("nvidia") and importlib.util.find_spec("nvidia.dali"):
-        version = _version("nvidia-dali-cuda120") or _version("nvidia-dali-cuda130") or "installed"
-        return Finding(name="NVIDIA DALI", state=OK, detail=version)
-    return Finding(
-        name="NVIDIA DALI",
-        state=LIMITED,
-        detail="not installed: video is read by PyAV",
-        cure="pip install nvidia-dali-cuda120  (Linux x86-64)",
-    )
 
 
 def _pyav(folder: Path) -> Finding:
@@ -195,7 +167,8 @@ _CHECKS: tuple[Callable[[Path], Finding], ...] = (
     _python,
     _torch,
     _gpu,
-    _dali,
+    dali,
+    nvdec,
     _pyav,
     _weights,
     _mlflow,

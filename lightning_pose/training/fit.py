@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.config.schema import TrainingConfig
-from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.contracts.errors import TrainingError, VideoError
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
@@ -143,11 +143,12 @@ def _failures_told(checkpoints: Checkpoints) -> Iterator[None]:
     """Say with what goes wrong in training which checkpoints are left.
 
     Raises:
-        TrainingError: training failed, or needs more memory than the GPU has.
+        TrainingError: training failed, a video can no longer be read, or the GPU has too little
+            memory.
     """
     try:
         yield
-    except TrainingError as error:
+    except (TrainingError, VideoError) as error:
         raise TrainingError(f"{error} {_kept(checkpoints)}") from error
     except torch.OutOfMemoryError as error:
         raise TrainingError(

@@ -34,6 +34,7 @@ _SMALLEST = {
     "libdav1d": (128, 128),
     "mpeg4": (48, 16),
 }
+_BT601 = (2, 5, 6)  # FFmpeg's numbers: not stated, PAL, NTSC
 _LARGEST = 4096  # of every codec on every GPU
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _PREFETCHED = 2
@@ -43,8 +44,8 @@ _PREFETCHED = 2
 class DaliReader:
     """Decodes plain constant-rate video on a GPU; frames never leave it.
 
-    It takes only what it can be trusted with: 8-bit 4:2:0 colour, one track, upright, evenly
-    spaced, with an index that names every frame. All else is left to PyAV.
+    It takes only what it can be trusted with, by the rule of :func:`unsuitable`, and of that files
+    with one track and no edit list. All else it refuses, to be left to PyAV.
 
     Args:
         video: the file.
@@ -143,6 +144,22 @@ def why_not_plain(video: Path) -> str | None:
         VideoError: the file cannot be read at all.
     """
     info = probe(video)
+    return unsuitable(info) or _why_not_whole(video)
+
+
+def unsuitable(info: VideoInfo) -> str | None:
+    """Return what of a video's description NVDEC and DALI do not read as PyAV does; None if all.
+
+    A rule, decided before a frame is decoded: MP4 or MOV with an index that names every frame,
+    evenly spaced, upright, in a codec and size NVDEC takes, as 8-bit 4:2:0 with the colours of
+    BT.601 and video range, which is what DALI makes of all pictures whatever their tags say.
+    Damage inside the pictures cannot be seen so early: NVDEC patches over it in its own way, up to
+    the next key frame.
+    """
+    return _what_is_not_decoded(info) or _what_is_not_counted(info)
+
+
+def _what_is_not_decoded(info: VideoInfo) -> str | None:
     smallest = _SMALLEST.get(info.codec)
     if smallest is None:
         return f"NVDEC does not decode {info.codec}."
@@ -152,13 +169,21 @@ def why_not_plain(video: Path) -> str | None:
         return f"NVDEC decodes {info.codec} from {smallest[0]} x {smallest[1]} pixels on."
     if max(info.width, info.height) > _LARGEST:
         return f"NVDEC decodes up to {_LARGEST} pixels."
+    if info.colour_matrix not in _BT601 or info.full_range:
+        return "Its colours are not those of BT.601 in video range, which DALI takes all to be."
+    return None
+
+
+def _what_is_not_counted(info: VideoInfo) -> str | None:
     if info.rotation:
         return "It is to be shown turned, which DALI does not do."
+    if not info.container.startswith("mov,mp4"):
+        return "It is no MP4 or MOV, whose index gives every frame the time it is shown at."
     if info.num_frames is None or info.variable_rate is None:
         return "Its container does not name every frame."
     if info.variable_rate:
         return "Its frames are unevenly spaced."
-    return "Its index is damaged." if info.problems else _why_not_whole(video)
+    return "Its index is damaged." if info.problems else None
 
 
 def _why_not_whole(video: Path) -> str | None:

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Int64
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.sample_table import SampleTable, sample_table
 
 # Without an index in its container a file is read through once, up to this size (about a second a
 # gigabyte); beyond, frames are found by their time.
@@ -119,16 +120,20 @@ def shown(packet: av.Packet, codec: str) -> bool:
 
 def index_frames(
     container: InputContainer, stream: VideoStream, path: Path
-) -> FrameIndex | TimeGrid:
+) -> SampleTable | FrameIndex | TimeGrid:
     """Return the index of a freshly opened file; moves its reading position.
 
-    MP4, MOV and AVI hold one in their header. Others are read through once, without decoding, if
-    they are no larger than ``SCANNED_BYTES_AT_MOST``.
+    MP4, MOV and AVI hold one in their header; of plain MP4 and MOV files it is a table of all
+    frames, with which the file need not stay open. Others are read through once, without decoding,
+    if they are no larger than ``SCANNED_BYTES_AT_MOST``.
 
     Raises:
         VideoError: frames cannot be told by their times, or the file is too long to be read
             through and does not say how long it is.
     """
+    table = sample_table(container, stream, path)
+    if table is not None:
+        return table
     keys = _keys_in_header(container, stream, path)
     first_stamp, lead = _beginning(container, stream, path)
     if keys is None and path.stat().st_size > SCANNED_BYTES_AT_MOST:

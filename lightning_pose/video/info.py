@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.container_index import entries_of
+from lightning_pose.video.mp4_boxes import boxes
 from lightning_pose.video.orientation import Orientation
 
 # Containers whose index names every frame; the others are known only once they have been read.
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
+_UPRIGHT = Orientation()
+_UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +43,12 @@ class VideoInfo:
             count_frames`).
         duration_s: seconds; 0 = not stated.
         codec: FFmpeg's name of it.
+        container: FFmpeg's names of the format of the file.
         pixel_format: FFmpeg's name of it.
+        colour_matrix: FFmpeg's number of it; 1 = BT.709, 2 = not stated, 5 and 6 = BT.601.
+        full_range: whether brightness is stored as 0..255, not 16..235.
         rotation: quarter turns to show it, in degrees clockwise (0, 90, 180, 270).
+        orientation: how stored frames are to be turned and mirrored to be shown.
         variable_rate: whether frames are unevenly spaced; None = the header does not tell.
         problems: what is wrong with the file as far as the index shows, one sentence each.
     """
@@ -52,7 +61,11 @@ class VideoInfo:
     duration_s: float
     codec: str
     pixel_format: str
+    container: str = ""
+    colour_matrix: int = _UNTAGGED
+    full_range: bool = False
     rotation: int = 0
+    orientation: Orientation = _UPRIGHT
     variable_rate: bool | None = None
     problems: tuple[str, ...] = ()
 
@@ -79,19 +92,23 @@ def probe(path: Path | str) -> VideoInfo:
         frame = _first_frame(path, container, stream)
         orientation = Orientation.of(frame, path)
         height, width = orientation.size(frame.height, frame.width)
-        promised, problems = _promised_frames(container, stream, path)
+        promise = _promise(container, stream, path)
         return VideoInfo(
             path=path,
             width=width,
             height=height,
             fps=stream.average_rate or stream.guessed_rate or _FALLBACK_FPS,
-            num_frames=promised,
+            num_frames=promise.num_frames,
             duration_s=_duration_s(container, stream),
             codec=stream.codec_context.codec.name,
             pixel_format=frame.format.name,
+            container=container.format.name,
+            colour_matrix=int(frame.colorspace),
+            full_range=int(frame.color_range) == _FULL_RANGE,
             rotation=orientation.degrees,
-            variable_rate=_variable_rate(stream, promised),
-            problems=problems,
+            orientation=orientation,
+            variable_rate=promise.variable_rate,
+            problems=promise.problems,
         )
 
 
@@ -165,29 +182,27 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
     )
 
 
-def _promised_frames(
-    container: InputContainer, stream: VideoStream, path: Path
-) -> tuple[int | None, tuple[str, ...]]:
-    """Return how many frames the index names, and what is wrong with it."""
+class _Promise(NamedTuple):
+    """What the index of a container says of the frames; None = it has none."""
+
+    num_frames: int | None = None
+    variable_rate: bool | None = None
+    problems: tuple[str, ...] = ()
+
+
+def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Promise:
     if not container.format.name.startswith(_INDEXED_FORMATS) or not stream.frames:
-        return None, ()
-    entries = stream.index_entries
+        return _Promise()
+    entries = entries_of(stream)
+    steps = np.diff(entries["time"])
+    uneven = bool(len(steps)) and int(steps.max() - steps.min()) > 1  # one tick is rounding
     if container.format.name == "avi" and len(entries) < stream.frames:  # its index comes last
-        return stream.frames, ("The index at the end of the file is missing.",)
-    shown = sum(not entry.is_discard for entry in entries)
-    file_size = path.stat().st_size
-    beyond = any(entry.pos + entry.size > file_size for entry in entries)
-    if not beyond:
-        return shown, ()
-    return shown, ("The file ends early: its index names frames that are not there.",)
-
-
-def _variable_rate(stream: VideoStream, promised: int | None) -> bool | None:
-    if promised is None:
-        return None
-    stamps = (entry.timestamp for entry in stream.index_entries)
-    steps = {after - before for before, after in itertools.pairwise(stamps)}
-    return bool(steps) and max(steps) - min(steps) > 1  # one tick is rounding
+        return _Promise(stream.frames, uneven, ("The index at the end of the file is missing.",))
+    shown = int((~entries["hidden"]).sum())
+    if (entries["pos"] + entries["size"] <= path.stat().st_size).all():
+        return _Promise(shown, uneven)
+    problem = "The file ends early: its index names frames that are not there."
+    return _Promise(shown, uneven, (problem,))
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
@@ -199,20 +214,8 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
 def _mp4_without_index(path: Path) -> bool:
     """Tell whether the file is an MP4 or MOV whose ``moov`` box is missing or cut off."""
     size = path.stat().st_size
-    if size < 16:
-        return False
-    whole: list[bytes] = []
     with path.open("rb") as file:
-        place = 0
-        while place + 8 <= size:
-            file.seek(place)
-            header = file.read(16)
-            if place == 0 and header[4:8] not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
-                return False
-            length = int.from_bytes(header[:4], "big")
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            place += max(length, 8)
-            if place <= size:
-                whole.append(header[4:8])
-    return b"moov" not in whole
+        found = list(boxes(file, 0, size))
+    if not found or found[0].kind not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
+        return False
+    return not any(box.kind == b"moov" and box.end <= size for box in found)

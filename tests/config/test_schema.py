@@ -65,6 +65,7 @@ def test_defaults_are_those_of_the_specification() -> None:
         "dali.context.train.batch_size": 16,
         "dali.context.predict.sequence_length": 96,
         "dali.general.seed": 123456,
+        "dali.general.engine": "auto",
         "callbacks.anneal_weight.init_val": 0.0,
         "callbacks.anneal_weight.increase_factor": 0.01,
         "callbacks.anneal_weight.final_val": 1.0,

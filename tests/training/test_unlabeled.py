@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import torch
 from tiny import TinyLoader, TinyVideo, settings, tiny_tracker, tiny_video, train_tiny
 
 from lightning_pose.config.schema import AnnealWeightConfig
-from lightning_pose.contracts.batches import LabeledBatch
-from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
+from lightning_pose.contracts.batches import LabeledBatch, VideoBatch
+from lightning_pose.contracts.errors import (
+    ConfigError,
+    DataError,
+    ModelError,
+    TrainingError,
+    VideoError,
+)
 from lightning_pose.models.build import load_tracker
 from lightning_pose.training.result import FINISHED
 from lightning_pose.training.unlabeled import (
@@ -49,6 +56,28 @@ def train_on_video(run_dir: Path, **changes: Any) -> Any:
 def paired(num_rows: int, *, steps: int = 10, importance: float = 1.0) -> PairedLoader:
     video = UnlabeledVideo(train=TinyVideo(steps), importance=lambda _: importance)
     return PairedLoader(TinyLoader(num_rows), video)
+
+
+class VanishingVideo(TinyVideo):
+    """Its file is deleted in the second epoch."""
+
+    def __iter__(self) -> Iterator[VideoBatch]:
+        for number, batch in enumerate(super().__iter__()):
+            if self.epoch == 1 and number == 3:
+                raise VideoError("walk.mp4 is no longer there: it was read from before.")
+            yield batch
+
+
+def test_a_video_that_vanishes_ends_training_with_its_last_checkpoint_kept(tmp_path: Path) -> None:
+    video = UnlabeledVideo(train=VanishingVideo(), importance=lambda _: 1.0)
+    with pytest.raises(
+        TrainingError, match=r"walk\.mp4 is no longer there.* are kept in "
+    ) as told:
+        train_on_video(tmp_path, unlabeled=video, save_every_s=0.0)
+    kept = sorted((tmp_path / "checkpoints").glob("*.ckpt"))
+    assert kept
+    assert str(tmp_path / "checkpoints") in str(told.value)
+    load_tracker(kept[-1])
 
 
 class TestPairedLoader:
@@ -244,7 +273,7 @@ class TestRefusals:
     def test_no_video(self, tmp_path: Path) -> None:
         video = UnlabeledVideo(train=TinyVideo(0), importance=lambda _: 1.0)
         with pytest.raises(ConfigError, match="no unlabelled video to learn from"):
-            train_on_video(tmp_path, unlabeled=video)
+            train_on_video(tmp_path, unlabeled=video, save_every_s=0.0)
 
     def test_a_loss_that_was_not_fitted_before_the_first_step(self, tmp_path: Path) -> None:
         tracker = tiny_tracker(settings(), on_video=("pca_singleview",))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.video import frame_index, sequence_pool
+from lightning_pose.video import container_frames, frame_index, sequence_pool
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import open_video
 from lightning_pose.video.random_access import SequenceReader
@@ -50,6 +50,36 @@ def test_sequences_are_those_of_the_decoder(corpus: Corpus, name: str) -> None:
         assert (reader.read(start, count) == reference[start : start + count]).all(), start
     assert reader.num_replaced == 0
     assert reader.exact == (name != "b_frames.avi")
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WHOLE if n.endswith(".mp4")))
+def test_an_mp4_is_read_through_its_container_too(
+    corpus: Corpus, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_index, "sample_table", lambda *_: None)
+    reference = np.stack([picture.pixels.copy() for picture in Decoder(corpus(name))])
+    reader = SequenceReader(corpus(name))
+    assert reader.num_frames == len(reference)
+    count = min(COUNT, len(reference))
+    for start in every_start(reader, step=3):
+        assert (reader.read(start, count) == reference[start : start + count]).all(), start
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WHOLE if n.endswith(".mp4")))
+def test_a_plain_mp4_is_closed_between_sequences(
+    corpus: Corpus, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = SequenceReader(corpus(name))
+
+    def fail(*_: object) -> None:
+        raise AssertionError("opened again")
+
+    monkeypatch.setattr(container_frames, "open_video", fail)
+    if name in ("fragmented.mp4", "edit_list.mp4"):  # not every stored frame is in its index
+        with pytest.raises(AssertionError, match="opened again"):
+            reader.another()
+    else:
+        reader.another().read(0, 1)
 
 
 @pytest.mark.parametrize("name", sorted(set(READABLE) & DAMAGED))
@@ -108,24 +138,26 @@ def test_only_the_group_of_pictures_around_a_sequence_is_decoded(
 ) -> None:
     reader = SequenceReader(corpus("gop10.mp4"))
     seen: list[int] = []
-    frames = reader._frames
+    source = reader._source
+    frames = source._frames
 
     def watched(*args: object, **options: object) -> object:
         for frame in frames(*args, **options):  # pyright: ignore
             seen.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(reader, "_frames", watched)
+    monkeypatch.setattr(source, "_frames", watched)
     reader.read(43, 5)
     assert len(seen) <= 8  # 40 to 47, those on which nothing depends left out
 
 
-@pytest.mark.parametrize("name", ["plain.ts", "vp9.webm", "gop10.mp4", "late_start.mkv"])
+@pytest.mark.parametrize("name", ["plain.ts", "vp9.webm", "fragmented.mp4", "late_start.mkv"])
 def test_a_seek_that_leads_elsewhere_costs_time_but_no_frame(
     corpus: Corpus, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = SequenceReader(corpus(name))
-    packets = reader._packets
+    source = reader._source
+    packets = source._packets
 
     def astray(seek: int | None) -> object:
         found = packets(seek)
@@ -133,7 +165,7 @@ def test_a_seek_that_leads_elsewhere_costs_time_but_no_frame(
             next(found, None)
         return found
 
-    monkeypatch.setattr(reader, "_packets", astray)
+    monkeypatch.setattr(source, "_packets", astray)
     for start in (0, 11, 37, 55):
         numbers = [read_number(frame) for frame in reader.read(start, COUNT)]
         assert numbers == list(range(start, start + COUNT))
@@ -251,6 +283,40 @@ def test_threads_read_the_same_video_at_once(corpus: Corpus) -> None:
     with ThreadPoolExecutor(3) as threads:
         found = list(threads.map(numbers, range(50)))
     assert found == [list(range(start, start + COUNT)) for start in range(50)]
+
+
+@pytest.mark.parametrize("name", ["gop10.mp4", "plain.mkv"])
+@pytest.mark.parametrize("how", ["deleted", "replaced", "written to"])
+def test_a_file_that_is_no_longer_the_same_is_named(
+    corpus: Corpus, tmp_path: Path, name: str, how: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(corpus(name).read_bytes())
+    reader = SequenceReader(path)
+    assert read_number(reader.read(30, 1)[0]) == 30
+    if how == "deleted":
+        path.unlink()
+    elif how == "replaced":
+        other = tmp_path / f"other_{name}"
+        loop(corpus(name), other, times=2, length_s=Fraction(NUM_FRAMES, 25))
+        other.rename(path)
+    else:
+        with path.open("r+b") as file:
+            file.write(b"\0")
+    match = rf"{name} (is no longer there|has changed)"
+    with pytest.raises(VideoError, match=match):
+        reader.read(31, 1)
+    with pytest.raises(VideoError, match=match):
+        reader.another()
+
+
+def test_a_video_that_is_held_outlives_its_file(corpus: Corpus, tmp_path: Path) -> None:
+    path = tmp_path / "plain.mp4"
+    path.write_bytes(corpus("plain.mp4").read_bytes())
+    pool = SequencePool([path])
+    pool.read(0, 3, 4)
+    path.unlink()
+    assert [read_number(frame) for frame in pool.read(0, 20, 2)] == [20, 21]
 
 
 def test_a_sequence_of_which_nothing_is_left_freezes_at_the_frame_before(corpus: Corpus) -> None:

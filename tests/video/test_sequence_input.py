@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lightning_pose.contracts.batches import DataSpec
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.ops.affine import affine_about, apply_affine, invert_affine
 from lightning_pose.ops.resize import resize_frames
 from lightning_pose.video import sequence_input as room
@@ -186,18 +187,25 @@ def test_a_gpu_gives_what_the_cpu_gives(make_it: Make) -> None:
         assert_close(on_gpu, TorchSequenceInput(SPEC)(noise(), change_or_none), SPEC)
 
 
-def test_without_dali_the_twin_serves_and_says_so_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_torch_serves_unless_dali_is_asked_for() -> None:
+    pytest.importorskip("nvidia.dali")
+    module = importlib.import_module("lightning_pose.video.dali_graph")
+    assert isinstance(sequence_input(SPEC), TorchSequenceInput)
+    assert isinstance(sequence_input(SPEC, engine="torch"), TorchSequenceInput)
+    assert isinstance(sequence_input(SPEC, engine="dali"), module.DaliSequenceInput)
+
+
+def test_without_dali_asking_for_it_is_an_error_with_the_cure(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    room._say_once.cache_clear()
     monkeypatch.setattr(room, "why_no_dali", lambda: "NVIDIA DALI cannot be imported (none).")
-    assert all(isinstance(sequence_input(SPEC), TorchSequenceInput) for _ in range(3))
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "twin in torch" in caplog.text
+    assert isinstance(sequence_input(SPEC), TorchSequenceInput)
+    with pytest.raises(VideoError, match=r"cannot be imported.*dali\.general\.engine to torch"):
+        sequence_input(SPEC, engine="dali")
 
 
-def test_a_graph_that_cannot_be_made_leaves_the_work_to_the_twin(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_graph_that_cannot_be_made_is_an_error_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("nvidia.dali")
     module = importlib.import_module("lightning_pose.video.dali_graph")
@@ -205,7 +213,6 @@ def test_a_graph_that_cannot_be_made_leaves_the_work_to_the_twin(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("CUDA driver version is insufficient\nmore")
 
-    room._say_once.cache_clear()
     monkeypatch.setattr(module, "DaliSequenceInput", fail)
-    assert isinstance(sequence_input(SPEC), TorchSequenceInput)
-    assert "driver version is insufficient" in caplog.text
+    with pytest.raises(VideoError, match=r"cannot run on cpu \(CUDA driver.*insufficient\)"):
+        sequence_input(SPEC, engine="dali")

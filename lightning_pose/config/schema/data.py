@@ -115,6 +115,12 @@ class GeneralDali:
     seed: int = setting(
         123456, "Seed of the order and augmentation of unlabelled video.", minimum=0
     )
+    engine: str = setting(
+        "auto",
+        "What resizes and changes unlabelled frames: a DALI graph or torch, which do the same "
+        "work; auto takes torch, the faster one.",
+        choices=("auto", "dali", "torch"),
+    )
 
 
 @dataclass(kw_only=True)

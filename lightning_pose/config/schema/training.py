@@ -79,7 +79,7 @@ class TrainingConfig:
     )
     num_workers: int | None = setting(
         None,
-        "Processes that decode the labelled images at start-up.",
+        "Threads that decode the labelled images at start-up.",
         minimum=0,
         default_text="as many as help",
     )

@@ -35,8 +35,8 @@ class UnlabeledLoader:
 
     Threads decode a few steps ahead, into the next epoch too; resizing, changing and normalising
     are done on the device when a batch is asked for. What a batch holds is a function of seed,
-    epoch, step and rank. Nothing grows with the length of the videos but the table of their key
-    frames.
+    epoch, step and rank. Nothing grows with the length of the videos but a table of 16 bytes a
+    frame.
 
     Args:
         sessions: tuples of videos, one a view, whose frames were taken at the same moments.
@@ -49,9 +49,12 @@ class UnlabeledLoader:
         rank: which of the processes that share the work this is; each draws other frames.
         world_size: how many there are.
         goes_on: the next epoch will be asked for after the one at hand.
+        engine: makes network input from frames (see
+            :func:`~lightning_pose.video.sequence_input.sequence_input`).
+        videos: those of another loader of the same sessions, to share what is held of them.
 
     Raises:
-        VideoError: a video cannot be read; the message names it.
+        VideoError: a video cannot be read (the message names it), or the engine does not work.
         DataError: there is no video, one is too short, or views differ in their frame counts.
     """
 
@@ -68,6 +71,8 @@ class UnlabeledLoader:
         rank: int = 0,
         world_size: int = 1,
         goes_on: bool = True,
+        engine: str = "auto",
+        videos: SequencePool | None = None,
     ) -> None:
         if not sessions:
             raise DataError("Unsupervised losses need at least one unlabelled video.")
@@ -81,7 +86,7 @@ class UnlabeledLoader:
         self.epoch = 0
         self._window = sequence_length + 2 * spec.halo
         self._num_views = len(self.sessions[0])
-        self._pool = SequencePool([video for session in self.sessions for video in session])
+        self.videos = videos or SequencePool([v for session in self.sessions for v in session])
         self._plan = SequencePlan(
             self._lengths(),
             window=self._window,
@@ -90,7 +95,7 @@ class UnlabeledLoader:
             rank=rank,
             world_size=world_size,
         )
-        self._input: SequenceInput = sequence_input(spec, device=self.device)
+        self._input: SequenceInput = sequence_input(spec, device=self.device, engine=engine)
         self._goes_on = goes_on
         self._ahead: dict[int, Views] = {}
         self._workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
@@ -110,14 +115,14 @@ class UnlabeledLoader:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the videos as far as is known, one sentence each."""
-        return self._pool.problems
+        return self.videos.problems
 
     @property
     def frame_sizes(self) -> list[tuple[tuple[int, int], ...]]:
         """Return height and width of the video of each view, for each session."""
         views = range(self._num_views)
         return [
-            tuple(self._pool.frame_size(number * self._num_views + view) for view in views)
+            tuple(self.videos.frame_size(number * self._num_views + view) for view in views)
             for number in range(len(self.sessions))
         ]
 
@@ -129,7 +134,8 @@ class UnlabeledLoader:
         """Yield the batches of the epoch.
 
         Raises:
-            VideoError: a file has vanished or none of a sequence's frames can be decoded.
+            VideoError: a file has vanished or changed, or none of a sequence's frames can be
+                decoded.
         """
         epoch = self.epoch
         first = epoch * len(self)
@@ -159,7 +165,7 @@ class UnlabeledLoader:
         """Return the frames of every view of a sequence."""
         first = draw.session * self._num_views
         return [
-            torch.from_numpy(self._pool.read(video, draw.start, self._window))
+            torch.from_numpy(self.videos.read(video, draw.start, self._window))
             for video in range(first, first + self._num_views)
         ]
 
@@ -207,7 +213,7 @@ class UnlabeledLoader:
                     f"session of {session[0]} has {len(session)}."
                 )
             videos = range(number * self._num_views, (number + 1) * self._num_views)
-            found = [self._pool.num_frames(video) for video in videos]
+            found = [self.videos.num_frames(video) for video in videos]
             _check_lengths(session, found, window=self._window, halo=self.spec.halo)
             lengths.append(found[0])
         return lengths

@@ -201,6 +201,27 @@ def test_a_video_that_vanishes_is_an_error_not_a_hang(
         list(loader)
 
 
+def test_network_input_is_made_by_the_engine_asked_for(videos: dict[str, Path]) -> None:
+    pytest.importorskip("nvidia.dali")
+    by_torch, by_dali = (
+        make_loader([(videos["a"],)], engine=engine, augment=False) for engine in ("auto", "dali")
+    )
+    assert type(by_dali._input).__name__ == "DaliSequenceInput"
+    for ours, theirs in zip(by_torch, by_dali, strict=True):
+        assert torch.equal(ours.frame_ids, theirs.frame_ids)
+        assert np.abs(pictures(ours, SPEC).astype(int) - pictures(theirs, SPEC)).max() <= 2
+
+
+def test_loaders_of_the_same_sessions_share_what_is_held_of_them(videos: dict[str, Path]) -> None:
+    sessions = [(videos["a"],), (videos["b"],)]
+    first = make_loader(sessions)
+    second = make_loader(sessions, seed=8, augment=False, videos=first.videos)
+    alone = make_loader(sessions, seed=8, augment=False)
+    assert second.videos is first.videos
+    for ours, theirs in zip(second, alone, strict=True):
+        assert_equal(ours, theirs)
+
+
 @pytest.mark.gpu
 def test_batches_on_a_gpu_are_those_of_the_cpu(videos: dict[str, Path]) -> None:
     sessions = [(videos["a"],), (videos["large"],)]

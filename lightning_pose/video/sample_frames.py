@@ -1,0 +1,106 @@
+"""Frames of an MP4 by their numbers, decoded from the bytes its table points at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
+
+from lightning_pose.video.decode import rgb_pixels
+from lightning_pose.video.found_frames import BEFORE, Found
+from lightning_pose.video.orientation import Orientation
+from lightning_pose.video.sample_table import SampleTable
+
+
+class SampleFrames:
+    """Finds frames with a decoder of its own; the table may be shared between threads.
+
+    Args:
+        path: the video.
+        table: of its frames.
+        orientation: how they are shown.
+    """
+
+    exact = True
+
+    def __init__(self, path: Path, table: SampleTable, orientation: Orientation) -> None:
+        self._path = path
+        self._table = table
+        self._orientation = orientation
+        self._file: int | None = None
+        self._decoder: VideoCodecContext | None = None
+
+    @property
+    def num_frames(self) -> int:
+        """Return how many frames the file holds."""
+        return self._table.num_frames
+
+    def another(self) -> SampleFrames:
+        """Return the same for another thread."""
+        return SampleFrames(self._path, self._table, self._orientation)
+
+    def close(self) -> None:
+        """Close the file and let go of the decoder; finding frames opens them again."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file = self._decoder = None
+
+    def find(self, start: int, count: int) -> Found:
+        """Return the pictures of frames ``start`` to ``start + count - 1`` that can be decoded.
+
+        Raises:
+            OSError: the file cannot be read.
+            FFmpegError: there is no decoder for it.
+        """
+        places = self._table.places_of(start, count)
+        numbers = self._table.numbers
+        reformatter = VideoReformatter()
+        found: Found = {}
+        before: av.VideoFrame | None = None
+        first = self._table.key_before(start, int(places[0]))
+        for frame in self._frames(first, int(places[-1]) + 1, wanted=set(places.tolist())):
+            if frame.pts is None:
+                continue
+            row = int(numbers[frame.pts]) - start
+            if 0 <= row < count:
+                found[row] = self._orientation.apply(rgb_pixels(reformatter, frame))
+            elif row < 0 and not found:
+                before = frame
+            if len(found) == count:
+                break
+        if 0 not in found and before is not None:
+            found[BEFORE] = self._orientation.apply(rgb_pixels(reformatter, before))
+        return found
+
+    def _frames(self, first: int, end: int, *, wanted: set[int]) -> Iterator[av.VideoFrame]:
+        """Yield the frames stored from ``first`` on; their ``pts`` is the place they have there.
+
+        Of those not ``wanted`` only what others hang on is decoded.
+        """
+        file, decoder = self._opened()
+        for place in range(first, end):
+            packet = av.Packet(self._bytes(file, place))
+            packet.pts = packet.dts = place
+            decoder.skip_frame = "DEFAULT" if place in wanted else "NONREF"
+            with contextlib.suppress(FFmpegError):  # damaged: its frame will be missing
+                yield from decoder.decode(packet)
+        with contextlib.suppress(FFmpegError):
+            yield from decoder.decode(None)
+
+    def _opened(self) -> tuple[int, VideoCodecContext]:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDONLY)
+        if self._decoder is None:
+            self._decoder = self._table.settings.decoder()
+        self._decoder.flush_buffers()
+        return self._file, self._decoder
+
+    def _bytes(self, file: int, place: int) -> bytes:
+        size, position = int(self._table.sizes[place]), int(self._table.positions[place])
+        return os.pread(file, size, position)
