@@ -20,6 +20,13 @@ def toy_data() -> Path:
     return toy_dataset_dir()
 
 
+def toy_cameras() -> Path:
+    """Return the folder of the same data set as two separate cameras, drawn on first use."""
+    from lightning_pose.data.toy import toy_dataset_dir
+
+    return toy_dataset_dir(separate_cameras=True)
+
+
 def check_augmentation(config: Config) -> None:
     """Build what ``training.imgaug`` spells out; a preset's name is checked as a name already.
 
@@ -49,7 +56,7 @@ def check_losses_on_video(config: Config) -> None:
 
 
 HOOKS = Hooks(
-    generators={"toy": toy_data},
+    generators={"toy": toy_data, "toy_cameras": toy_cameras},
     checks={
         "training.imgaug": check_augmentation,
         "model.losses_to_use": check_losses_on_video,

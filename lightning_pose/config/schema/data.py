@@ -98,8 +98,8 @@ class DataConfig:
     )
     generator: str | None = setting(
         None,
-        "Makes the data set when data_dir is null or missing; `toy` draws a mouse on a wheel. "
-        "data=toy sets it.",
+        "Makes the data set when data_dir is null or missing; `toy` draws a mouse on a wheel, "
+        "`toy_cameras` the same as two cameras. data=toy and data=toy_cameras set it.",
     )
 
     @property
