@@ -6,14 +6,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from lightning_pose.cli.evaluation import (
-    SUMMARY_HEADER,
-    evaluate_labels,
-    summary_rows,
-    write_summary,
-)
+from lightning_pose.cli.evaluation import evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.terminal import note, say, say_json, say_table
+from lightning_pose.cli.terminal import note, say_json
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.labels import LabelTable
@@ -39,12 +34,8 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         write_summary(out / METRICS, {"labels": found.summary})
     if args.json:
         say_json(found.summary)
-    elif model.view_names:
-        for view in model.view_names:
-            say(view)
-            say_table(summary_rows(found.summary[view]), SUMMARY_HEADER)
     else:
-        say_table(summary_rows(found.summary), SUMMARY_HEADER)
+        say_summary(found.summary, model.view_names)
     if args.out:
         note(f"results: {args.out}")
     return 0

@@ -189,7 +189,7 @@ def _as_plain(outcome: Outcome) -> dict[str, Any]:
     plain = {
         field.name: getattr(outcome, field.name)
         for field in dataclasses.fields(outcome)
-        if field.name not in ("inputs", "files", "failed")
+        if field.name not in ("inputs", "files", "predictions", "failed")
     }
     return plain | {
         "inputs": [str(item.path) for item in outcome.inputs],

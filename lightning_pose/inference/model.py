@@ -295,6 +295,6 @@ def _in_step(
         together = tuple(batch for batch in batches if batch is not None)
         if not together:
             return
-        if len(together) < len(batches):
+        if len(together) < len(batches) or len({len(raw.frame_ids) for raw in together}) > 1:
             raise VideoError(f"The videos of one session differ in length: {', '.join(names)}.")
         yield together
