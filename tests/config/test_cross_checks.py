@@ -124,6 +124,21 @@ from tests.config.conftest import Message
             "many views as data.csv_file has files, which is 1",
         ),
         (
+            [
+                "data.csv_file=[a.csv, b.csv, c.csv]",
+                "data.view_names=[a, b, c]",
+                "data.mirrored_column_matches=[[0, 1], [0, 1]]",
+            ],
+            "data.mirrored_column_matches = [[0, 1], [0, 1]] (override "
+            "data.mirrored_column_matches=[[0, 1], [0, 1]]): must have one list per view, so 3; or "
+            "null, then every keypoint is compared",
+        ),
+        (
+            ["data.camera_params_file=cameras.toml"],
+            "must be null: nothing here reads a calibration; the loss pca_multiview learns from the "
+            "labels how the views belong together",
+        ),
+        (
             ["data.image_resize_dims.height=100"],
             "data.image_resize_dims.height = 100 (override data.image_resize_dims.height=100): must "
             "be a multiple of 16, the stride of efficientnet_lite0; the nearest is 96 or 112",

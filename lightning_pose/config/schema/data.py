@@ -85,16 +85,19 @@ class DataConfig:
     mirrored_column_matches: list[list[int]] | None = setting(
         None,
         "One list of keypoint indices per mirrored view, the same body parts in the same order. "
-        "With separate cameras they are matched by name.",
+        "With separate cameras null means every keypoint; lists then count within each view.",
         minimum=0,
     )
     bbox_file: str | None = setting(
         None,
-        "Bounding boxes of labelled frames: a csv with columns x, y, h, w, keyed by image path.",
+        "Bounding boxes of labelled frames, of all views: a csv with columns x, y, h, w, keyed by "
+        "image path. Those of a video lie beside it, in <video>_bbox.csv.",
         path="input",
     )
     camera_params_file: str | None = setting(
-        None, "Camera calibration of a multi-camera set, anipose TOML.", path="input"
+        None,
+        "Accepted for old configurations and must be null: nothing reads a camera calibration.",
+        path="input",
     )
     generator: str | None = setting(
         None,
