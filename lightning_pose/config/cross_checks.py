@@ -203,8 +203,8 @@ def _views(config: Config) -> Iterator[Problem]:
         yield Problem(key="data.mirrored_column_matches", value=matches, rule=rule)
     elif matches is not None and len(data.view_names) not in (0, 1, len(matches)):
         rule = (
-            f"must have one list per view, so {len(data.view_names)}; or null, then every keypoint "
-            "is compared"
+            f"must have one list per view, so {len(data.view_names)}, or be null: every keypoint "
+            "is compared then"
         )
         others = ("data.view_names",)
         yield Problem(key="data.mirrored_column_matches", value=matches, others=others, rule=rule)

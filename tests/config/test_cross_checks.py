@@ -124,21 +124,6 @@ from tests.config.conftest import Message
             "many views as data.csv_file has files, which is 1",
         ),
         (
-            [
-                "data.csv_file=[a.csv, b.csv, c.csv]",
-                "data.view_names=[a, b, c]",
-                "data.mirrored_column_matches=[[0, 1], [0, 1]]",
-            ],
-            "data.mirrored_column_matches = [[0, 1], [0, 1]] (override "
-            "data.mirrored_column_matches=[[0, 1], [0, 1]]): must have one list per view, so 3; or "
-            "null, then every keypoint is compared",
-        ),
-        (
-            ["data.camera_params_file=cameras.toml"],
-            "must be null: nothing here reads a calibration; the loss pca_multiview learns from the "
-            "labels how the views belong together",
-        ),
-        (
             ["data.image_resize_dims.height=100"],
             "data.image_resize_dims.height = 100 (override data.image_resize_dims.height=100): must "
             "be a multiple of 16, the stride of efficientnet_lite0; the nearest is 96 or 112",
@@ -173,6 +158,29 @@ def test_what_does_not_go_together_is_said(
     complaint: Message, overrides: list[str], wanted: str
 ) -> None:
     assert complaint("data=toy", *overrides) == f"The configuration has a problem.\n  {wanted}"
+
+
+def test_matches_of_cameras_are_one_list_each(complaint: Message, data_set: Path) -> None:
+    for view in "abc":
+        (data_set / f"{view}.csv").touch()
+    names = ["data.csv_file=[a.csv, b.csv, c.csv]", "data.view_names=[a, b, c]"]
+    matches = "data.mirrored_column_matches=[[0, 1], [0, 1]]"
+    message = complaint(f"data.data_dir={data_set}", *names, matches)
+    assert "must have one list per view, so 3, or be null" in message
+
+
+def test_cameras_count_their_keypoints_each(built: Callable[..., Any], data_set: Path) -> None:
+    for view in "ab":
+        (data_set / f"{view}.csv").touch()
+    names = ["data.csv_file=[a.csv, b.csv]", "data.view_names=[a, b]", "data.num_keypoints=2"]
+    matches = "data.mirrored_column_matches=[[0, 1], [0, 1]]"
+    built(f"data.data_dir={data_set}", *names, matches)
+
+
+def test_a_camera_calibration_is_refused(complaint: Message, data_set: Path) -> None:
+    (data_set / "cameras.toml").touch()
+    message = complaint(f"data.data_dir={data_set}", "data.camera_params_file=cameras.toml")
+    assert "must be null: nothing here reads a calibration" in message
 
 
 @pytest.mark.parametrize(
