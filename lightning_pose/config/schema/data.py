@@ -88,10 +88,10 @@ class DataConfig:
         "With separate cameras null means every keypoint; lists then count within each view.",
         minimum=0,
     )
-    bbox_file: str | None = setting(
+    bbox_file: str | list[str] | None = setting(
         None,
-        "Bounding boxes of labelled frames, of all views: a csv with columns x, y, h, w, keyed by "
-        "image path. Those of a video lie beside it, in <video>_bbox.csv.",
+        "Bounding boxes of labelled frames: a csv with columns x, y, h, w, keyed by image path; "
+        "or a list of them. Those of a video lie beside it, in <video>_bbox.csv.",
         path="input",
     )
     camera_params_file: str | None = setting(
@@ -109,6 +109,12 @@ class DataConfig:
     def csv_files(self) -> list[str]:
         """Return the label files, one per view."""
         return [self.csv_file] if isinstance(self.csv_file, str) else list(self.csv_file)
+
+    @property
+    def bbox_files(self) -> list[str]:
+        """Return the files of bounding boxes, none or several."""
+        files = self.bbox_file or []
+        return [files] if isinstance(files, str) else list(files)
 
 
 @dataclass(kw_only=True)
