@@ -124,9 +124,7 @@ def build_labeled_data(
     split = _split(tables, training, base_dir)
     ood_files = find_ood_files([table.source for table in tables if table.source is not None])
     bboxes = read_configured_bboxes(data, base_dir=base_dir)
-    if bboxes is not None:  # new sessions are evaluated when training is over
-        for path in chain.from_iterable(ood_files.values()):
-            boxes_of(read_labels(path, data_dir=tables[0].root), bboxes)
+    _check_new_sessions(ood_files, bboxes, data_dir=tables[0].root)
     cache = ImageCache(
         tables,
         spec=spec,
@@ -239,6 +237,14 @@ def find_path(path: str | Path, *, what: str, base_dir: Path | None) -> Path:
             return candidate
     places = " nor ".join(dict.fromkeys(str(candidate) for candidate in candidates))
     raise DataError(f"{what} is {str(path)!r}, but there is no {places}.")
+
+
+def _check_new_sessions(
+    files: Mapping[str, tuple[Path, ...]], bboxes: Mapping[str, Box] | None, *, data_dir: Path
+) -> None:
+    """Raise DataError if an image of a new session has no box: it is shown only after training."""
+    for path in chain.from_iterable(files.values()) if bboxes is not None else ():
+        boxes_of(read_labels(path, data_dir=data_dir), bboxes or {})
 
 
 def _split(
