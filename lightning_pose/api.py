@@ -24,14 +24,14 @@ from lightning_pose import __version__
 from lightning_pose.config.load import load_config, load_run_config
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.batches import DataSpec
-from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import TRACKERS, load_plugins
 from lightning_pose.data.image_cache import OnProgress
 from lightning_pose.data.labeled_data import LabeledData, build_labeled_data
 from lightning_pose.data.splits import TRAIN
-from lightning_pose.data.unlabeled import UnlabeledLoader, find_sessions
+from lightning_pose.data.unlabeled import UnlabeledLoader, find_box_files, find_sessions
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.prediction_handler import PredictionHandler
@@ -136,17 +136,13 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
         data: the labelled frames that it is to accompany.
 
     Raises:
-        DataError: there is no video, or one is too short or does not fit the others.
+        DataError: there is no video, or one is too short or does not fit the others, or it lacks
+            bounding boxes where labelled images have them.
         VideoError: a video cannot be read.
     """
     names = config.model.losses_to_use
     if not names:
         return None
-    if config.data.bbox_file is not None:
-        raise ConfigError(
-            "data.bbox_file crops the labelled frames, but unlabelled video cannot be cropped "
-            "yet. Leave model.losses_to_use empty, or train on whole frames."
-        )
     if config.data.video_dir is None:
         raise DataError(
             f"data.video_dir must be set: {', '.join(names)} in model.losses_to_use learn from "
@@ -156,9 +152,15 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
     alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
     length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
-    device, engine = data.cache.device, dali.general.engine
+    box_files = find_box_files(sessions, required_by=config.data.bbox_files)
     make = functools.partial(
-        UnlabeledLoader, sessions, spec=spec, sequence_length=length, device=device, engine=engine
+        UnlabeledLoader,
+        sessions,
+        spec=spec,
+        sequence_length=length,
+        device=data.cache.device,
+        engine=dali.general.engine,
+        box_files=box_files,
     )
     steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
     train = make(steps_per_epoch=steps, seed=seed)

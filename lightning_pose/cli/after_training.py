@@ -6,26 +6,22 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lightning_pose.cli.evaluation import (
-    SUMMARY_HEADER,
-    evaluate_labels,
-    summary_rows,
-    write_summary,
-)
+from lightning_pose.cli.evaluation import by_view, evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.predicting import FOLDER, PredictRequest, predict_inputs
 from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.run_metrics import labels_file, metrics_of
-from lightning_pose.cli.terminal import note, say, say_table
+from lightning_pose.cli.terminal import note, say
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import LitposeError, VideoError
-from lightning_pose.contracts.metric_table import Metric, MetricTable
+from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
 from lightning_pose.data.labels import write_labels
 from lightning_pose.inference.inputs import Kind, expand_inputs
 from lightning_pose.inference.model import Model
-from lightning_pose.metrics.build import computed
+from lightning_pose.inference.predict_files import Outcome
 from lightning_pose.metrics.summary import Summary, summarise_video
+from lightning_pose.metrics.views import ALL_VIEWS, computed_by_view
 
 METRICS = "metrics.json"
 _, _, TEST, _ = SETS
@@ -55,6 +51,7 @@ def evaluate_run(
     )
     found = evaluate(data.tables, data.split.sets)
     summary = dict(found.summary)
+    views = by_view(summary, model.view_names)
     metrics = write_summary(run_dir / METRICS, {"labels": summary})
     failures, failed = list(found.failures), []
     for suffix, tables in data.ood_tables.items():
@@ -65,15 +62,16 @@ def evaluate_run(
             failed += [table.source.name for table in tables if table.source is not None]
             continue
         failures += other.failures
-        summary[f"ood_{suffix}"] = other.summary.get(TEST, other.summary)
+        for view, numbers in by_view(other.summary, model.view_names).items():
+            views[view][f"ood_{suffix}"] = numbers[TEST]
         write_summary(metrics, {"labels": summary})
         run.keep(*other.files)
     for failure in dict.fromkeys(failures):
         note(failure)
-    if not model.view_names:
-        say_table(summary_rows(summary), SUMMARY_HEADER)
+    say_summary(summary, model.view_names)
     run.keep(*found.files, metrics)
-    run.log_summary(summary)
+    for view, numbers in views.items():
+        run.log_summary(numbers, prefix=f"{view}_" if view not in ("", ALL_VIEWS) else "")
     return tuple(failed)
 
 
@@ -88,11 +86,6 @@ def predict_run_videos(
     folder = wishes.test_videos_directory or config.data.video_dir
     if not wishes.predict_vids_after_training or folder is None:
         return ()
-    try:
-        inputs = [item for item in expand_inputs([folder]) if item.kind is Kind.VIDEO]
-    except VideoError as error:
-        note(f"No video was predicted: {error}")
-        return ()
     request = PredictRequest(
         model=str(run_dir),
         inputs=(folder,),
@@ -100,23 +93,42 @@ def predict_run_videos(
         overwrite=True,
     )
     metrics = metrics_of(model).metrics  # which cannot be computed was said at the evaluation
-    outcomes = predict_inputs(
-        model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
-    )
+    try:
+        inputs = [item for item in expand_inputs([folder]) if item.kind is Kind.VIDEO]
+        outcomes = predict_inputs(
+            model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
+        )
+    except VideoError as error:
+        note(f"No video was predicted: {error}")
+        return ()
     for outcome in outcomes:
-        tables = [path for path in outcome.files if path.suffix == ".csv"]
-        run.keep(*tables)
-        if outcome.failed is None and tables:
-            predictions = Predictions.read(tables[0])
-            name = tables[0].stem  # two videos of one stem have files of different ones
-            summary = summarise_video(predictions, _tables_of(metrics, predictions))
-            run.log_video(name, summary)
-            say(_video_line(name, summary, outcome.num_frames / max(outcome.seconds, 1e-9)))
-    return tuple(outcome.inputs[0].path.name for outcome in outcomes if outcome.failed is not None)
+        run.keep(*(path for path in outcome.files if path.suffix == ".csv"))
+        if outcome.failed is None:
+            _record_video(outcome, metrics, model, run)
+    return tuple(
+        item.path.name
+        for outcome in outcomes
+        if outcome.failed is not None
+        for item in outcome.inputs
+    )
 
 
-def _tables_of(metrics: Sequence[Metric], predictions: Predictions) -> list[MetricTable]:
-    return [computed(metric, predictions) for metric in metrics if not metric.needs_labels]
+def _record_video(
+    outcome: Outcome, metrics: Sequence[Metric], model: Model, run: RecordedRun
+) -> None:
+    """Record and say the numbers of a predicted session, view by view."""
+    predictions = [Predictions.read(path) for path in outcome.predictions]
+    by_metric = [
+        computed_by_view(metric, predictions, view_names=model.view_names)
+        for metric in metrics
+        if not metric.needs_labels
+    ]
+    fps = outcome.num_frames / max(outcome.seconds, 1e-9)
+    for view, item in enumerate(outcome.inputs):
+        tables = [of_metric[view] for of_metric in by_metric]
+        summary = summarise_video(predictions[view], tables)
+        run.log_video(item.path.stem, summary)
+        say(_video_line(item.path.stem, summary, fps))
 
 
 def _video_line(name: str, summary: Summary, fps: float) -> str:

@@ -6,18 +6,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from lightning_pose.cli.evaluation import (
-    SUMMARY_HEADER,
-    evaluate_labels,
-    summary_rows,
-    write_summary,
-)
+from lightning_pose.cli.boxes import label_bbox_files
+from lightning_pose.cli.evaluation import evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.terminal import note, say, say_json, say_table
+from lightning_pose.cli.terminal import note, say_json
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.bboxes import read_bboxes
 from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labeled_data import read_tables
 from lightning_pose.data.labels import read_labels
@@ -34,20 +31,18 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         check_is_no_file(args.out)
     model = open_model(args.model, device=args.device, precision=args.precision)
     tables, sets = _labels(model, args)
+    bbox_files = label_bbox_files(model, args.bbox_file)
+    bboxes = read_bboxes(*bbox_files) if bbox_files else None
     with tempfile.TemporaryDirectory() as scratch:
         out = args.out or Path(scratch)
-        found = evaluate_labels(model, tables, sets, out=out)
+        found = evaluate_labels(model, tables, sets, out=out, bboxes=bboxes)
         for failure in found.failures:
             note(failure)
         write_summary(out / METRICS, {"labels": found.summary})
     if args.json:
         say_json(found.summary)
-    elif model.view_names:
-        for view in model.view_names:
-            say(view)
-            say_table(summary_rows(found.summary[view]), SUMMARY_HEADER)
     else:
-        say_table(summary_rows(found.summary), SUMMARY_HEADER)
+        say_summary(found.summary, model.view_names)
     if args.out:
         note(f"results: {args.out}")
     return 0

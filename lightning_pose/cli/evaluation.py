@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.cli.run_metrics import run_metrics
+from lightning_pose.cli.run_metrics import metrics_of
+from lightning_pose.cli.terminal import say, say_table
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.inference.model import Model
-from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics, computed
 from lightning_pose.metrics.summary import Summary, summarise_labels
+from lightning_pose.metrics.views import (
+    ALL_VIEWS,
+    computed_by_view,
+    labels_side_by_side,
+    predictions_side_by_side,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +30,8 @@ class Evaluation:
 
     Attributes:
         predictions: one table a view.
-        summary: what metrics.json holds, by part; by view first if there are several.
+        summary: what metrics.json holds, by part; by view first if there are several, the last
+            one being ``all_views``.
         files: what was written.
         failures: metrics that could not be computed, one sentence each.
     """
@@ -57,32 +64,51 @@ def evaluate_labels(
         batch_size: images at a time; None = what is fast.
     """
     found = model.predict_labels(tables, sets, bboxes=bboxes, batch_size=batch_size)
-    views = model.view_names or (None,)
-    files: list[Path] = []
-    failures: list[str] = []
-    summaries: dict[str, Summary] = {}
-    for view, table, predictions in zip(views, tables, found, strict=True):
-        stem = name if view is None else f"{name}_{view}"
-        built = _metrics(model, view)
-        failures += built.failures
-        files.append(predictions.write(out / f"{stem}.csv"))
-        for metric in built.metrics:
-            if metric.needs_video:
-                continue
-            try:
-                values = computed(metric, predictions, table)
-            except DataError as error:
-                failures.append(str(error))
-                continue
-            files.append(values.to_csv(out / f"{stem}_{metric.name}.csv"))
-        summaries[view or ""] = summarise_labels(predictions, table)
-    summary = summaries[""] if len(views) == 1 and views[0] is None else summaries
+    stems = [f"{name}_{view}" for view in model.view_names] or [name]
+    built = metrics_of(model)
+    failures = list(built.failures)
+    files = [
+        predictions.write(out / f"{stem}.csv")
+        for stem, predictions in zip(stems, found, strict=True)
+    ]
+    for metric in built.metrics:
+        if metric.needs_video:
+            continue
+        try:
+            values = computed_by_view(metric, found, tables, view_names=model.view_names)
+        except DataError as error:
+            failures.append(str(error))
+            continue
+        files += [
+            of_view.to_csv(out / f"{stem}_{metric.name}.csv")
+            for stem, of_view in zip(stems, values, strict=True)
+        ]
     return Evaluation(
         predictions=tuple(found),
-        summary=summary,
+        summary=_summary(found, tables, model.view_names),
         files=tuple(files),
         failures=tuple(dict.fromkeys(failures)),
     )
+
+
+def by_view(summary: Summary, views: Sequence[str]) -> dict[str, Summary]:
+    """Return the numbers of each view of an evaluation, those of all views last.
+
+    Args:
+        summary: of an :class:`Evaluation`.
+        views: of the model; of one view its numbers come back under an empty name.
+    """
+    if len(views) <= 1:
+        return {"": summary}
+    return {view: summary[view] for view in (*views, ALL_VIEWS)}
+
+
+def say_summary(summary: Summary, views: Sequence[str]) -> None:
+    """Print the table of a labelled set, one a view if there are several."""
+    for view, numbers in by_view(summary, views).items():
+        if view:
+            say(view.replace("_", " ") if view == ALL_VIEWS else view)
+        say_table(summary_rows(numbers), SUMMARY_HEADER)
 
 
 def write_summary(path: Path, summary: Summary) -> Path:
@@ -125,9 +151,16 @@ def _row(part: str, numbers: Summary) -> tuple[object, ...]:
     )
 
 
-def _metrics(model: Model, view: str | None) -> BuiltMetrics:
-    run_dir = model.files.run_dir if model.files else None
-    return run_metrics(run_dir, view=view) if run_dir else build_metrics(MetricBasis())
+def _summary(
+    predictions: Sequence[Predictions], tables: Sequence[LabelTable], views: Sequence[str]
+) -> Summary:
+    numbers = [summarise_labels(*pair) for pair in zip(predictions, tables, strict=True)]
+    if len(numbers) == 1:
+        return numbers[0]
+    joint = summarise_labels(
+        predictions_side_by_side(predictions, views), labels_side_by_side(tables, views)
+    )
+    return dict(zip(views, numbers, strict=True)) | {ALL_VIEWS: joint}
 
 
 def _without_nan(value: Any) -> Any:

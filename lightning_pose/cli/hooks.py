@@ -20,6 +20,13 @@ def toy_data() -> Path:
     return toy_dataset_dir()
 
 
+def toy_cameras() -> Path:
+    """Return the folder of the same data set as two separate cameras, drawn on first use."""
+    from lightning_pose.data.toy import toy_dataset_dir
+
+    return toy_dataset_dir(separate_cameras=True)
+
+
 def check_augmentation(config: Config) -> None:
     """Build what ``training.imgaug`` spells out; a preset's name is checked as a name already.
 
@@ -36,16 +43,18 @@ def check_losses_on_video(config: Config) -> None:
     """Build the losses that ``model.losses_to_use`` names, and look for video to use them on.
 
     Raises:
-        LitposeError: the tracker cannot feed a loss, or there is no video.
+        LitposeError: the tracker cannot feed a loss, or there is no video, or it lacks a view or
+            bounding boxes.
     """
     if not config.model.losses_to_use or name_problems(config) or complete_losses(config)[0]:
         return
     from lightning_pose.api import get_loss_factories
-    from lightning_pose.data.unlabeled import find_sessions
+    from lightning_pose.data.unlabeled import find_box_files, find_sessions
 
     get_loss_factories(config)
     if config.data.video_dir is not None:
-        find_sessions(config.data.video_dir, config.data.view_names)
+        sessions = find_sessions(config.data.video_dir, config.data.view_names)
+        find_box_files(sessions, required_by=config.data.bbox_files)
 
 
 def check_colormap(config: Config) -> None:
@@ -61,7 +70,7 @@ def check_colormap(config: Config) -> None:
 
 
 HOOKS = Hooks(
-    generators={"toy": toy_data},
+    generators={"toy": toy_data, "toy_cameras": toy_cameras},
     checks={
         "training.imgaug": check_augmentation,
         "model.losses_to_use": check_losses_on_video,

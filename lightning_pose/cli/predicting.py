@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_pose.cli.boxes import label_bbox_files, share_out
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import (
@@ -24,12 +25,13 @@ from lightning_pose.contracts.durations import duration
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.metric_table import Metric
-from lightning_pose.inference.inputs import Input, expand_inputs
+from lightning_pose.data.wording import listed
+from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.predict_files import Outcome, predict_files
 from lightning_pose.inference.progress import Progress
-from lightning_pose.inference.session import PredictSettings
+from lightning_pose.inference.session import PredictSettings, bbox_file_of
 
 FOLDER = "video_preds"
 
@@ -52,7 +54,7 @@ class PredictRequest:
     precision: str = "auto"
     batch_size: int | None = None
     data_dir: Path | None = None
-    bbox_file: Path | None = None
+    bbox_files: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
 
 
@@ -109,12 +111,17 @@ def predict_inputs(
         colormap=wishes.colormap,
         overwrite=request.overwrite,
     )
+    of_images, of_videos = share_out(inputs, request.bbox_files)
+    with_labels = any(item.kind is Kind.LABELS for item in inputs)
     settings = PredictSettings(
         reader=request.reader,
         batch_size=request.batch_size or _batch_size(model, config),
         data_dir=request.data_dir,
-        bbox_file=request.bbox_file,
+        bbox_files=label_bbox_files(model, of_images) if with_labels else (),
+        video_bbox_files=of_videos,
     )
+    if config.data.bbox_file:
+        _note_whole_videos(inputs, settings)
     show = _Show()
     outcomes = []
     for outcome in predict_files(
@@ -141,6 +148,17 @@ def _batch_size(model: Model, config: Config) -> int:
     """Return how many frames are predicted at a time: what is fast, or fewer if so configured."""
     kind = config.dali.context if model.data_spec.context > 1 else config.dali.base
     return min(model.default_batch_size, kind.predict.sequence_length)
+
+
+def _note_whole_videos(inputs: Sequence[Input], settings: PredictSettings) -> None:
+    """Say which videos are shown whole to a model that was trained on crops."""
+    videos = [item for item in inputs if item.kind is not Kind.LABELS]
+    whole = [item.path.name for item in videos if bbox_file_of(item, settings) is None]
+    if whole:
+        note(
+            "The model was trained on images cropped to boxes (data.bbox_file), but is shown "
+            f"whole frames of {listed(whole)}: there is no <video>_bbox.csv beside it."
+        )
 
 
 class _Show:
@@ -199,7 +217,7 @@ def _as_plain(outcome: Outcome) -> dict[str, Any]:
     plain = {
         field.name: getattr(outcome, field.name)
         for field in dataclasses.fields(outcome)
-        if field.name not in ("inputs", "files", "failed")
+        if field.name not in ("inputs", "files", "predictions", "failed")
     }
     return plain | {
         "inputs": [str(item.path) for item in outcome.inputs],

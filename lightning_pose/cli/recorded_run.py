@@ -102,10 +102,10 @@ class RecordedRun:
             step=result.steps,
         )
 
-    def log_summary(self, summary: Summary) -> None:
-        """Take down the numbers of labelled sets: ``test_mean_px`` and so on."""
+    def log_summary(self, summary: Summary, *, prefix: str = "") -> None:
+        """Take down the numbers of labelled sets: ``test_mean_px`` and so on, with a prefix."""
         numbers = {
-            f"{part}_{name}": values[name]
+            f"{prefix}{part}_{name}": values[name]
             for part, values in summary.items()
             for name in NUMBERS
             if isinstance(values, dict) and values.get(name) is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from lightning_pose.config.load import load_run_config
-from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
@@ -22,25 +24,29 @@ def labels_file(view: str | None) -> str:
 
 
 def metrics_of(model: Model) -> BuiltMetrics:
-    """Return the metrics that apply to a model, and why others cannot be computed."""
+    """Return the metrics that apply to a model, and why others cannot be computed.
+
+    They are fitted on the labels that its run was trained on; of several cameras they take the
+    views side by side (:func:`~lightning_pose.metrics.views.computed_by_view`).
+    """
     run_dir = model.files.run_dir if model.files else None
-    view = model.view_names[0] if model.view_names else None
-    return run_metrics(run_dir, view=view) if run_dir else build_metrics(MetricBasis())
-
-
-def run_metrics(run_dir: Path, *, view: str | None = None) -> BuiltMetrics:
-    """Return the metrics fitted on the labels that a run was trained on."""
+    views = max(1, len(model.view_names))
+    if run_dir is None:
+        return build_metrics(MetricBasis(num_views=views))
     data = load_run_config(run_dir).data
-    labels = run_dir / labels_file(view)
-    is_known = labels.is_file() and (run_dir / SPLIT).is_file()  # else metrics say what they lack
-    table = read_labels(labels, data_dir=run_dir) if is_known else None
+    labels = [run_dir / labels_file(view) for view in model.view_names or (None,)]
+    is_known = all(path.is_file() for path in (*labels, run_dir / SPLIT))  # else metrics say so
     basis = MetricBasis(
-        training_xy=None if table is None else _training_rows(table, run_dir).xy_img,
+        training_xy=_training_labels(labels) if is_known else None,
+        num_views=views,
         singleview_columns=data.columns_for_singleview_pca,
         matched_columns=data.mirrored_column_matches,
     )
     return build_metrics(basis)
 
 
-def _training_rows(table: LabelTable, run_dir: Path) -> LabelTable:
-    return table.rows(Split.read(run_dir / SPLIT).rows(TRAIN))
+def _training_labels(labels: list[Path]) -> Float[np.ndarray, "n k 2"]:
+    """Return the labels of the training rows, views side by side."""
+    tables = [read_labels(path, data_dir=path.parent) for path in labels]
+    rows = Split.read(labels[0].parent / SPLIT).rows(TRAIN)
+    return np.concatenate([table.xy_img[rows] for table in tables], axis=1)

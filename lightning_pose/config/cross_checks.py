@@ -174,9 +174,11 @@ def keypoint_column_problems(config: Config, number: int | None) -> Iterator[Pro
 def _keypoint_indices(data: Any) -> Iterator[tuple[str, list[int]]]:
     if data.columns_for_singleview_pca is not None:
         yield "data.columns_for_singleview_pca", data.columns_for_singleview_pca
-    if data.mirrored_column_matches is not None:
-        flat = [index for view in data.mirrored_column_matches for index in view]
-        yield "data.mirrored_column_matches", flat
+    matches = data.mirrored_column_matches or []
+    if len(data.view_names) > 1:  # each camera counts its own keypoints
+        yield from (("data.mirrored_column_matches", view) for view in matches)
+    else:
+        yield "data.mirrored_column_matches", [index for view in matches for index in view]
 
 
 def _views(config: Config) -> Iterator[Problem]:
@@ -199,6 +201,23 @@ def _views(config: Config) -> Iterator[Problem]:
     if matches is not None and len(matches) < 2:
         rule = "must have one list per view, so at least two; null if there are no mirrored views"
         yield Problem(key="data.mirrored_column_matches", value=matches, rule=rule)
+    elif matches is not None and len(data.view_names) not in (0, 1, len(matches)):
+        rule = (
+            f"must have one list per view, so {len(data.view_names)}, or be null: every keypoint "
+            "is compared then"
+        )
+        others = ("data.view_names",)
+        yield Problem(key="data.mirrored_column_matches", value=matches, others=others, rule=rule)
+
+
+def _calibration(config: Config) -> Iterator[Problem]:
+    if config.data.camera_params_file is not None:
+        yield Problem(
+            key="data.camera_params_file",
+            value=config.data.camera_params_file,
+            rule="must be null: nothing here reads a calibration; the loss pca_multiview learns "
+            "from the labels how the views belong together",
+        )
 
 
 def _image_size(config: Config) -> Iterator[Problem]:
@@ -248,6 +267,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _keypoints,
     _keypoint_columns,
     _views,
+    _calibration,
     _image_size,
     _unlabeled_video,
 )

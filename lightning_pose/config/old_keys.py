@@ -214,6 +214,16 @@ def _unset_lists(result: Translation) -> None:
             values[name] = [item for item in items or [] if not _blank(item)]
 
 
+def _matches_of_cameras(result: Translation) -> None:
+    """Read one list of keypoints, which old files give for several cameras, as that of each."""
+    key = "data.mirrored_column_matches"
+    given, views = look_up(result.tree, key), result.asked("data.view_names", [])
+    flat = isinstance(given, list) and given and all(type(item) is int for item in given)
+    if flat and isinstance(views, list) and len(views) > 1:
+        put(result.tree, key, [list(given) for _ in views])
+        result.notes.append(f"{key} is one list for each view now: {given} for all {len(views)}.")
+
+
 def _blank(item: object) -> bool:
     return item is None or (isinstance(item, str) and not item.strip())
 
@@ -224,4 +234,5 @@ _STEPS: Iterable[Callable[[Translation], None]] = (
     _scheduler_settings,
     _drop_old,
     _unset_lists,
+    _matches_of_cameras,
 )

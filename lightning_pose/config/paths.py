@@ -69,16 +69,21 @@ def settle_found(config: Config, places: Places) -> None:
 
 
 def _settle(setting: Setting, folders: tuple[Path, ...], *, cwd: Path) -> Iterator[Problem]:
-    """Make one path absolute; blanks, as placeholders have them, mean that there is none."""
-    if setting.value.startswith(REGISTRY_SCHEME):
+    """Make a path absolute, or each of a list; blanks, as placeholders have them, mean none."""
+    several = isinstance(setting.value, list)
+    given = setting.value if several else [setting.value]
+    if given[0].startswith(REGISTRY_SCHEME):
         return
-    path: Path | None = None
-    if setting.value.strip():
+    found: list[str] = []
+    for value in filter(str.strip, given):
         outputs = setting.rule.path == "output"
-        path = _absolute(setting.value, cwd) if outputs else _find(setting.value, folders)
+        path = _absolute(value, cwd) if outputs else _find(value, folders)
         if path is None:
-            yield _missing(setting.key, setting.value, folders)
-    setattr(setting.section, setting.key.rpartition(".")[2], str(path) if path else None)
+            yield _missing(setting.key, value, folders)
+        else:
+            found.append(str(path))
+    settled = found if several else next(iter(found), None)
+    setattr(setting.section, setting.key.rpartition(".")[2], settled)
 
 
 def _settle_data_dir(data: DataConfig, places: Places) -> Iterator[Problem]:

@@ -22,23 +22,30 @@ Box = tuple[int, int, int, int]
 _COLUMNS = ("x", "y", "h", "w")
 
 
-def read_bboxes(path: Path) -> dict[str, Box]:
-    """Return the box (x, y, height, width) of each image in a csv, rounded to whole pixels.
+def read_bboxes(*paths: Path) -> dict[str, Box]:
+    """Return the box (x, y, height, width) of each image in csv files, rounded to whole pixels.
 
     Raises:
-        DataError: the file is missing, lacks a column, or holds an unusable box.
+        DataError: a file is missing, lacks a column, or holds an unusable box, or an image has
+            two.
     """
-    header, rows = _read(path)
-    names = [i for i, cell in enumerate(header) if cell not in _COLUMNS]
-    if not names:
-        raise DataError(f"{path}: the first column must name the image each box is for.")
-    boxes = {}
-    for line, cells in rows:
-        image = PurePosixPath(cells[names[0]].replace("\\", "/")).as_posix()
-        if image in boxes:
-            raise DataError(f"{path}, line {line}: {image} has a box already.")
-        boxes[image] = _box(path, line, header, cells)
+    boxes: dict[str, Box] = {}
+    for path in paths:
+        header, rows = _read(path)
+        names = [i for i, cell in enumerate(header) if cell not in _COLUMNS]
+        if not names:
+            raise DataError(f"{path}: the first column must name the image each box is for.")
+        for line, cells in rows:
+            image = PurePosixPath(cells[names[0]].replace("\\", "/")).as_posix()
+            if image in boxes:
+                raise DataError(f"{path}, line {line}: {image} has a box already.")
+            boxes[image] = _box(path, line, header, cells)
     return boxes
+
+
+def bbox_file_beside(video: Path) -> Path:
+    """Return where the boxes of a video or folder of images lie: ``<stem>_bbox.csv`` beside it."""
+    return video.with_name(f"{video.stem}_bbox.csv")
 
 
 def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.ndarray, "n 4"]:
@@ -71,7 +78,8 @@ def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:
     if missing:
         raise DataError(
             f"There is no bounding box for {count(len(missing), 'image')} of "
-            f"{table.source or 'the label table'}: {listed(missing)}."
+            f"{table.source or 'the label table'}: {listed(missing)}. Each needs a row in the csv "
+            "of boxes (data.bbox_file; --bbox-file)."
         )
     return [boxes[image] for image in table.images]
 

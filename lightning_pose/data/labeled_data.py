@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.augmentation import build_augmenter, find_hflip_pairs
-from lightning_pose.data.bboxes import Box, read_bboxes
+from lightning_pose.data.bboxes import Box, boxes_of, read_bboxes
 from lightning_pose.data.context import inspect_context
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.image_cache import ImageCache, OnProgress
@@ -122,10 +123,12 @@ def build_labeled_data(
     report.raise_errors()
     split = _split(tables, training, base_dir)
     ood_tables, ood_warnings = read_ood_tables(tables, view_names=data.view_names)
+    bboxes = read_configured_bboxes(data, base_dir=base_dir)
+    _check_new_sessions(ood_tables, bboxes)
     cache = ImageCache(
         tables,
         spec=spec,
-        bboxes=read_configured_bboxes(data, base_dir=base_dir),
+        bboxes=bboxes,
         workers=training.num_workers,
         device=device,
         original_hw=(data.image_orig_dims.height, data.image_orig_dims.width),
@@ -179,10 +182,17 @@ def read_tables(data: DataConfig, *, base_dir: Path | None = None) -> tuple[Labe
 def read_configured_bboxes(
     data: DataConfig, *, base_dir: Path | None = None
 ) -> dict[str, Box] | None:
-    """Return the bounding boxes a configuration names, or None if it names none."""
-    if data.bbox_file is None:
+    """Return the bounding boxes a configuration names, or None if it names none.
+
+    Raises:
+        DataError: a file is missing or wrong, or an image has two boxes.
+    """
+    if not data.bbox_files:
         return None
-    return read_bboxes(find_path(data.bbox_file, what="data.bbox_file", base_dir=base_dir))
+    what = "data.bbox_file"
+    return read_bboxes(
+        *(find_path(file, what=what, base_dir=base_dir) for file in data.bbox_files)
+    )
 
 
 def evaluation_loader(
@@ -227,6 +237,14 @@ def find_path(path: str | Path, *, what: str, base_dir: Path | None) -> Path:
             return candidate
     places = " nor ".join(dict.fromkeys(str(candidate) for candidate in candidates))
     raise DataError(f"{what} is {str(path)!r}, but there is no {places}.")
+
+
+def _check_new_sessions(
+    tables: Mapping[str, Sequence[LabelTable]], bboxes: Mapping[str, Box] | None
+) -> None:
+    """Raise DataError if an image of a new session has no box: it is shown only after training."""
+    for table in chain.from_iterable(tables.values()) if bboxes is not None else ():
+        boxes_of(table, bboxes or {})
 
 
 def _split(

@@ -62,14 +62,20 @@ def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[In
     name). A model of one view takes each input by itself.
 
     Raises:
-        VideoError: a file names no view, or a session lacks one.
+        VideoError: a file names no view, a session lacks one, or two files are the same view.
     """
     if len(view_names) <= 1:
         return [(item,) for item in inputs]
     sessions: dict[tuple[Path, str], dict[str, Input]] = {}
     for item in inputs:
         session, view = split_view(item.path, view_names)
-        sessions.setdefault((item.path.parent, session), {})[view] = item
+        members = sessions.setdefault((item.path.parent, session), {})
+        if view in members:
+            raise VideoError(
+                f"{members[view].path} and {item.path} are both the view {view!r} of the session "
+                f"{session!r}; name one of them."
+            )
+        members[view] = item
     for (folder, session), members in sessions.items():
         missing = [view for view in view_names if view not in members]
         if missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, LabeledBatch
-from lightning_pose.contracts.errors import DataError, ModelError, VideoError
+from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.bboxes import Box
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
+from lightning_pose.inference.in_step import in_step
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.parallel import run_batches
 from lightning_pose.inference.prediction_handler import PredictionHandler
@@ -161,13 +162,12 @@ class Model:
         shown = [None if box is None else torch.from_numpy(box) for box in boxes]
         handler = PredictionHandler(self.keypoint_names, num_views=len(readers))
         watch = Stopwatch(readers[0].info.approximate_frames, on_progress)
-        raws = watch.timed(_in_step(readers, names))
+        raws = watch.timed(in_step(readers, boxes=shown))
         for found in run_batches(
             lambda raw: self._predict_raw(raw, shown), raws, compute=self.compute
         ):
             handler.add(*found)
             watch.report(handler.num_frames)
-        _check_boxes(shown, handler.num_frames, names)
         tables = handler.predictions(num_frames=readers[0].num_frames, run_id=self.run_id)
         return VideoResult(
             predictions=tuple(
@@ -273,28 +273,3 @@ class Model:
             raise ModelError(
                 f"This model looks at {needed} camera view(s) at a time{views}, got {given}."
             )
-
-
-def _check_boxes(boxes: Sequence[Tensor | None], frames: int, names: Sequence[str]) -> None:
-    for box, name in zip(boxes, names, strict=False):
-        if box is not None and len(box) != frames:
-            raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
-
-
-def _in_step(
-    readers: Sequence[VideoReader], names: Sequence[str]
-) -> Iterator[tuple[RawFrames, ...]]:
-    """Yield the batches of all views together.
-
-    Raises:
-        VideoError: one video is shorter than another.
-    """
-    iterators = [iter(reader) for reader in readers]
-    while True:
-        batches = [next(iterator, None) for iterator in iterators]
-        together = tuple(batch for batch in batches if batch is not None)
-        if not together:
-            return
-        if len(together) < len(batches):
-            raise VideoError(f"The videos of one session differ in length: {', '.join(names)}.")
-        yield together

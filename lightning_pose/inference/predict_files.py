@@ -26,6 +26,7 @@ class Outcome:
     Attributes:
         inputs: one a view.
         files: the files of the result, those that were there already included.
+        predictions: of these, the table of each view.
         num_frames: rows of the predictions.
         skipped: everything was there already.
         problems: what was wrong with the source, one sentence each.
@@ -36,6 +37,7 @@ class Outcome:
 
     inputs: tuple[Input, ...]
     files: tuple[Path, ...] = ()
+    predictions: tuple[Path, ...] = ()
     num_frames: int = 0
     skipped: bool = False
     problems: tuple[str, ...] = ()
@@ -127,9 +129,9 @@ class _Job:
                 problems=done.problems,
                 files=old.files if old else (),
             )
-            files, failed = _write(missing[view], found.predictions[view], note, self.files[view])
+            files, failed = _write(missing[view], found.predictions, note, self.files[view])
             done = replace(done, files=done.files + files, failed=done.failed or failed)
-        return done
+        return replace(done, predictions=_tables_among(done.files, self.files))
 
     def _missing(self, view: int, note: Note | None) -> dict[Path, Write]:
         """Return the files to be written, predictions first, and what writes them."""
@@ -137,7 +139,9 @@ class _Job:
             files=self.files[view],
             settings=self.outputs,
             source=self.session.inputs[view],
-            labels=self.session.labels[view],
+            view=view,
+            view_names=self.model.view_names,
+            labels=tuple(table for table in self.session.labels if table is not None),
             on_progress=self.on_progress,
         )
         return {
@@ -175,17 +179,28 @@ def _skipped(
     inputs: tuple[Input, ...], files: Sequence[ResultFiles], notes: Sequence[Note | None]
 ) -> Outcome:
     found = [(place, note) for place, note in zip(files, notes, strict=True) if note]
+    paths = tuple(place.out / name for place, note in found for name in note.files)
     return Outcome(
         inputs=inputs,
-        files=tuple(place.out / name for place, note in found for name in note.files),
+        files=paths,
+        predictions=_tables_among(paths, files),
         num_frames=found[0][1].num_frames,
         problems=found[0][1].problems,
         skipped=True,
     )
 
 
+def _tables_among(files: Sequence[Path], places: Sequence[ResultFiles]) -> tuple[Path, ...]:
+    """Return the predictions of each view, in one of the formats they were written in."""
+    found = [[path for path in place.all_predictions() if path in files] for place in places]
+    return tuple(paths[0] for paths in found if paths)
+
+
 def _write(
-    missing: dict[Path, Write], predictions: Predictions, note: Note, place: ResultFiles
+    missing: dict[Path, Write],
+    predictions: Sequence[Predictions],
+    note: Note,
+    place: ResultFiles,
 ) -> tuple[tuple[Path, ...], LitposeError | None]:
     """Write the files, and after each the note; return all files of the result.
 

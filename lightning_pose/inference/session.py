@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from jaxtyping import Int
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
-from lightning_pose.data.bboxes import read_bboxes, read_video_bboxes
+from lightning_pose.data.bboxes import bbox_file_beside, read_bboxes, read_video_bboxes
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
 from lightning_pose.inference.image_folder import ImageFolderReader
@@ -35,14 +35,16 @@ class PredictSettings:
         reader: name of a video reader, or auto.
         batch_size: frames at a time; None = what is fast.
         data_dir: folder that images of label files are relative to; None = the file's own.
-        bbox_file: boxes of the images of label files. Those of a video lie beside it, in
-            ``<stem>_bbox.csv``.
+        bbox_files: boxes of the images of label files.
+        video_bbox_files: of videos and image folders, by their path; others have theirs beside
+            them, in ``<stem>_bbox.csv``, or none.
     """
 
     reader: str = "auto"
     batch_size: int | None = None
     data_dir: Path | None = None
-    bbox_file: Path | None = None
+    bbox_files: tuple[Path, ...] = ()
+    video_bbox_files: Mapping[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +131,11 @@ class Session:
         """
         tables = [table for table in self.labels if table is not None]
         if tables:
-            bbox_file = self.settings.bbox_file
+            bbox_files = self.settings.bbox_files
             found = model.predict_labels(
                 tables,
                 self.sets(model),
-                bboxes=None if bbox_file is None else read_bboxes(bbox_file),
+                bboxes=read_bboxes(*bbox_files) if bbox_files else None,
                 batch_size=self.settings.batch_size,
             )
             return SessionResult(predictions=tuple(found))
@@ -173,9 +175,15 @@ class Session:
 
     def _box_files(self) -> list[Path | None]:
         if self.kind is Kind.LABELS:
-            return [self.settings.bbox_file]
-        beside = [item.path.with_name(f"{item.path.stem}_bbox.csv") for item in self.inputs]
-        return [path if path.is_file() else None for path in beside]
+            return list(self.settings.bbox_files)
+        return [bbox_file_of(item, self.settings) for item in self.inputs]
+
+
+def bbox_file_of(item: Input, settings: PredictSettings) -> Path | None:
+    """Return the boxes of a video or image folder: named in the settings, beside it, or None."""
+    named = settings.video_bbox_files.get(item.path)
+    beside = bbox_file_beside(item.path)
+    return named or (beside if beside.is_file() else None)
 
 
 def _fingerprint(files: list[Path]) -> str:

@@ -51,8 +51,9 @@ class LossBasis:
         num_views: cameras; 1 also for mirrored views in one image.
         singleview_columns: keypoints of the single-view pose analysis, counted within a view;
             None = all.
-        matched_columns: for each mirrored view its keypoints, the same body parts in the same
-            order; None = none are mirrored, and several cameras match keypoint by keypoint.
+        matched_columns: for each view its keypoints, the same body parts in the same order; of
+            several cameras counted within each view. None = none are mirrored, and several cameras
+            match keypoint by keypoint.
         heatmap_sigma: width of target Gaussians in heatmap pixels.
     """
 

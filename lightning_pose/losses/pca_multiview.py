@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.losses.base import LossBasis
 from lightning_pose.losses.pca import PCALoss, PCAParams, check_columns
-from lightning_pose.ops.pca import fit_subspace
+from lightning_pose.ops.pca import fit_subspace, view_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +46,12 @@ class PCAMultiviewLoss(PCALoss):
                 "data.mirrored_column_matches must list, for each of two or more views, the same "
                 f"body parts in the same order; it is {[list(view) for view in matches]}."
             )
+        if self.basis.num_views not in (1, len(matches)):
+            raise ConfigError(
+                f"data.mirrored_column_matches has {len(matches)} lists, but there are "
+                f"{self.basis.num_views} cameras (data.view_names). Give one list a camera, or "
+                "null: cameras then match keypoint by keypoint."
+            )
 
     def fit(self, keypoints_img: Float[Tensor, "n k 2"]) -> None:
         """Learn the subspace that all body parts share.
@@ -59,11 +64,12 @@ class PCAMultiviewLoss(PCALoss):
             DataError: fewer than 2 V points are labelled in all V views, with both numbers; or all
                 components would be kept.
         """
-        keypoints = keypoints_img.shape[1]
-        matches = self._matches(keypoints)
-        for view in matches:
-            check_columns(view, keypoints=keypoints, key="data.mirrored_column_matches")
-        columns = torch.tensor([list(view) for view in matches]).T.contiguous()
+        keypoints, views = keypoints_img.shape[1], self.basis.num_views
+        given = self.basis.matched_columns
+        for view in given or ():
+            check_columns(view, keypoints=keypoints // views, key="data.mirrored_column_matches")
+        matches = view_columns(keypoints, num_views=views, matches=given)
+        columns = torch.tensor(matches).T.contiguous()
         labels = keypoints_img.detach().cpu()[:, columns].flatten(0, 1)
         subspace = fit_subspace(
             labels.flatten(1),
@@ -76,10 +82,3 @@ class PCAMultiviewLoss(PCALoss):
     def poses(self, points_img: Float[Tensor, "t g p 2"]) -> Float[Tensor, "t g p 2"]:
         """Return the points as they are."""
         return points_img
-
-    def _matches(self, keypoints: int) -> Sequence[Sequence[int]]:
-        """Return for each view its columns; cameras match keypoint by keypoint."""
-        if self.basis.matched_columns is not None:
-            return self.basis.matched_columns
-        views = self.basis.num_views
-        return [range(v * keypoints // views, (v + 1) * keypoints // views) for v in range(views)]

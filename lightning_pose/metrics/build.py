@@ -22,13 +22,17 @@ class MetricBasis:
     """What a metric may be built from. A registered metric's ``build`` takes it.
 
     Attributes:
-        training_xy: keypoints of the training frames in image pixels, NaN = not labelled; None
-            if they are not known.
-        singleview_columns: keypoints of the single-view pose analysis; None = not wanted.
-        matched_columns: for each mirrored view its keypoints, in matching order; None likewise.
+        training_xy: keypoints of the training frames in image pixels, the views of several
+            cameras side by side; NaN = not labelled. None if they are not known.
+        num_views: cameras; 1 also for mirrored views in one image.
+        singleview_columns: keypoints of the single-view pose analysis, counted within a view;
+            None = not wanted.
+        matched_columns: for each view its keypoints, in matching order; of several cameras counted
+            within each view. None = none are mirrored, and cameras match keypoint by keypoint.
     """
 
     training_xy: Float[np.ndarray, "n k 2"] | None = None
+    num_views: int = 1
     singleview_columns: Sequence[int] | None = None
     matched_columns: Sequence[Sequence[int]] | None = None
 

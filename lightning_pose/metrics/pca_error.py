@@ -12,7 +12,12 @@ from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
 from lightning_pose.metrics.build import MetricBasis, table_of
-from lightning_pose.ops.pca import PoseSubspace, fit_subspace, reprojection_distance
+from lightning_pose.ops.pca import (
+    PoseSubspace,
+    fit_subspace,
+    reprojection_distance,
+    view_columns,
+)
 
 SINGLEVIEW_VARIANCE = 0.99
 MULTIVIEW_COMPONENTS = 3
@@ -20,41 +25,52 @@ MULTIVIEW_COMPONENTS = 3
 
 @METRICS.register("pca_singleview_error")
 class PCASingleviewError:
-    """Distance of each chosen keypoint from the nearest pose of the labelled kind, in pixels."""
+    """Distance of each chosen keypoint from the nearest pose of the labelled kind, in pixels.
+
+    Several cameras have a pose analysis each.
+    """
 
     name = "pca_singleview_error"
     unit = "px"
     needs_labels = False
     needs_video = False
 
-    def __init__(self, subspace: PoseSubspace, columns: Sequence[int]) -> None:
-        self.subspace = subspace
-        self.columns = list(columns)
+    def __init__(
+        self, subspaces: Sequence[PoseSubspace], columns: Sequence[Sequence[int]]
+    ) -> None:
+        self.subspaces = list(subspaces)
+        self.columns = [list(of_view) for of_view in columns]
 
     @classmethod
     def build(cls, basis: MetricBasis) -> PCASingleviewError | None:
         """Return the metric, fitted on the training labels; None if no columns are chosen.
 
         Raises:
-            DataError: fewer than 2 P frames are labelled completely, for P columns.
+            DataError: in a view, fewer than 2 P frames have all P chosen columns labelled.
         """
-        if basis.singleview_columns is None:
+        chosen = basis.singleview_columns
+        if chosen is None:
             return None
-        columns = list(basis.singleview_columns)
-        rows = basis.poses()[:, columns].flatten(1)
-        subspace = fit_subspace(
-            rows,
-            keep=SINGLEVIEW_VARIANCE,
-            min_rows=2 * len(columns),
-            what=f"Single-view pose analysis of {len(columns)} keypoints",
-        )
-        return cls(subspace, columns)
+        poses, views = basis.poses(), basis.num_views
+        columns = view_columns(poses.shape[1], num_views=views, matches=[chosen] * views)
+        subspaces = [
+            fit_subspace(
+                poses[:, of_view].flatten(1),
+                keep=SINGLEVIEW_VARIANCE,
+                min_rows=2 * len(of_view),
+                what=f"Single-view pose analysis of {len(of_view)} keypoints"
+                + (f" in view {view + 1}" if views > 1 else ""),
+            )
+            for view, of_view in enumerate(columns)
+        ]
+        return cls(subspaces, columns)
 
     def __call__(self, predictions: Predictions, labels: LabelTable | None = None) -> MetricTable:
         """Return the distances; NaN for keypoints that were not chosen."""
         values = np.full(predictions.confidence.shape, np.nan)
-        poses = torch.as_tensor(predictions.xy_img[:, self.columns].astype(np.float32))
-        values[:, self.columns] = np.asarray(reprojection_distance(poses, self.subspace))
+        for subspace, columns in zip(self.subspaces, self.columns, strict=True):
+            poses = torch.as_tensor(predictions.xy_img[:, columns].astype(np.float32))
+            values[:, columns] = np.asarray(reprojection_distance(poses, subspace))
         return table_of(self.name, self.unit, values, predictions)
 
 
@@ -77,18 +93,20 @@ class PCAMultiviewError:
 
     @classmethod
     def build(cls, basis: MetricBasis) -> PCAMultiviewError | None:
-        """Return the metric, fitted on the training labels; None without mirrored views.
+        """Return the metric, fitted on the training labels; None where there is one view.
 
         Raises:
             DataError: fewer than 2 V points are labelled in all V views.
         """
-        matches = basis.matched_columns
-        if not matches or len(matches) < 2:
+        if basis.num_views < 2 and len(basis.matched_columns or ()) < 2:
             return None
-        index = torch.tensor([list(view) for view in matches]).T  # body part, view
-        rows = basis.poses()[:, index].flatten(0, 1).flatten(1)
+        poses = basis.poses()
+        matches = view_columns(
+            poses.shape[1], num_views=basis.num_views, matches=basis.matched_columns
+        )
+        index = torch.tensor(matches).T  # body part, view
         subspace = fit_subspace(
-            rows,
+            poses[:, index].flatten(0, 1).flatten(1),
             keep=MULTIVIEW_COMPONENTS,
             min_rows=2 * len(matches),
             what=f"Multi-view analysis of {len(matches)} views",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,31 @@ class PoseSubspace:
     mean: Float[Tensor, " d"]
     components: Float[Tensor, "c d"]
     explained: Float[Tensor, " c"]
+
+
+def view_columns(
+    keypoints: int, *, num_views: int, matches: Sequence[Sequence[int]] | None = None
+) -> list[list[int]]:
+    """Return for each view its keypoints along the k axis, the same body parts in the same order.
+
+    Args:
+        keypoints: length of the k axis; of several cameras the views lie side by side on it.
+        num_views: cameras; 1 also for mirrored views in one image.
+        matches: one list a view; counted within the view for several cameras, along the whole axis
+            for one. None = every keypoint of every camera.
+
+    Example:
+        >>> view_columns(6, num_views=2)
+        [[0, 1, 2], [3, 4, 5]]
+        >>> view_columns(6, num_views=2, matches=[[0, 2], [0, 2]])
+        [[0, 2], [3, 5]]
+        >>> view_columns(6, num_views=1, matches=[[0, 2], [5, 4]])
+        [[0, 2], [5, 4]]
+    """
+    in_view = keypoints // num_views
+    own = [range(in_view)] * num_views if matches is None else matches
+    each = in_view if num_views > 1 else 0
+    return [[view * each + column for column in columns] for view, columns in enumerate(own)]
 
 
 def fit_subspace(

@@ -7,12 +7,16 @@ Pixel centres are integers and edges stay in place (``align_corners=False``), so
 the scale (antialiasing), as Pillow and DALI do; when growing it is plain bilinear.
 """
 
+# Tensor.unique_consecutive, split and tolist have no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -74,6 +78,32 @@ def crop_frames(
     top, left = max(-y, 0), max(-x, 0)
     black[..., top : top + inside.shape[-2], left : left + inside.shape[-1]] = inside
     return black
+
+
+def crop_and_resize(
+    frames: UInt8[Tensor, "n _ _ _"], boxes_xyhw: Int[Tensor, "n 4"], height: int, width: int
+) -> UInt8[Tensor, "n 3 {height} {width}"]:
+    """Return the part of each frame inside its own box, resized as by :func:`resize_frames`.
+
+    Args:
+        frames: n H W 3 or n 3 H W.
+        boxes_xyhw: of each frame: first column, first row, height and width, in pixels. Runs of
+            equal boxes are resized together.
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+
+    Example:
+        >>> frame = torch.arange(4, dtype=torch.uint8).reshape(1, 1, 1, 4).repeat(2, 3, 1, 1)
+        >>> crop_and_resize(frame, torch.tensor([[0, 0, 1, 2], [1, 0, 1, 2]]), 1, 2)[:, 0, 0]
+        tensor([[0, 1],
+                [1, 2]], dtype=torch.uint8)
+    """
+    runs, lengths = boxes_xyhw.unique_consecutive(return_counts=True, dim=0)
+    parts = [
+        resize_frames(crop_frames(some, box), height, width)
+        for some, box in zip(frames.split(lengths.tolist()), runs.tolist(), strict=True)
+    ]
+    return torch.cat(parts)
 
 
 def enlarge_maps(

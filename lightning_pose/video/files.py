@@ -15,6 +15,7 @@ VIDEO_SUFFIXES = frozenset({
     ".gif", ".asf", ".vob", ".mxf",
 })
 # fmt: on
+_SEPARATORS = "_-. "
 OUR_VIDEOS = ("_labeled", "_snippet")
 
 
@@ -43,7 +44,9 @@ def videos_among(files: Iterable[Path]) -> list[Path]:
 def split_view(path: Path, view_names: Sequence[str]) -> tuple[str, str]:
     """Return the session and the view that the name of a file ``<session>_<view>`` says.
 
-    The view may also stand elsewhere in the name.
+    The view may also stand elsewhere in the name. Words of the name count; only where none is a
+    view may it be a part of a word. Of views that hold one another (``top`` and ``top_left``) the
+    longer one is meant.
 
     Raises:
         VideoError: the name holds none of the views, or several.
@@ -52,17 +55,21 @@ def split_view(path: Path, view_names: Sequence[str]) -> tuple[str, str]:
         >>> split_view(Path("mouse3_top.mp4"), ("side", "top"))
         ('mouse3', 'top')
     """
-    parts = re.split(r"[_\-. ]", path.stem)
-    views = [view for view in view_names if view in parts] or [
-        view for view in view_names if view in path.stem
-    ]
+    stem = path.stem
+    for ends in (r"(?:^|[_\-. ]){}(?:$|[_\-. ])", "{}"):
+        places = {view: re.search(ends.format(re.escape(view)), stem) for view in view_names}
+        found = {view: place for view, place in places.items() if place}
+        if found:
+            break
+    views = [view for view in found if not any(view in other for other in found if other != view)]
     if len(views) != 1:
         raise VideoError(
             f"{path} should name one of the views {', '.join(view_names)}, as in "
             f"{path.stem}_{view_names[0]}{path.suffix}."
         )
-    session = re.sub(rf"_?{re.escape(views[0])}_?", "_", path.stem, count=1).strip("_")
-    return session, views[0]
+    start, end = found[views[0]].span()
+    parts = (stem[:start].strip(_SEPARATORS), stem[end:].strip(_SEPARATORS))
+    return "_".join(part for part in parts if part), views[0]
 
 
 def _is_our_copy(video: Path, stems: set[str]) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.ops.affine import crop_resize_affine, invert_affine
-from lightning_pose.ops.resize import crop_frames, resize_frames
+from lightning_pose.ops.resize import crop_and_resize, resize_frames
 from lightning_pose.video.batching import RawFrames
 
 
@@ -74,7 +74,8 @@ class NetworkInput:
         else:
             if int(raw.frame_ids[-1]) >= len(boxes):
                 raise VideoError(f"There are {len(boxes)} boxes, but the video has more frames.")
-            resized = _crop(frames, boxes[_ids_with_halo(raw, len(boxes))], net_hw)
+            shown = boxes[_ids_with_halo(raw, len(boxes))]
+            resized = crop_and_resize(frames, shown, *net_hw)
             to_image = _to_image(boxes[raw.frame_ids], net_hw).to(self.device)
         images = resized.float().div_(255.0).sub_(self._mean).div_(self._std)
         return images, to_image
@@ -96,17 +97,3 @@ def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:
     """Return the number of every frame of the batch; beyond the ends of the video, of the edge."""
     first, last = int(raw.frame_ids[0]), int(raw.frame_ids[-1])
     return torch.arange(first - raw.halo, last + raw.halo + 1).clamp(0, num_frames - 1)
-
-
-def _crop(
-    frames: UInt8[Tensor, "t height width 3"],
-    boxes: Int[Tensor, "t 4"],
-    net_hw: tuple[int, int],
-) -> UInt8[Tensor, "t 3 h w"]:
-    """Return each frame's box at network size; runs of equal boxes go together."""
-    runs, lengths = boxes.unique_consecutive(return_counts=True, dim=0)
-    parts = [
-        resize_frames(crop_frames(some, box), *net_hw)
-        for some, box in zip(frames.split(lengths.tolist()), runs.tolist(), strict=True)
-    ]
-    return torch.cat(parts)

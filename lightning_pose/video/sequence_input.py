@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.ops.affine import compose_affine, invert_affine, resize_affine, warp
+from lightning_pose.ops.affine import compose_affine, crop_resize_affine, invert_affine, warp
 from lightning_pose.ops.resize import resize_frames
 from lightning_pose.ops.transfer import to_device
 
@@ -57,11 +57,17 @@ class SequenceInput(Protocol):
 
 
 def net_to_image(
-    image_hw: tuple[int, int], spec: DataSpec, change: SequenceChange | None = None
-) -> Float[Tensor, "2 3"]:
-    """Return the map from (changed) network pixels to pixels of the frames as decoded."""
-    to_net = resize_affine(image_hw, (spec.height, spec.width))
-    back = invert_affine(to_net.double())
+    shown_xyhw: Int[Tensor, "*n 4"], spec: DataSpec, change: SequenceChange | None = None
+) -> Float[Tensor, "*n 2 3"]:
+    """Return the maps from (changed) network pixels to pixels of the frames as decoded.
+
+    Args:
+        shown_xyhw: part of the frame that is resized to the network: first column and row, height
+            and width. The whole frame is (0, 0, height, width).
+        spec: the size it is resized to.
+        change: made after that.
+    """
+    back = invert_affine(crop_resize_affine(shown_xyhw.double(), (spec.height, spec.width)))
     if change is not None:
         back = compose_affine(back, change.out_to_net.double())
     return back.float()

@@ -160,6 +160,29 @@ def test_what_does_not_go_together_is_said(
     assert complaint("data=toy", *overrides) == f"The configuration has a problem.\n  {wanted}"
 
 
+def test_matches_of_cameras_are_one_list_each(complaint: Message, data_set: Path) -> None:
+    for view in "abc":
+        (data_set / f"{view}.csv").touch()
+    names = ["data.csv_file=[a.csv, b.csv, c.csv]", "data.view_names=[a, b, c]"]
+    matches = "data.mirrored_column_matches=[[0, 1], [0, 1]]"
+    message = complaint(f"data.data_dir={data_set}", *names, matches)
+    assert "must have one list per view, so 3, or be null" in message
+
+
+def test_cameras_count_their_keypoints_each(built: Callable[..., Any], data_set: Path) -> None:
+    for view in "ab":
+        (data_set / f"{view}.csv").touch()
+    names = ["data.csv_file=[a.csv, b.csv]", "data.view_names=[a, b]", "data.num_keypoints=2"]
+    matches = "data.mirrored_column_matches=[[0, 1], [0, 1]]"
+    built(f"data.data_dir={data_set}", *names, matches)
+
+
+def test_a_camera_calibration_is_refused(complaint: Message, data_set: Path) -> None:
+    (data_set / "cameras.toml").touch()
+    message = complaint(f"data.data_dir={data_set}", "data.camera_params_file=cameras.toml")
+    assert "must be null: nothing here reads a calibration" in message
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

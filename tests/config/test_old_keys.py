@@ -145,6 +145,10 @@ def test_using_a_loss_that_this_version_has_not_is_an_error(complaint: Message) 
         ({"model": {"losses_to_use": "temporal"}}, {"model": {"losses_to_use": ["temporal"]}}),
         ({"model": {"losses_to_use": None}}, {"model": {"losses_to_use": []}}),
         ({"data": {"mirrored_column_matches": []}}, {"data": {"mirrored_column_matches": None}}),
+        (
+            {"data": {"mirrored_column_matches": [0, 2], "view_names": ["a", "b"]}},
+            {"data": {"mirrored_column_matches": [[0, 2], [0, 2]], "view_names": ["a", "b"]}},
+        ),
         ({"losses": None}, {}),
         (
             {

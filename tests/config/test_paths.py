@@ -83,6 +83,15 @@ def test_files_may_be_named_relative_to_the_data_set(
     (data_set / "boxes.csv").touch()
     config = built(f"data.data_dir={data_set}", "data.bbox_file=boxes.csv")
     assert config.data.bbox_file == str(data_set / "boxes.csv")
+    config = built(f"data.data_dir={data_set}", "data.bbox_file=[boxes.csv, boxes.csv]")
+    assert config.data.bbox_files == [str(data_set / "boxes.csv")] * 2
+
+
+def test_a_missing_file_of_a_list_is_named(complaint: Message, data_set: Path) -> None:
+    (data_set / "boxes.csv").touch()
+    message = complaint(f"data.data_dir={data_set}", "data.bbox_file=[boxes.csv, gone.csv]")
+    assert "data.bbox_file = 'gone.csv'" in message
+    assert "there is no such file or folder" in message
 
 
 @pytest.mark.parametrize(

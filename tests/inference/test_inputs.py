@@ -8,6 +8,7 @@ import pytest
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.inference.inputs import Input, Kind, by_view, expand_inputs, natural_key
+from lightning_pose.video.files import split_view
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
@@ -120,3 +121,26 @@ def test_a_session_without_a_view_is_named() -> None:
         by_view(videos("s1_top.mp4"), ("top", "side"))
     with pytest.raises(VideoError, match=r"s1\.mp4 should name one of the views top, side"):
         by_view(videos("s1.mp4"), ("top", "side"))
+
+
+def test_two_files_of_one_view_are_named() -> None:
+    with pytest.raises(VideoError, match=r"s1_top\.mp4 and .*s1_top\.avi are both the view 'top'"):
+        by_view(videos("s1_top.mp4", "s1_top.avi", "s1_side.mp4"), ("top", "side"))
+
+
+@pytest.mark.parametrize(
+    ("name", "views", "expected"),
+    [
+        ("inside_side", ("top", "side"), ("inside", "side")),
+        ("s1_top_left", ("top", "top_left"), ("s1", "top_left")),
+        ("s1_cam_top", ("top", "cam_top"), ("s1", "cam_top")),
+        ("2024.01.02-top", ("top", "side"), ("2024.01.02", "top")),
+        ("top_s1_2", ("top", "side"), ("s1_2", "top")),
+        ("s1_top_2", ("top", "side"), ("s1_2", "top")),
+        ("mousetop", ("top", "side"), ("mouse", "top")),
+    ],
+)
+def test_session_and_view_are_read_from_the_name(
+    name: str, views: tuple[str, ...], expected: tuple[str, str]
+) -> None:
+    assert split_view(Path(f"{name}.mp4"), views) == expected

@@ -171,6 +171,21 @@ def test_several_cameras_match_keypoint_by_keypoint() -> None:
     assert value(cameras, predictions[:, order]) == pytest.approx(value(mirrored, predictions))
 
 
+def test_columns_of_several_cameras_count_within_each() -> None:
+    labels, predictions = two_views(40, seed=0), off(two_views(10, seed=1))
+    mirrored = fitted("pca_multiview", labels, LossBasis(matched_columns=[[0, 2], [4, 3]]))
+    order = [0, 1, 2, 4, 5, 3]
+    basis = LossBasis(num_views=2, matched_columns=[[0, 2], [0, 2]])
+    cameras = fitted("pca_multiview", labels[:, order], basis)
+    assert value(cameras, predictions[:, order]) == pytest.approx(value(mirrored, predictions))
+
+
+def test_cameras_and_lists_must_be_equally_many() -> None:
+    basis = LossBasis(num_views=3, matched_columns=[[0], [0]])
+    with pytest.raises(ConfigError, match="has 2 lists, but there are 3 cameras"):
+        build_loss("pca_multiview", basis=basis)
+
+
 @pytest.mark.parametrize("name", ["pca_singleview", "pca_multiview"])
 def test_poses_like_the_labels_cost_next_to_nothing(name: str) -> None:
     loss = fitted(name, two_views(200, seed=0), MIRROR)

@@ -26,6 +26,7 @@ from lightning_pose.video.sequence_input import (
 Make = Callable[..., SequenceInput]
 SPEC = DataSpec(height=64, width=96, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
 IMAGE_HW = (100, 140)
+WHOLE = torch.tensor([0, 0, *IMAGE_HW])
 # In grey levels of 255. DALI repeats the edge of a frame where torch cuts its filter short; inside
 # they differ by rounding only.
 INSIDE_AT_MOST, EDGE_AT_MOST, MEAN_AT_MOST = 2.0, 8.0, 0.4
@@ -106,14 +107,14 @@ def test_a_spot_is_led_back_to_where_it_was(
         )
         image = grey_levels(make(spec)(frame, some), spec)[0]
         found_net = torch.tensor([centroid(image.clamp(min=2) - 2)])
-        back = apply_affine(net_to_image(IMAGE_HW, spec, some), found_net)[0]
+        back = apply_affine(net_to_image(WHOLE, spec, some), found_net)[0]
         assert back.tolist() == pytest.approx([x, y], abs=0.05)
 
 
 def test_the_way_back_undoes_resize_and_change() -> None:
     some = change(SPEC, degrees=9, scale=0.9)
     points = torch.tensor([[0.0, 0.0], [139.0, 99.0], [70.0, 12.5]])
-    way_back = net_to_image(IMAGE_HW, SPEC, some)
+    way_back = net_to_image(WHOLE, SPEC, some)
     there = apply_affine(invert_affine(way_back), points)
     torch.testing.assert_close(apply_affine(way_back, there), points, atol=1e-3, rtol=0)
     x_net = (points[:, 0] + 0.5) * 96 / 140 - 0.5

@@ -15,6 +15,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run directory or checkpoint")
     parser.add_argument("--csv", type=Path, nargs="+", help="label csv; one a view")
     parser.add_argument("--data-dir", type=Path, help="folder the images are relative to")
+    parser.add_argument(
+        "--bbox-file",
+        type=Path,
+        action="append",
+        default=[],
+        help="csv of boxes of the images [those of the run]; may be given several times",
+    )
     parser.add_argument("--out", type=Path, help="also write predictions and metric files here")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")

@@ -31,7 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--batch-size", type=int, help="frames at a time")
     parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")
-    parser.add_argument("--bbox-file", type=Path, help="boxes of the images of a label csv")
+    parser.add_argument(
+        "--bbox-file",
+        type=Path,
+        action="append",
+        default=[],
+        help="csv of boxes x, y, h, w: of the images of a label csv [those of the run], or of the "
+        "frames of a video [<video>_bbox.csv beside it]; may be given several times",
+    )
     parser.add_argument(
         "--overrides",
         nargs="+",
@@ -66,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         precision=args.precision,
         batch_size=args.batch_size,
         data_dir=args.data_dir,
-        bbox_file=args.bbox_file,
+        bbox_files=tuple(args.bbox_file),
         overrides=tuple(args.overrides),
     )
     return predict_and_report(request, as_json=args.json)

@@ -85,27 +85,36 @@ class DataConfig:
     mirrored_column_matches: list[list[int]] | None = setting(
         None,
         "One list of keypoint indices per mirrored view, the same body parts in the same order. "
-        "With separate cameras they are matched by name.",
+        "With separate cameras null means every keypoint; lists then count within each view.",
         minimum=0,
     )
-    bbox_file: str | None = setting(
+    bbox_file: str | list[str] | None = setting(
         None,
-        "Bounding boxes of labelled frames: a csv with columns x, y, h, w, keyed by image path.",
+        "Bounding boxes of labelled frames: a csv with columns x, y, h, w, keyed by image path; "
+        "or a list of them. Those of a video lie beside it, in <video>_bbox.csv.",
         path="input",
     )
     camera_params_file: str | None = setting(
-        None, "Camera calibration of a multi-camera set, anipose TOML.", path="input"
+        None,
+        "Accepted for old configurations and must be null: nothing reads a camera calibration.",
+        path="input",
     )
     generator: str | None = setting(
         None,
-        "Makes the data set when data_dir is null or missing; `toy` draws a mouse on a wheel. "
-        "data=toy sets it.",
+        "Makes the data set when data_dir is null or missing; `toy` draws a mouse on a wheel, "
+        "`toy_cameras` the same as two cameras. data=toy and data=toy_cameras set it.",
     )
 
     @property
     def csv_files(self) -> list[str]:
         """Return the label files, one per view."""
         return [self.csv_file] if isinstance(self.csv_file, str) else list(self.csv_file)
+
+    @property
+    def bbox_files(self) -> list[str]:
+        """Return the files of bounding boxes, none or several."""
+        files = self.bbox_file or []
+        return [files] if isinstance(files, str) else list(files)
 
 
 @dataclass(kw_only=True)

@@ -11,14 +11,16 @@ import time
 from pathlib import Path
 
 from lightning_pose.contracts.errors import WriteError
-from lightning_pose.data.toy.dataset import LABELS_FILE, make_toy_dataset
+from lightning_pose.data.toy.dataset import STEM, make_toy_dataset
 
 TOY_VERSION = 1  # raise it whenever anything drawn or written changes
 _ABANDONED_AFTER_S = 3600
 _log = logging.getLogger(__name__)
 
 
-def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
+def toy_dataset_dir(
+    cache_root: Path | None = None, *, seed: int = 0, separate_cameras: bool = False
+) -> Path:
     """Return the folder of the toy data set, made now if it is not there.
 
     It is drawn under a temporary name and renamed when whole, so that several processes may ask
@@ -27,12 +29,14 @@ def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
     Args:
         cache_root: folder of caches; None = ``$XDG_CACHE_HOME`` or ``~/.cache``.
         seed: of the data set.
+        separate_cameras: each view as a camera of its own (see :func:`make_toy_dataset`).
 
     Raises:
         WriteError: the cache cannot be written.
     """
-    folder = (cache_root or _user_cache()) / "lightning_pose" / f"toy-v{TOY_VERSION}-seed{seed}"
-    if (folder / LABELS_FILE).is_file():
+    kind = "toy-cameras" if separate_cameras else "toy"
+    folder = (cache_root or _user_cache()) / "lightning_pose" / f"{kind}-v{TOY_VERSION}-seed{seed}"
+    if _is_whole(folder):
         return folder
     _log.info("Drawing the toy data set in %s; this takes about fifteen seconds.", folder)
     try:
@@ -42,7 +46,7 @@ def toy_dataset_dir(cache_root: Path | None = None, *, seed: int = 0) -> Path:
     except OSError as error:
         raise WriteError(_why_not(folder, error)) from error
     try:
-        make_toy_dataset(temporary, seed=seed)
+        make_toy_dataset(temporary, seed=seed, separate_cameras=separate_cameras)
         _rename(temporary, folder)
     except OSError as error:
         raise WriteError(_why_not(folder, error)) from error
@@ -64,8 +68,13 @@ def _rename(temporary: Path, folder: Path) -> None:
     try:
         temporary.rename(folder)
     except OSError:
-        if not (folder / LABELS_FILE).is_file():
+        if not _is_whole(folder):
             raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a finished data set lies there: label files are written last."""
+    return any(folder.glob(f"{STEM}*.csv"))
 
 
 def _user_cache() -> Path:

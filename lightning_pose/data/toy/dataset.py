@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,12 +15,12 @@ from jaxtyping import UInt8
 from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.labels import NOT_LABELLED, OCCLUDED, read_labels, write_labels
+from lightning_pose.data.toy.cameras import MIRRORED, SEPARATE, Camera, Tables
 from lightning_pose.data.toy.scene import Scene, Truth
-from lightning_pose.data.toy.skeleton import KEYPOINT_NAMES
 from lightning_pose.video.writer import VideoWriter
 
-LABELS_FILE = "CollectedData.csv"
-NEW_LABELS_FILE = "CollectedData_new.csv"
+STEM = "CollectedData"
+LABELS_FILE = f"{STEM}.csv"
 NEW_SESSION = "new1"
 NEW_SESSION_NUMBER = 1000
 FPS = Fraction(30)
@@ -71,6 +73,7 @@ def make_toy_dataset(
     num_new_labeled: int = 15,
     num_new_video_frames: int = 120,
     labeller: Labeller | None = None,
+    separate_cameras: bool = False,
 ) -> Path:
     """Draw the toy data set and write it as a project folder; return ``out``.
 
@@ -89,6 +92,9 @@ def make_toy_dataset(
         num_new_labeled: labelled frames of the out-of-distribution session.
         num_new_video_frames: length of its video.
         labeller: who labels; None = with 0.3 px noise and a few points left out.
+        separate_cameras: write each view as a camera of its own, in place of one image that
+            holds both: ``CollectedData_side.csv``, ``labeled-data/walk1_side/``,
+            ``videos/walk6_side.mp4``, and the same for ``below``.
 
     Raises:
         DataError: a number is too small, or ``out`` holds labels already.
@@ -96,20 +102,23 @@ def make_toy_dataset(
     """
     videos = (num_video_frames, num_new_video_frames)
     _check_numbers(num_sessions, num_labeled, num_new_labeled, videos)
-    _check_free(out)
-    person = labeller or Labeller()
+    cameras = SEPARATE if separate_cameras else MIRRORED
+    _check_free(out, cameras)
+    studio = _Studio(out, cameras=cameras, person=labeller or Labeller())
     shares = np.array_split(np.arange(num_labeled), num_sessions)
     labelled = [
-        _label_session(out, f"walk{number}", Scene(seed=seed, session=number), len(share), person)
+        studio.label(f"walk{number}", Scene(seed=seed, session=number), len(share))
         for number, share in enumerate(shares, start=1)
     ]
     held_out = Scene(seed=seed, session=num_sessions + 1)
-    _film(out / "videos" / f"walk{num_sessions + 1}.mp4", held_out, num_video_frames)
+    studio.film(f"walk{num_sessions + 1}", held_out, num_video_frames)
     new = Scene(seed=seed, session=NEW_SESSION_NUMBER, new=True)
-    new_labels = _label_session(out, NEW_SESSION, new, num_new_labeled, person)
-    _film(out / "videos" / f"{NEW_SESSION}.mp4", new, num_new_video_frames)
-    write_labels(new_labels, out / NEW_LABELS_FILE)
-    write_labels(_joined(labelled), out / LABELS_FILE)
+    new_labels = studio.label(NEW_SESSION, new, num_new_labeled)
+    studio.film(NEW_SESSION, new, num_new_video_frames)
+    for view, camera in enumerate(cameras):
+        write_labels(new_labels[view], out / f"{STEM}{camera.ending}_new.csv")
+        tables = [of_session[view] for of_session in labelled]
+        write_labels(_joined(tables), out / f"{STEM}{camera.ending}.csv")
     return out
 
 
@@ -128,8 +137,8 @@ def make_toy_video(path: Path, *, session: int, num_frames: int, seed: int = 0) 
     Raises:
         WriteError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _film(path, Scene(seed=seed, session=session), num_frames)
+    studio = _Studio(path.parent, cameras=MIRRORED, person=Labeller())
+    studio.film_into([path], Scene(seed=seed, session=session), num_frames)
     return path
 
 
@@ -143,7 +152,7 @@ def read_truth(video: Path) -> LabelTable:
         DataError: there is no truth beside this video.
     """
     path = truth_path(Path(video))
-    return read_labels(path, data_dir=path.parent, keypoint_names=KEYPOINT_NAMES)
+    return read_labels(path, data_dir=path.parent)
 
 
 def truth_path(video: Path) -> Path:
@@ -160,58 +169,92 @@ def _check_numbers(sessions: int, labeled: int, new: int, videos: tuple[int, int
         )
 
 
-def _check_free(out: Path) -> None:
-    if (out / LABELS_FILE).exists():
-        raise DataError(
-            f"{out / LABELS_FILE} exists already; choose another folder for the toy data set."
+def _check_free(out: Path, cameras: Sequence[Camera]) -> None:
+    there = [out / f"{STEM}{camera.ending}.csv" for camera in cameras]
+    for path in there:
+        if path.exists():
+            raise DataError(f"{path} exists already; choose another folder for the toy data set.")
+
+
+@dataclass(frozen=True)
+class _Studio:
+    """Writes sessions into a folder, as each of some cameras sees them.
+
+    Attributes:
+        out: folder of the data set.
+        cameras: parts of the drawn image that become files of their own.
+        person: who labels.
+    """
+
+    out: Path
+    cameras: Sequence[Camera]
+    person: Labeller
+
+    def label(self, session: str, scene: Scene, num_labeled: int) -> Tables:
+        """Write the images of one session and return its labels, one table a camera."""
+        rng = np.random.default_rng([*scene.stream, _LABELS_STREAM])
+        earliest = _CONTEXT + _SPACING * np.arange(num_labeled)
+        frames = earliest + rng.integers(0, _SPACING - 2 * _CONTEXT, num_labeled)
+        folders = [f"labeled-data/{session}{camera.ending}" for camera in self.cameras]
+        for frame in np.unique(frames[:, None] + np.arange(-_CONTEXT, _CONTEXT + 1)).tolist():
+            drawn = scene.render(frame)
+            for camera, folder in zip(self.cameras, folders, strict=True):
+                _write_png(self.out / folder / _image_name(frame), camera.picture(drawn))
+        labels = self.person.label(scene.truth(frames), rng)
+        return tuple(
+            _table(
+                [f"{folder}/{_image_name(f)}" for f in frames.tolist()], labels, camera, self.out
+            )
+            for camera, folder in zip(self.cameras, folders, strict=True)
         )
 
+    def film(self, session: str, scene: Scene, num_frames: int) -> None:
+        """Write a session's videos, and the truth beside each."""
+        folder = self.out / "videos"
+        paths = [folder / f"{session}{camera.ending}.mp4" for camera in self.cameras]
+        self.film_into(paths, scene, num_frames)
 
-def _label_session(
-    out: Path, session: str, scene: Scene, num_labeled: int, person: Labeller
-) -> LabelTable:
-    """Write the images of one session and return its labels."""
-    rng = np.random.default_rng([*scene.stream, _LABELS_STREAM])
-    earliest = _CONTEXT + _SPACING * np.arange(num_labeled)
-    frames = earliest + rng.integers(0, _SPACING - 2 * _CONTEXT, num_labeled)
-    folder = f"labeled-data/{session}"
-    neighbours = np.unique(frames[:, None] + np.arange(-_CONTEXT, _CONTEXT + 1))
-    for frame in neighbours.tolist():
-        _write_png(out / folder / _image_name(frame), scene.render(frame))
-    labels = person.label(scene.truth(frames), rng)
-    images = tuple(f"{folder}/{_image_name(frame)}" for frame in frames.tolist())
-    return _table(images, labels, root=out)
+    def film_into(self, paths: Sequence[Path], scene: Scene, num_frames: int) -> None:
+        """Write a session's videos under these names, one a camera, the truth beside each."""
+        frames = np.arange(num_frames)
+        first = scene.render(0)
+        with contextlib.ExitStack() as open_videos:
+            videos = []
+            for path, camera in zip(paths, self.cameras, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                height, width = camera.picture(first).shape
+                video = VideoWriter(path, fps=FPS, width=width, height=height, crf=20)
+                videos.append(open_videos.enter_context(video))
+            for frame in frames.tolist():
+                drawn = scene.render(frame)
+                for camera, video in zip(self.cameras, videos, strict=True):
+                    video.write(cv2.cvtColor(camera.picture(drawn), cv2.COLOR_GRAY2RGB))
+        truth = scene.truth(frames)
+        for path, camera in zip(paths, self.cameras, strict=True):
+            table = _table([str(frame) for frame in frames], truth, camera, path.parent)
+            write_labels(table, truth_path(path))
 
 
-def _film(path: Path, scene: Scene, num_frames: int) -> None:
-    """Write a session's video, and the truth beside it."""
-    frames = np.arange(num_frames)
-    height, width = scene.render(0).shape
-    with VideoWriter(path, fps=FPS, width=width, height=height, crf=20) as video:
-        for frame in frames.tolist():
-            video.write(cv2.cvtColor(scene.render(frame), cv2.COLOR_GRAY2RGB))
-    images = tuple(str(frame) for frame in frames.tolist())
-    write_labels(_table(images, scene.truth(frames), root=path.parent), truth_path(path))
-
-
-def _table(images: tuple[str, ...], points: Truth, *, root: Path) -> LabelTable:
+def _table(images: Sequence[str], points: Truth, camera: Camera, root: Path) -> LabelTable:
+    own = camera.points(points)
     return LabelTable(
-        images=images,
-        xy_img=np.round(points.xy_img, _DECIMALS),
-        keypoint_names=KEYPOINT_NAMES,
+        images=tuple(images),
+        xy_img=np.round(own.xy_img, _DECIMALS),
+        keypoint_names=camera.keypoint_names,
         root=root,
         scorer=_SCORER,
-        visible=points.visible,
+        visible=own.visible,
     )
 
 
-def _joined(tables: list[LabelTable]) -> LabelTable:
-    images = tuple(image for table in tables for image in table.images)
-    points = Truth(
+def _joined(tables: Sequence[LabelTable]) -> LabelTable:
+    """Return the rows of all tables of a camera."""
+    return replace(
+        tables[0],
+        images=tuple(image for table in tables for image in table.images),
         xy_img=np.concatenate([table.xy_img for table in tables]),
         visible=np.concatenate([table.visible for table in tables if table.visible is not None]),
     )
-    return _table(images, points, root=tables[0].root)
 
 
 def _write_png(path: Path, picture: UInt8[np.ndarray, "h w"]) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.data.bboxes import read_video_bboxes
 from lightning_pose.data.unlabeled.changes import draw_change
 from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
 from lightning_pose.data.wording import count
+from lightning_pose.ops.resize import crop_and_resize
 from lightning_pose.video.sequence_input import (
     SequenceChange,
     SequenceInput,
@@ -52,10 +54,13 @@ class UnlabeledLoader:
         engine: makes network input from frames (see
             :func:`~lightning_pose.video.sequence_input.sequence_input`).
         videos: those of another loader of the same sessions, to share what is held of them.
+        box_files: csv of the bounding boxes of a video, one row a frame: only that part of each
+            frame is shown. A video without is shown whole.
 
     Raises:
         VideoError: a video cannot be read (the message names it), or the engine does not work.
-        DataError: there is no video, one is too short, or views differ in their frame counts.
+        DataError: there is no video, one is too short, views differ in their frame counts, or
+            there is not one box a frame.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class UnlabeledLoader:
         goes_on: bool = True,
         engine: str = "auto",
         videos: SequencePool | None = None,
+        box_files: Mapping[Path, Path] | None = None,
     ) -> None:
         if not sessions:
             raise DataError("Unsupervised losses need at least one unlabelled video.")
@@ -86,7 +92,9 @@ class UnlabeledLoader:
         self.epoch = 0
         self._window = sequence_length + 2 * spec.halo
         self._num_views = len(self.sessions[0])
-        self.videos = videos or SequencePool([v for session in self.sessions for v in session])
+        paths = [video for session in self.sessions for video in session]
+        self.videos = videos or SequencePool(paths)
+        self._boxes = [self._read_boxes(n, (box_files or {}).get(v)) for n, v in enumerate(paths)]
         self._plan = SequencePlan(
             self._lengths(),
             window=self._window,
@@ -162,12 +170,38 @@ class UnlabeledLoader:
         return self._plan.draw(epoch=epoch, step=step)
 
     def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t _ _ 3"]]:
-        """Return the frames of every view of a sequence."""
-        first = draw.session * self._num_views
-        return [
-            torch.from_numpy(self.videos.read(video, draw.start, self._window))
-            for video in range(first, first + self._num_views)
-        ]
+        """Return what is shown of every view of a sequence; boxes are at network size already."""
+        return [self._shown(video, draw.start) for video in self._videos_of(draw)]
+
+    def _videos_of(self, draw: Draw) -> range:
+        return range(draw.session * self._num_views, (draw.session + 1) * self._num_views)
+
+    def _shown(self, video: int, start: int) -> UInt8[Tensor, "t _ _ 3"]:
+        frames = torch.from_numpy(self.videos.read(video, start, self._window))
+        boxes = self._boxes[video]
+        if boxes is None:
+            return frames
+        boxes = boxes[start : start + self._window]
+        return crop_and_resize(frames, boxes, self.spec.height, self.spec.width).movedim(1, -1)
+
+    def _ways_back(
+        self, draw: Draw, changes: Sequence[SequenceChange | None]
+    ) -> Float[Tensor, "n v 2 3"]:
+        """Return the map from network to video pixels of each frame that is predicted."""
+        first = draw.start + self.spec.halo
+        number = self._window - 2 * self.spec.halo
+        ways = []
+        for video, change in zip(self._videos_of(draw), changes, strict=True):
+            boxes = self._boxes[video]
+            whole = torch.tensor([[0, 0, *self.videos.frame_size(video)]])
+            shown = whole if boxes is None else boxes[first : first + number]
+            ways.append(net_to_image(shown, self.spec, change).expand(number, 2, 3))
+        return torch.stack(ways, dim=1)
+
+    def _read_boxes(self, video: int, path: Path | None) -> Int[Tensor, "n 4"] | None:
+        if path is None:
+            return None
+        return torch.from_numpy(read_video_bboxes(path, num_frames=self.videos.num_frames(video)))
 
     def _batch(
         self,
@@ -178,21 +212,18 @@ class UnlabeledLoader:
     ) -> VideoBatch:
         draw = self._plan.draw(epoch=epoch, step=step)
         frames: list[Tensor] = []
-        ways_back: list[Tensor] = []
-        for view, pixels in enumerate(views):
-            change = self._change(epoch, step, view)
+        changes = [self._change(epoch, step, view) for view in range(len(views))]
+        for pixels, change in zip(views, changes, strict=True):
             # Pinned here, not in the threads: while a CUDA graph is captured no other thread may
             # ask the driver for memory.
             on_way = pixels.pin_memory() if self.device.type == "cuda" else pixels
             frames.append(self._input(on_way, change))
-            ways_back.append(net_to_image((pixels.shape[1], pixels.shape[2]), self.spec, change))
-        number = self._window - 2 * self.spec.halo
+        ways_back = self._ways_back(draw, changes)
         first = draw.start + self.spec.halo
-        way_back = torch.stack(ways_back).to(self.device, non_blocking=True)
         return VideoBatch(
             frames=torch.stack(frames, dim=1) if len(frames) > 1 else frames[0].unsqueeze(1),
-            net_to_image=way_back.expand(number, -1, -1, -1),
-            frame_ids=torch.arange(first, first + number, device=self.device),
+            net_to_image=ways_back.to(self.device, non_blocking=True),
+            frame_ids=torch.arange(first, first + len(ways_back), device=self.device),
             halo=self.spec.halo,
         )
 

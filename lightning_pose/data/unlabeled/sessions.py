@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, VideoError
+from lightning_pose.data.bboxes import bbox_file_beside
 from lightning_pose.data.wording import listed
 from lightning_pose.video.files import VIDEO_SUFFIXES, natural_key, split_view, videos_among
 
@@ -38,6 +39,32 @@ def find_sessions(video_dir: Path | str, view_names: Sequence[str] = ()) -> list
     if len(view_names) <= 1:
         return [(video,) for video in videos]
     return _by_session(videos, view_names)
+
+
+def find_box_files(
+    sessions: Sequence[tuple[Path, ...]], *, required_by: Sequence[str] = ()
+) -> dict[Path, Path]:
+    """Return the bounding boxes beside videos: ``<stem>_bbox.csv`` for ``<stem>.mp4``.
+
+    Args:
+        sessions: see :func:`find_sessions`.
+        required_by: files that crop labelled images, so that videos must be cropped too; none: a
+            video without boxes is shown whole.
+
+    Raises:
+        DataError: boxes are required, and a video has none; the message names it.
+    """
+    beside = {video: bbox_file_beside(video) for session in sessions for video in session}
+    missing = [video for video, path in beside.items() if not path.is_file()]
+    if missing and required_by:
+        names = listed([beside[video].name for video in missing])
+        csv = listed(required_by)
+        raise DataError(
+            f"Labelled images are cropped to bounding boxes (data.bbox_file, {csv}), so video "
+            f"must be as well; beside {missing[0]} there is no {names}, with the columns x, y, h, "
+            "w and one row a frame."
+        )
+    return {video: path for video, path in beside.items() if video not in missing}
 
 
 def _by_session(videos: Sequence[Path], view_names: Sequence[str]) -> list[tuple[Path, ...]]:

@@ -21,7 +21,7 @@ def toy_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_small(tmp_path_factory.mktemp("toy") / "again")
 
 
-def make_small(out: Path, *, seed: int = 3) -> Path:
+def make_small(out: Path, *, seed: int = 3, separate_cameras: bool = False) -> Path:
     return make_toy_dataset(
         out,
         seed=seed,
@@ -30,4 +30,5 @@ def make_small(out: Path, *, seed: int = 3) -> Path:
         num_video_frames=7,
         num_new_labeled=2,
         num_new_video_frames=5,
+        separate_cameras=separate_cameras,
     )

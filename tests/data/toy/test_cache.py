@@ -20,7 +20,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Replace the drawing by one empty label file; return the folders it was asked for."""
     folders: list[Path] = []
 
-    def make(out: Path, *, seed: int) -> Path:
+    def make(out: Path, *, seed: int, separate_cameras: bool) -> Path:
         folders.append(out)
         (out / "CollectedData.csv").write_text(f"seed {seed}")
         return out
@@ -40,6 +40,11 @@ def test_each_seed_has_its_own_folder(made: list[Path], tmp_path: Path) -> None:
     assert toy_dataset_dir(tmp_path, seed=1) != toy_dataset_dir(tmp_path, seed=2)
 
 
+def test_separate_cameras_have_their_own_folder(made: list[Path], tmp_path: Path) -> None:
+    assert toy_dataset_dir(tmp_path, separate_cameras=True) != toy_dataset_dir(tmp_path)
+    assert len(made) == 2
+
+
 def test_it_lies_in_the_users_cache(
     made: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,7 +56,7 @@ def test_it_lies_in_the_users_cache(
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_off(out: Path, *, seed: int) -> Path:
+    def break_off(out: Path, *, seed: int, separate_cameras: bool) -> Path:
         (out / "half").write_text(str(seed))
         raise KeyboardInterrupt
 
@@ -78,7 +83,7 @@ def test_two_at_once_both_get_the_whole_set(
     together = threading.Barrier(2)
     results: list[Path] = []
 
-    def make(out: Path, *, seed: int) -> Path:
+    def make(out: Path, *, seed: int, separate_cameras: bool) -> Path:
         (out / "CollectedData.csv").write_text(f"seed {seed}")
         together.wait(timeout=20)
         return out

@@ -19,6 +19,7 @@ from lightning_pose.data.toy import (
     truth_path,
 )
 from lightning_pose.data.toy.scene import Scene
+from lightning_pose.video.info import probe
 from tests.data.toy.conftest import make_small
 
 
@@ -160,3 +161,45 @@ def test_enough_frames_are_fully_labelled_for_the_pca_losses() -> None:
         labels = Labeller().label(truth, np.random.default_rng(session))
         complete += np.isfinite(labels.xy_img).all(axis=(1, 2)).sum()
     assert complete > 0.8 * 2 * len(KEYPOINT_NAMES)
+
+
+@pytest.fixture(scope="module")
+def cameras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data set of the other tests, each view as a camera of its own."""
+    return make_small(tmp_path_factory.mktemp("toy") / "cameras", separate_cameras=True)
+
+
+@pytest.mark.parametrize(("view", "rows"), [("side", slice(0, 96)), ("below", slice(96, 208))])
+def test_a_camera_sees_its_part_of_the_drawn_image(
+    toy: Path, cameras: Path, view: str, rows: slice
+) -> None:
+    whole = pictures(toy)
+    own = {
+        name.replace(f"_{view}/", "/"): p for name, p in pictures(cameras).items() if view in name
+    }
+    assert own.keys() == whole.keys()
+    assert all(np.array_equal(own[name], whole[name][rows]) for name in whole)
+
+
+@pytest.mark.parametrize(("view", "top"), [("side", 0), ("below", 96)])
+@pytest.mark.parametrize("csv", ["CollectedData{}.csv", "CollectedData{}_new.csv"])
+def test_a_camera_has_its_own_labels_in_its_own_pixels(
+    toy: Path, cameras: Path, view: str, top: int, csv: str
+) -> None:
+    own = read_labels(cameras / csv.format(f"_{view}"), data_dir=cameras)
+    whole = read_labels(toy / csv.format(""), data_dir=toy)
+    columns = [whole.keypoint_names.index(f"{name}_{view}") for name in own.keypoint_names]
+    np.testing.assert_allclose(
+        own.xy_img + np.array([0, top]), whole.xy_img[:, columns], atol=1e-3
+    )
+    assert own.images == tuple(image.replace("/img", f"_{view}/img") for image in whole.images)
+
+
+def test_a_camera_has_its_own_video_with_the_truth(toy: Path, cameras: Path) -> None:
+    own, whole = (
+        read_truth(cameras / "videos/walk3_below.mp4"),
+        read_truth(toy / "videos/walk3.mp4"),
+    )
+    np.testing.assert_allclose(own.xy_img + np.array([0, 96]), whole.xy_img[:, 7:], atol=1e-3)
+    info = probe(cameras / "videos/walk3_below.mp4")
+    assert (info.height, info.width) == (112, 256)

@@ -15,6 +15,7 @@ from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.data.unlabeled import UnlabeledLoader
 from lightning_pose.ops.affine import apply_affine, invert_affine
+from lightning_pose.ops.resize import crop_frames, resize_frames
 from lightning_pose.video.decode import Decoder
 from tests.video.corpus import HEIGHT, WIDTH, encode, read_number, truncate
 
@@ -104,21 +105,69 @@ def test_ranks_get_other_frames_and_other_changes(videos: dict[str, Path]) -> No
     assert not torch.equal(first.net_to_image, second.net_to_image)
 
 
-def test_changed_frames_are_led_back_to_the_original(videos: dict[str, Path]) -> None:
+@pytest.mark.parametrize("boxed", [False, True])
+def test_changed_frames_are_led_back_to_the_original(
+    videos: dict[str, Path], boxed: bool, tmp_path: Path
+) -> None:
     """Read at the places the map says, a changed frame shows what the original shows there."""
+    box_files = {videos["large"]: moving_boxes(tmp_path / "boxes.csv")} if boxed else {}
+    parts = torch.tensor([moving_box(n) if boxed else (0, 0, 96, 160) for n in range(80)])
     original = [picture.pixels.astype(float) for picture in Decoder(videos["large"])]
     rows, columns = np.indices((96, 160))
     points = torch.tensor(np.stack([columns, rows], -1).reshape(-1, 2)).float()
     checked = 0
-    for batch in make_loader([(videos["large"],)], spec=CONTEXT, steps_per_epoch=6):
+    options = {"spec": CONTEXT, "steps_per_epoch": 6, "box_files": box_files}
+    for batch in make_loader([(videos["large"],)], **options):
         changed = pictures(batch, CONTEXT)[2].mean(-1)
         there = apply_affine(invert_affine(batch.net_to_image[0, 0]), points)
-        inside = ((there > 2) & (there < torch.tensor([93.0, 61.0]))).all(-1).numpy()
+        x, y, height, width = parts[int(batch.frame_ids[0])]
+        shown = (points >= torch.stack([x, y])) & (points < torch.stack([x + width, y + height]))
+        inside = ((there > 2) & (there < torch.tensor([93.0, 61.0])) & shown).all(-1).numpy()
         x, y = there[inside].round().long().T.numpy()
         source = original[int(batch.frame_ids[0])].mean(-1).reshape(-1)[inside]
         assert np.corrcoef(changed[y, x], source)[0, 1] > 0.85
         checked += int(inside.sum())
     assert checked > 10_000
+
+
+def moving_box(frame: int) -> tuple[int, int, int, int]:
+    return frame // 2 - 4, frame // 8, 70 + frame % 9, 110 - frame % 7
+
+
+def moving_boxes(path: Path, frames: int = 80) -> Path:
+    """Write a box for each frame that moves and grows from frame to frame."""
+    rows = [",".join(map(str, moving_box(n))) for n in range(frames)]
+    path.write_text("\n".join(["x,y,h,w", *rows]) + "\n")
+    return path
+
+
+def test_each_frame_shows_its_own_box(videos: dict[str, Path], tmp_path: Path) -> None:
+    boxes = [moving_box(n) for n in range(80)]
+    files = {videos["large"]: moving_boxes(tmp_path / "boxes.csv")}
+    original = [picture.pixels for picture in Decoder(videos["large"])]
+    for batch in make_loader([(videos["large"],)], augment=False, box_files=files):
+        for number, shown in zip(batch.frame_ids.tolist(), pictures(batch, SPEC), strict=True):
+            frame = torch.from_numpy(original[number])[None]
+            expected = resize_frames(crop_frames(frame, boxes[number]), HEIGHT, WIDTH)[0]
+            np.testing.assert_allclose(shown.transpose(2, 0, 1), expected, atol=2)
+        corner = apply_affine(batch.net_to_image[:, 0], torch.tensor([[-0.5, -0.5]]))[:, 0]
+        corners = [[boxes[n][0] - 0.5, boxes[n][1] - 0.5] for n in batch.frame_ids.tolist()]
+        torch.testing.assert_close(corner, torch.tensor(corners))
+
+
+def test_a_box_of_the_whole_frame_changes_nothing(videos: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text("x,y,h,w\n" + "0,0,96,160\n" * 80)
+    boxed = make_loader([(videos["large"],)], box_files={videos["large"]: path})
+    for one, other in zip(boxed, make_loader([(videos["large"],)]), strict=True):
+        torch.testing.assert_close(one.net_to_image, other.net_to_image)
+        assert np.abs(pictures(one, SPEC).astype(int) - pictures(other, SPEC)).max() <= 2
+
+
+def test_too_few_boxes_are_counted(videos: dict[str, Path], tmp_path: Path) -> None:
+    files = {videos["a"]: moving_boxes(tmp_path / "boxes.csv", frames=7)}
+    with pytest.raises(DataError, match=r"boxes\.csv has 7 rows where the video has 80 frames"):
+        make_loader([(videos["a"],)], box_files=files)
 
 
 def test_all_frames_of_a_batch_share_one_map(videos: dict[str, Path]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.data.unlabeled import find_sessions
+from lightning_pose.data.unlabeled import find_box_files, find_sessions
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -65,3 +65,15 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.csv has no suffix of a video"):
         find_sessions(touch(tmp_path, "a.csv") / "a.csv")
+
+
+def test_boxes_beside_videos_are_found(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "a_bbox.csv", "b.mp4")
+    found = find_box_files(find_sessions(tmp_path))
+    assert {video.name: path.name for video, path in found.items()} == {"a.mp4": "a_bbox.csv"}
+
+
+def test_a_video_without_the_boxes_it_needs_is_named(tmp_path: Path) -> None:
+    sessions = find_sessions(touch(tmp_path, "a.mp4", "a_bbox.csv", "b.mp4"))
+    with pytest.raises(DataError, match=r"b\.mp4 there is no b_bbox\.csv, with the columns"):
+        find_box_files(sessions, required_by=["boxes.csv"])

@@ -1,0 +1,66 @@
+"""Bounding boxes on the command line: those named by --bbox-file, else those of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.data.bboxes import bbox_file_beside
+from lightning_pose.inference.inputs import Input, Kind
+from lightning_pose.inference.model import Model
+
+
+def label_bbox_files(model: Model, given: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the boxes of labelled images: those given, else those that the run was trained on.
+
+    Raises:
+        ConfigError: the run's are gone.
+    """
+    if given:
+        return tuple(given)
+    files = tuple(Path(file) for file in trained_on_boxes(model))
+    gone = [str(file) for file in files if not file.is_file()]
+    if gone:
+        raise ConfigError(
+            "The model was trained on images cropped to boxes (data.bbox_file), but there is no "
+            f"{' nor '.join(gone)}. Name the csv of boxes with --bbox-file."
+        )
+    return files
+
+
+def trained_on_boxes(model: Model) -> list[str]:
+    """Return the files of boxes that the model was trained with; none if it saw whole images."""
+    run_dir = model.files.run_dir if model.files else None
+    return load_run_config(run_dir).data.bbox_files if run_dir else []
+
+
+def share_out(
+    inputs: Sequence[Input], given: Sequence[Path]
+) -> tuple[tuple[Path, ...], dict[Path, Path]]:
+    """Return which of the given files are for images of label files, and which for which video.
+
+    ``<stem>_bbox.csv`` is for ``<stem>.mp4``; for a single video the file may have any name.
+
+    Raises:
+        ConfigError: it cannot be told what a file is for.
+    """
+    videos = [item.path for item in inputs if item.kind is not Kind.LABELS]
+    if len(given) == len(videos) == len(inputs) == 1:
+        return (), {videos[0]: given[0]}
+    of_videos: dict[Path, Path] = {}
+    others: list[Path] = []
+    for file in given:
+        meant = [video for video in videos if bbox_file_beside(video).name == file.name]
+        if len(meant) == 1:
+            of_videos[meant[0]] = file
+        else:
+            others.append(file)
+    if others and len(videos) == len(inputs):
+        wanted = bbox_file_beside(videos[0]).name
+        raise ConfigError(
+            f"--bbox-file {others[0]}: it cannot be told which video these boxes are for; name "
+            f"the file after its video, as in {wanted} for {videos[0].name}."
+        )
+    return tuple(others), of_videos

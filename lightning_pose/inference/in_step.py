@@ -1,0 +1,44 @@
+"""The batches of all cameras of a session, side by side; what does not fit together is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from jaxtyping import Int
+from torch import Tensor
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.reader import VideoReader
+
+
+def in_step(
+    readers: Sequence[VideoReader], *, boxes: Sequence[Int[Tensor, "n 4"] | None] = ()
+) -> Iterator[tuple[RawFrames, ...]]:
+    """Yield the batches of all views together.
+
+    Args:
+        readers: one a view.
+        boxes: of each view, one a frame, or None; empty = none at all.
+
+    Raises:
+        VideoError: one video is shorter than another, or a view has not one box a frame.
+    """
+    names = [str(reader.info.path) for reader in readers]
+    iterators = [iter(reader) for reader in readers]
+    frames = 0
+    while True:
+        batches = [next(iterator, None) for iterator in iterators]
+        together = tuple(batch for batch in batches if batch is not None)
+        if not together:
+            break
+        if len(together) < len(batches) or len({len(raw.frame_ids) for raw in together}) > 1:
+            raise VideoError(f"The videos of one session differ in length: {', '.join(names)}.")
+        frames += len(together[0].frame_ids)
+        for box, name in zip(boxes, names, strict=False):
+            if box is not None and len(box) < frames:
+                raise VideoError(f"There are {len(box)} boxes for {name}, which has more frames.")
+        yield together
+    for box, name in zip(boxes, names, strict=False):
+        if box is not None and len(box) != frames:
+            raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
