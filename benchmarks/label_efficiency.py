@@ -220,6 +220,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="2 seeds, 1 budget, 200 steps")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--gpus", type=int, default=1, help="used in turn by the workers")
     parser.add_argument("--deadline", type=float, default=float("inf"), metavar="S")
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 8), metavar=("FIRST", "END"))
     parser.add_argument("--toy-seed", type=int, default=0)
@@ -249,6 +250,7 @@ def main() -> None:
         workers=options.workers,
         log=out / "log.txt",
         deadline=options.deadline,
+        gpus=options.gpus,
     )
     print(report(jobs, out))
 

@@ -124,11 +124,11 @@ def _record_video(
         if not metric.needs_labels
     ]
     fps = outcome.num_frames / max(outcome.seconds, 1e-9)
-    for view, item in enumerate(outcome.inputs):
+    for view, path in enumerate(outcome.predictions):
         tables = [of_metric[view] for of_metric in by_metric]
         summary = summarise_video(predictions[view], tables)
-        run.log_video(item.path.stem, summary)
-        say(_video_line(item.path.stem, summary, fps))
+        run.log_video(path.stem, summary)  # two videos of one stem have files of different ones
+        say(_video_line(path.stem, summary, fps))
 
 
 def _video_line(name: str, summary: Summary, fps: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,6 @@ from lightning_pose.models.cuda_graphs import TrainingGraphs
 
 if TYPE_CHECKING:
     from lightning_pose.models.base import BaseSupervisedTracker
-
-AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
 class StepGraphs:
@@ -32,7 +30,11 @@ class StepGraphs:
 
     def replay(self, batch: LabeledBatch | PairedBatch) -> StepTerms | None:
         """Return the terms of a batch, or None: see :meth:`TrainingGraphs.replay`."""
-        parts = (batch,) if isinstance(batch, LabeledBatch) else tuple(batch.values())
+        parts: tuple[Batch, ...]
+        if isinstance(batch, LabeledBatch):
+            parts = (batch,)
+        else:
+            parts = batch["labeled"], batch["unlabeled"]
         self._step.parts = parts  # looked at while capturing
         result = self._graphs.replay(*(tensor for part in parts for tensor in part.tensors()))
         if result is None:
@@ -60,7 +62,7 @@ class _Step(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         left = iter(tensors)
-        parts = [part.with_tensors(left) for part in self.parts]
+        parts: list[Any] = [part.with_tensors(left) for part in self.parts]
         batch = parts[0] if len(parts) == 1 else PairedBatch(labeled=parts[0], unlabeled=parts[1])
         with _without_graphs(self.tracker):
             labeled, video = self.tracker.training_terms(batch)
