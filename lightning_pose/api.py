@@ -13,6 +13,7 @@ Model.load(result.best_checkpoint).predict_video("mouse.mp4").to_csv(Path("mouse
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +128,16 @@ def fit_losses(tracker: BaseSupervisedTracker, data: LabeledData) -> None:
             losses.fit(torch.from_numpy(labels).float())
 
 
-def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | None:
+def get_unlabeled_video(
+    config: Config, data: LabeledData, *, rank: int = 0, world_size: int = 1
+) -> UnlabeledVideo | None:
     """Return the unlabelled video of a configuration, None if it has no losses for it.
 
     Args:
         config: names the losses, the folder of the videos and the length of sequences.
         data: the labelled frames that it is to accompany.
+        rank: which of the processes that train together asks; each learns from other sequences.
+        world_size: how many there are.
 
     Raises:
         DataError: there is no video, or one is too short or does not fit the others.
@@ -155,24 +160,15 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
     alone, context = dali.base.train.sequence_length, dali.context.train.batch_size
     length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
-    loaders = [
-        UnlabeledLoader(
-            sessions,
-            spec=spec,
-            sequence_length=length,
-            steps_per_epoch=steps,
-            seed=dali.general.seed + number,
-            device=data.cache.device,
-            augment=training,
-            goes_on=training,
-        )
-        for number, (steps, training) in enumerate(
-            [(steps_per_epoch(len(data.train_loader())), True), (VALIDATION_SEQUENCES, False)]
-        )
-    ]
-    _check_video_sizes(get_loss_factories(config)["unsupervised"], data, loaders[0])
+    make = partial(
+        UnlabeledLoader, sessions, spec=spec, sequence_length=length, device=data.cache.device
+    )
+    steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
+    train = make(steps_per_epoch=steps, seed=seed, rank=rank, world_size=world_size)
+    val = make(steps_per_epoch=VALIDATION_SEQUENCES, seed=seed + 1, augment=False, goes_on=False)
+    _check_video_sizes(get_loss_factories(config)["unsupervised"], data, train)
     importance = config.callbacks.anneal_weight.weight_at
-    return UnlabeledVideo(train=loaders[0], val=loaders[1], importance=importance)
+    return UnlabeledVideo(train=train, val=val, importance=importance)
 
 
 def get_model(

@@ -20,6 +20,7 @@ from lightning_pose.models.parts import TrackerParts
 from lightning_pose.models.running_means import RunningMeans
 from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
 from lightning_pose.ops.affine import apply_affine
+from lightning_pose.ops.processes import counting_together, mean_over_processes
 
 __all__ = [
     "BaseFeatureExtractor",
@@ -179,7 +180,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         self, batch: LabeledBatch | PairedBatch, batch_idx: int = 0
     ) -> Float[Tensor, ""]:
         """Return the loss of a training batch; a pair is for trackers that learn from video."""
-        loss = self.training_loss(batch)  # pyright: ignore[reportArgumentType]
+        with counting_together():
+            loss = self.training_loss(batch)  # pyright: ignore[reportArgumentType]
         self.log_now({"total_loss": loss})
         labeled = batch if isinstance(batch, LabeledBatch) else batch["labeled"]
         self._watch.add(loss, labeled.row_ids, with_video=labeled is not batch)
@@ -195,11 +197,11 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's means; ``val_pixel_error`` is in pixels of the original images."""
-        self.log_dict(self._means.take(self._sum_over_processes))
+        self.log_dict(self._means.take())
 
     def on_test_epoch_end(self) -> None:
         """Log the means over the test set."""
-        self.log_dict(self._means.take(self._sum_over_processes))
+        self.log_dict(self._means.take())
 
     def configure_optimizers(self) -> Any:
         """Return what the optimiser factory makes for this tracker."""
@@ -265,13 +267,11 @@ class BaseSupervisedTracker(BaseFeatureExtractor, ABC):
         trainer = self.trainer
         every = trainer.log_every_n_steps or 1  # pyright: ignore
         if (trainer.global_step + 1) % every == 0:
-            detached = {name: torch.as_tensor(value).detach() for name, value in values.items()}
-            self.log_dict(detached, on_step=True, on_epoch=False)
-
-    def _sum_over_processes(self, values: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return values
-        return torch.as_tensor(self.all_gather(values)).sum(0)
+            means = {
+                name: mean_over_processes(value) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+            self.log_dict(means, on_step=True, on_epoch=False)
 
 
 def to_image(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import loss_state
+from lightning_pose.ops.processes import as_first_process, process_rank
 from lightning_pose.training.checkpoint_files import BEST, LAST, copied_weights, write_weights
 from lightning_pose.training.health import LossWatch, all_finite
 from lightning_pose.training.length import Length
@@ -28,7 +29,8 @@ class Checkpoints(Checkpoint):
     An epoch may take 50 ms and saving half a second: files are written at most every ``every_s``
     seconds, never for more than 4 % of the time, and at the end. The best weights wait on the
     device until then. Both files are written at one moment, so that the best error noted in
-    last.ckpt is the one of the weights in best.ckpt.
+    last.ckpt is the one of the weights in best.ckpt. Of several processes the first one writes;
+    all look whether the numbers are good.
 
     Args:
         folder: where the files go.
@@ -85,7 +87,7 @@ class Checkpoints(Checkpoint):
         done = trainer.current_epoch + 1
         is_last = trainer.should_stop or done >= self.length.epochs
         is_kept = bool(self.keep_every_n_epochs) and done % (self.keep_every_n_epochs or 1) == 0
-        if is_last or is_kept or time.monotonic() >= self._next_save:
+        if is_last or is_kept or as_first_process(time.monotonic() >= self._next_save):
             self._save(trainer, pl_module, kept_as=f"epoch_{done:04d}.ckpt" if is_kept else None)
 
     def state_dict(self) -> dict[str, Any]:
@@ -101,6 +103,8 @@ class Checkpoints(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, kept_as: str | None
     ) -> None:
         self.watch.check_before_saving(trainer, pl_module)
+        if process_rank():
+            return
         started = time.monotonic()
         if isinstance(pl_module, BaseSupervisedTracker):
             self._save_weights(pl_module, kept_as=kept_as)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,13 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.config.schema import TrainingConfig
-from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.contracts.errors import ConfigError, TrainingError
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
+from lightning_pose.ops.processes import process_rank
 from lightning_pose.training.checkpoint_files import bring_best, find_last, read_for_resuming
 from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
+from lightning_pose.training.device import choose_device
 from lightning_pose.training.health import LossWatch, NameRows
 from lightning_pose.training.length import Length, batches_used, length_of
 from lightning_pose.training.lightning_trainer import make_trainer, run_trainer
@@ -34,6 +36,7 @@ from lightning_pose.training.unlabeled import (
     ValidationLoader,
     check_video,
 )
+from lightning_pose.training.world import ALONE, World, joined
 
 
 def fit(
@@ -49,6 +52,7 @@ def fit(
     resume_from: Path | None = None,
     name_rows: NameRows | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    world: World = ALONE,
 ) -> FitResult:
     """Train ``tracker``; return where its checkpoints are and how it went.
 
@@ -64,6 +68,8 @@ def fit(
         resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
+        world: the processes that train together, each with its own share of the batches; all
+            call this function, only the first one writes.
 
     Raises:
         ConfigError: this machine has not what the settings ask, or the tracker no use for video.
@@ -73,7 +79,9 @@ def fit(
         WriteError: a checkpoint could not be written.
     """
     started = time.perf_counter()
-    with locked(run_dir):
+    device = choose_device(settings).device
+    _check_world(world, settings)
+    with _held(run_dir, world), joined(world, device):
         start = _starting_point(resume_from, tracker, settings, run_dir)
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
@@ -84,7 +92,7 @@ def fit(
             length,
             tracker,
             run_dir=run_dir,
-            loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
+            loggers=_loggers(run_dir, start, loggers) if world.rank == 0 else [],
             callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
         validate = _validation(val_loader, unlabeled)
@@ -95,6 +103,24 @@ def fit(
             interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
         notes = _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
+
+
+def _check_world(world: World, settings: TrainingConfig) -> None:
+    if world.size != settings.processes:
+        raise ConfigError(
+            f"training.num_gpus and num_nodes ask for {settings.processes} processes, but `fit` "
+            f"was told of {world.size}. `litpose train` starts them all; a script of your own "
+            "passes `world` (docs/several_gpus.md)."
+        )
+
+
+def _held(run_dir: Path, world: World) -> AbstractContextManager[None]:
+    """Return the lock on the run directory, which the first process holds for all."""
+    return locked(run_dir) if world.rank == 0 else nullcontext()
+
+
+def _loggers(run_dir: Path, start: _Start, others: Sequence[Logger]) -> list[Logger]:
+    return [TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *others]
 
 
 @dataclass(frozen=True)
@@ -123,7 +149,8 @@ def _starting_point(
             f"{last} has trained {done} epochs, more than training.max_epochs "
             f"{settings.max_epochs}. Raise max_epochs to train on."
         )
-    bring_best(last.parent, run_dir / "checkpoints")
+    if process_rank() == 0:
+        bring_best(last.parent, run_dir / "checkpoints")
     return _Start(last, int(content["global_step"]))
 
 

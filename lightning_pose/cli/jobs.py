@@ -1,0 +1,100 @@
+"""What process 0 tells the others: which run directory to train from, when to begin, and the end.
+
+It is told through a store, a small key-value server: torchrun's, or one in process 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+
+from torch.distributed import PrefixStore, Store, TCPStore
+
+from lightning_pose.training.world import LONGEST_WAIT, LOOPBACK, World
+
+_PREFIX = "litpose"
+POLL_S = 0.05
+END = "end"
+AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training, as process 0 tells the others of it.
+
+    Attributes:
+        number: from 0, in the order of a multirun.
+        run_dir: holds the configuration, as it came out of everything.
+        resumed: the training there is carried on.
+        plugin_folders: where the modules under ``plugins`` were found.
+    """
+
+    number: int
+    run_dir: str
+    resumed: bool = False
+    plugin_folders: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def connected(world: World) -> Store:
+    """Return the store of a world that torchrun or srun has started; srun has none of its own."""
+    if world.address is None:
+        raise ValueError("Only a world with an address can be connected to.")
+    host, port = world.address
+    opens_it = world.rank == 0 and os.environ.get(AGENT_STORE) != str(True)
+    store = TCPStore(host, port, is_master=opens_it, wait_for_workers=False, timeout=LONGEST_WAIT)
+    return PrefixStore(_PREFIX, store)
+
+
+def opened() -> tuple[TCPStore, Store]:
+    """Open a store for processes of this machine; return the server, which knows its port, too."""
+    server = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False, timeout=LONGEST_WAIT)
+    return server, PrefixStore(_PREFIX, server)
+
+
+def announce(store: Store, job: Job) -> None:
+    """Tell the others of a job."""
+    store.set(f"job {job.number}", json.dumps(asdict(job)))
+
+
+def wait_until_ready(store: Store, job: Job, *, world: World, check: Callable[[], None]) -> None:
+    """Wait until all others have prepared the job, and let them begin.
+
+    Args:
+        store: where they meet.
+        job: that was announced.
+        world: how many they are.
+        check: raises an error if one of them is gone.
+    """
+    _wait(store, [f"job {job.number} ready {rank}" for rank in range(1, world.size)], check)
+    store.set(f"job {job.number} begins", "")
+
+
+def next_job(store: Store, number: int) -> Job | None:
+    """Wait for the job of that number and return it; None if process 0 has ended instead."""
+    while not store.check([f"job {number}"]):
+        if store.check([END]):
+            return None
+        time.sleep(POLL_S)
+    return Job(**json.loads(store.get(f"job {number}")))
+
+
+def ready(store: Store, job: Job, *, rank: int) -> None:
+    """Say that this process has prepared the job, and wait until all have."""
+    store.set(f"job {job.number} ready {rank}", "")
+    _wait(store, [f"job {job.number} begins"])
+
+
+def end(store: Store) -> None:
+    """Tell the others that there are no more jobs."""
+    store.set(END, "")
+
+
+def _wait(store: Store, keys: list[str], check: Callable[[], None] = lambda: None) -> None:
+    while not store.check(keys):
+        check()
+        time.sleep(POLL_S)
