@@ -49,7 +49,6 @@ def _shared_batches(config: Config) -> Iterator[Problem]:
         yield Problem(
             key="training.train_batch_size",
             value=training.train_batch_size,
-            others=("training.num_gpus", "training.num_nodes"),
             rule=f"must be a multiple of {training.processes}: it is shared by num_gpus "
             f"{training.num_gpus} times num_nodes {training.num_nodes} processes",
         )

@@ -73,7 +73,7 @@ def test_such_a_run_can_be_carried_on(sweep: tuple[Path, Done]) -> None:
     ("change", "sentence"),
     [
         (["training.train_batch_size=5"], "must be a multiple of 2"),
-        (["training.num_gpus=99", "training.accelerator=auto"], "num_gpus is 99, but this mach"),
+        (["training.num_gpus=4", "training.accelerator=auto"], "num_gpus is 4, but this mach"),
         (["training.num_nodes=2"], "with torchrun or srun"),
     ],
 )
