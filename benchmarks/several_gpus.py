@@ -30,7 +30,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from scipy.stats import t as student
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
 from lightning_pose.api import fit, get_dataset, get_model
 from lightning_pose.config.schema import Config, DataConfig, ImageDims, ModelConfig, TrainingConfig

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
-from lightning_pose.cli.jobs import Job, connected, next_job, ready
+from lightning_pose.cli.jobs import Job, next_job, ready
 from lightning_pose.cli.main import guarded
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.registry import load_plugins
 from lightning_pose.data.labeled_data import read_tables
 from lightning_pose.training.device import use_gpu_of
-from lightning_pose.training.world import World, launched_world
+from lightning_pose.training.world import World, connected, launched_world
 
 
 def follow(world: World) -> int:

@@ -6,20 +6,16 @@ It is told through a store, a small key-value server: torchrun's, or one in proc
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 
-from torch.distributed import PrefixStore, Store, TCPStore
+from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]
 
-from lightning_pose.training.world import LONGEST_WAIT, LOOPBACK, World
+from lightning_pose.training.world import World
 
-_PREFIX = "litpose"
 POLL_S = 0.05
 END = "end"
-AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +33,6 @@ class Job:
     run_dir: str
     resumed: bool = False
     plugin_folders: dict[str, str] = field(default_factory=dict)
-
-
-@cache
-def connected(world: World) -> Store:
-    """Return the store of a world that torchrun or srun has started; srun has none of its own."""
-    if world.address is None:
-        raise ValueError("Only a world with an address can be connected to.")
-    host, port = world.address
-    opens_it = world.rank == 0 and os.environ.get(AGENT_STORE) != str(True)
-    store = TCPStore(host, port, is_master=opens_it, wait_for_workers=False, timeout=LONGEST_WAIT)
-    return PrefixStore(_PREFIX, store)
-
-
-def opened() -> tuple[TCPStore, Store]:
-    """Open a store for processes of this machine; return the server, which knows its port, too."""
-    server = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False, timeout=LONGEST_WAIT)
-    return server, PrefixStore(_PREFIX, server)
 
 
 def announce(store: Store, job: Job) -> None:

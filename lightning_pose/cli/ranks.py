@@ -17,18 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
+from typing import IO
 
-from lightning_pose.cli.jobs import Job, announce, connected, end, opened, wait_until_ready
+from lightning_pose.cli.jobs import Job, announce, end, wait_until_ready
 from lightning_pose.cli.opening import plugin_folders
 from lightning_pose.cli.terminal import print_error
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import LitposeError, TrainingError
-from lightning_pose.training.world import (
-    LOOPBACK,
-    World,
-    leave_at_once,
-)
+from lightning_pose.training.world import LOOPBACK, World, connected, leave_at_once, opened
 
 WATCH_EVERY_S = 0.1
 LAST_WORDS_S = 5.0  # for a process to end once it no longer answers
@@ -160,13 +157,13 @@ class _Children:
             said.close()
 
 
-def _start(world: World, rank: int, said: object) -> subprocess.Popen[str]:
+def _start(world: World, rank: int, said: IO[str]) -> subprocess.Popen[str]:
     """Start a process that follows; it ends when its standard input, held open here, does.
 
     Ctrl-C does not reach it: what is to be done is decided here.
     """
     host, port = world.address or (LOOPBACK, 0)
-    environment = {
+    environment: dict[str, object] = {
         "RANK": rank,
         "LOCAL_RANK": rank,
         "WORLD_SIZE": world.size,
@@ -179,7 +176,7 @@ def _start(world: World, rank: int, said: object) -> subprocess.Popen[str]:
         [sys.executable, "-m", "lightning_pose.cli.following"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=said,  # pyright: ignore[reportArgumentType]
+        stderr=said,
         text=True,
         env=os.environ | {name: str(value) for name, value in environment.items()},
         start_new_session=True,

@@ -47,7 +47,7 @@ def joint_batch_norms(network: nn.Module) -> Iterator[None]:
                 "torch.nn.BatchNorm2d."
             )
     for norm in norms:
-        norm.forward = partial(_joint_pass, norm)
+        norm.forward = partial(_joint_pass, norm)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ all processes must call it, in the same order, or they wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -42,7 +42,7 @@ def process_rank() -> int:
 
 
 @contextmanager
-def one_of_several(*, rank: int, size: int) -> Iterator[None]:
+def one_of_several(*, rank: int, size: int) -> Generator[None]:
     """Make this process, inside the context, one of those in torch's default process group."""
     before = _here.rank, _here.size
     _here.rank, _here.size = rank, size
@@ -53,7 +53,7 @@ def one_of_several(*, rank: int, size: int) -> Iterator[None]:
 
 
 @contextmanager
-def counting_together() -> Iterator[None]:
+def counting_together() -> Generator[None]:
     """Let losses inside the context divide by what is counted in all processes.
 
     Only for training steps, which all processes do at once.
@@ -143,6 +143,7 @@ def sums_by_name(sums: Mapping[str, Float[Tensor, " n"]]) -> dict[str, Float[Ten
 
 
 def _spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    parts = flat.split([tensor.numel() for tensor in tensors])
-    for tensor, part in zip(tensors, parts, strict=True):
-        tensor.copy_(part.view(tensor.shape))
+    start = 0
+    for tensor in tensors:
+        tensor.copy_(flat[start : start + tensor.numel()].view(tensor.shape))
+        start += tensor.numel()

@@ -24,7 +24,9 @@ class DataParallel(SingleDeviceStrategy):
     def setup(self, trainer: Trainer) -> None:
         """Begin with the weights of process 0."""
         super().setup(trainer)
-        state = [t for t in self.lightning_module.state_dict().values() if t.is_floating_point()]
+        state = [
+            t for t in trainer.lightning_module.state_dict().values() if t.is_floating_point()
+        ]
         for dtype in dict.fromkeys(tensor.dtype for tensor in state):
             take_from_first([tensor for tensor in state if tensor.dtype == dtype])
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lightning_pose.config.schema import TrainingConfig
@@ -17,11 +18,16 @@ from lightning_pose.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
-    from torch.distributed import Store
+    from torch.distributed import (
+        Store,  # pyright: ignore[reportPrivateImportUsage]
+        TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+    )
 
 LOOPBACK = "127.0.0.1"
 LONGEST_WAIT = timedelta(minutes=30)
 FIRST_PORT, PORTS = 20_000, 10_000
+AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
+_PREFIX = "litpose"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +115,33 @@ def world_for(settings: TrainingConfig) -> World:
     return launched or World(size=size)
 
 
+@cache
+def connected(world: World) -> Store:
+    """Return the store of a world that torchrun or srun has started; srun has none of its own."""
+    from torch.distributed import (
+        PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
+        TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+    )
+
+    if world.address is None:
+        raise ValueError("Only a world with an address can be connected to.")
+    host, port = world.address
+    opens_it = world.rank == 0 and os.environ.get(AGENT_STORE) != str(True)
+    store = TCPStore(host, port, is_master=opens_it, wait_for_workers=False, timeout=LONGEST_WAIT)
+    return PrefixStore(_PREFIX, store)
+
+
+def opened() -> tuple[TCPStore, Store]:
+    """Open a store for processes of this machine; return the server, which knows its port, too."""
+    from torch.distributed import (
+        PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
+        TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+    )
+
+    server = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False, timeout=LONGEST_WAIT)
+    return server, PrefixStore(_PREFIX, server)
+
+
 @contextmanager
 def joined(world: World, device: torch.device) -> Iterator[None]:
     """Make this process one of the world's inside the context, with tensors on ``device``.
@@ -128,7 +161,7 @@ def joined(world: World, device: torch.device) -> Iterator[None]:
     meeting = f"meeting {world.store.add(f'meetings of {world.rank}', 1)}"
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore(meeting, world.store),
+        store=dist.PrefixStore(meeting, world.store),  # pyright: ignore
         rank=world.rank,
         world_size=world.size,
         timeout=LONGEST_WAIT,
