@@ -68,8 +68,7 @@ def fit(
         resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
-        world: the processes that train together, each with its own share of the batches; all
-            call this function, only the first one writes.
+        world: of the processes that train together; all call this, only the first one writes.
 
     Raises:
         ConfigError: this machine has not what the settings ask, or the tracker no use for video.
@@ -79,9 +78,7 @@ def fit(
         WriteError: a checkpoint could not be written.
     """
     started = time.perf_counter()
-    device = choose_device(settings).device
-    _check_world(world, settings)
-    with _held(run_dir, world), joined(world, device):
+    with _together(world, settings, run_dir):
         start = _starting_point(resume_from, tracker, settings, run_dir)
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
@@ -96,27 +93,32 @@ def fit(
             callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
         validate = _validation(val_loader, unlabeled)
-        with (
-            _failures_told(pieces.checkpoints),
-            fixed_order_of_sums(wanted=settings.deterministic),
-        ):
+        with _failures_told(pieces.checkpoints), _order_of_sums(settings):
             interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
         notes = _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
 
 
-def _check_world(world: World, settings: TrainingConfig) -> None:
+@contextmanager
+def _together(world: World, settings: TrainingConfig, run_dir: Path) -> Iterator[None]:
+    """Train with the others of the world; the first process holds the run directory for all.
+
+    Raises:
+        ConfigError: the settings ask for other processes, or what this machine has not.
+    """
+    device = choose_device(settings).device
     if world.size != settings.processes:
         raise ConfigError(
             f"training.num_gpus and num_nodes ask for {settings.processes} processes, but `fit` "
             f"was told of {world.size}. `litpose train` starts them all; a script of your own "
             "passes `world` (docs/several_gpus.md)."
         )
+    with locked(run_dir) if world.rank == 0 else nullcontext(), joined(world, device):
+        yield
 
 
-def _held(run_dir: Path, world: World) -> AbstractContextManager[None]:
-    """Return the lock on the run directory, which the first process holds for all."""
-    return locked(run_dir) if world.rank == 0 else nullcontext()
+def _order_of_sums(settings: TrainingConfig) -> AbstractContextManager[None]:
+    return fixed_order_of_sums(wanted=settings.deterministic)
 
 
 def _loggers(run_dir: Path, start: _Start, others: Sequence[Logger]) -> list[Logger]:
