@@ -40,7 +40,7 @@ def joint_batch_norms(network: nn.Module) -> Iterator[None]:
     """
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and world_size() > 1]
     for norm in norms:
-        if type(norm).forward not in (_BatchNorm.forward, BatchNormAct2d.forward):
+        if _normalises(norm) not in (_BatchNorm, BatchNormAct2d):
             raise ModelError(
                 f"{type(norm).__name__} normalises in a way of its own, which several processes "
                 "cannot share. Set training.num_gpus and training.num_nodes to 1, or take "
@@ -53,6 +53,12 @@ def joint_batch_norms(network: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             del norm.forward
+
+
+def _normalises(norm: _BatchNorm) -> type:
+    """Return the class whose pass a batch norm makes; our own only make theirs faster."""
+    classes = (kind for kind in type(norm).__mro__ if "forward" in vars(kind))
+    return next(kind for kind in classes if not kind.__module__.startswith(__package__ or ""))
 
 
 def _joint_pass(norm: _BatchNorm, maps: Tensor) -> Tensor:
