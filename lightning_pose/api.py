@@ -12,8 +12,8 @@ Model.load(result.best_checkpoint).predict_video("mouse.mp4").to_csv(Path("mouse
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +128,16 @@ def fit_losses(tracker: BaseSupervisedTracker, data: LabeledData) -> None:
             losses.fit(torch.from_numpy(labels).float())
 
 
-def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | None:
+def get_unlabeled_video(
+    config: Config, data: LabeledData, *, rank: int = 0, world_size: int = 1
+) -> UnlabeledVideo | None:
     """Return the unlabelled video of a configuration, None if it has no losses for it.
 
     Args:
         config: names the losses, the folder of the videos and the length of sequences.
         data: the labelled frames that it is to accompany.
+        rank: which of the processes that train together asks; each learns from other sequences.
+        world_size: how many there are.
 
     Raises:
         DataError: there is no video, or one is too short or does not fit the others, or it lacks
@@ -153,7 +157,7 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
     length = alone if spec.context == 1 else context
     sessions = find_sessions(config.data.video_dir, config.data.view_names)
     box_files = find_box_files(sessions, required_by=config.data.bbox_files)
-    make = functools.partial(
+    make = partial(
         UnlabeledLoader,
         sessions,
         spec=spec,
@@ -163,7 +167,7 @@ def get_unlabeled_video(config: Config, data: LabeledData) -> UnlabeledVideo | N
         box_files=box_files,
     )
     steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
-    train = make(steps_per_epoch=steps, seed=seed)
+    train = make(steps_per_epoch=steps, seed=seed, rank=rank, world_size=world_size)
     _check_video_sizes(get_loss_factories(config)["unsupervised"], data, train)
     val = make(
         steps_per_epoch=VALIDATION_SEQUENCES,

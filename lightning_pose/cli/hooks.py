@@ -39,6 +39,18 @@ def check_augmentation(config: Config) -> None:
         build_augmenter(config.training.imgaug)
 
 
+def check_gpus(config: Config) -> None:
+    """Look for the GPUs of a training on several.
+
+    Raises:
+        ConfigError: this machine has not as many.
+    """
+    if config.training.num_gpus > 1:
+        from lightning_pose.training.device import check_number_of_gpus
+
+        check_number_of_gpus(config.training)
+
+
 def check_losses_on_video(config: Config) -> None:
     """Build the losses that ``model.losses_to_use`` names, and look for video to use them on.
 
@@ -73,6 +85,7 @@ HOOKS = Hooks(
     generators={"toy": toy_data, "toy_cameras": toy_cameras},
     checks={
         "training.imgaug": check_augmentation,
+        "training.num_gpus": check_gpus,
         "model.losses_to_use": check_losses_on_video,
         "eval.colormap": check_colormap,
     },

@@ -6,6 +6,7 @@ import sys
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
+from lightning_pose.cli.ranks import with_other_ranks
 from lightning_pose.cli.recorded_run import RecordedRun, check_resumable
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
@@ -18,11 +19,13 @@ from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labeled_data import LabeledData, read_tables
 from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.training.device import use_gpu_of
 from lightning_pose.training.progress import TrainingProgress
 from lightning_pose.training.result import INTERRUPTED, FitResult
 from lightning_pose.training.resuming import starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.unlabeled import UnlabeledVideo
+from lightning_pose.training.world import ALONE, World, world_for
 
 
 def train_task(config: Config, context: RunContext) -> float | None:
@@ -36,11 +39,12 @@ def train_task(config: Config, context: RunContext) -> float | None:
 
 
 def _train_task(config: Config, context: RunContext) -> float | None:
-    run_dir = context.run_dir
+    run_dir, world = context.run_dir, world_for(config.training)
+    use_gpu_of(world, config.training)
     if not context.resumed:
         write_run_config(config, run_dir)
     tracker, data = assemble(config)
-    video = prepare_video(config, tracker, data)
+    video = prepare_video(config, tracker, data, world)
     if context.resumed:  # a run that cannot be carried on stays as it is
         check_resumable(run_dir, data)
         starting_point(run_dir, tracker, config.training)
@@ -48,7 +52,7 @@ def _train_task(config: Config, context: RunContext) -> float | None:
     keep_labels(run_dir, config, data)
     try:
         with RecordedRun(config, context, data) as run:
-            result = train(config, context, tracker, data, run, video=video)
+            result = train(config, context, tracker, data, run, video=video, world=world)
             model = Model.load(run_dir)
             unscored = evaluate_run(model, run_dir, config, data, run)
             failed = predict_run_videos(model, run_dir, config, run)
@@ -104,16 +108,17 @@ def assemble(config: Config) -> tuple[BaseSupervisedTracker, LabeledData]:
 
 
 def prepare_video(
-    config: Config, tracker: BaseSupervisedTracker, data: LabeledData
+    config: Config, tracker: BaseSupervisedTracker, data: LabeledData, world: World
 ) -> UnlabeledVideo | None:
     """Return the unlabelled video, if the tracker is to learn from it; its losses are fitted."""
     fit_losses(tracker, data)
-    video = get_unlabeled_video(config, data)
+    video = get_unlabeled_video(config, data, rank=world.rank, world_size=world.size)
     if video is not None:
         for problem in getattr(video.train, "problems", ()):
             note(problem)
         losses = ", ".join(config.model.losses_to_use)
-        note(f"{len(video.train)} sequences of unlabelled video an epoch, for {losses}.")
+        number = len(video.train) * world.size
+        note(f"{number} sequences of unlabelled video an epoch, for {losses}.")
     return video
 
 
@@ -125,8 +130,11 @@ def train(
     run: RecordedRun,
     *,
     video: UnlabeledVideo | None = None,
+    world: World = ALONE,
 ) -> FitResult:
     """Fit the tracker, with progress on the terminal and curves in the tracking store.
+
+    Of several processes this is the first; the others are started, or told, here.
 
     Raises:
         TrainingError: it failed; what was kept is said.
@@ -134,18 +142,20 @@ def train(
             checkpoint. Hydra lets this end a multirun too, where an error would not.
     """
     images = data.tables[0].images
-    result = fit(
-        tracker,
-        data.train_loader(),
-        data.val_loader(),
-        settings=config.training,
-        run_dir=context.run_dir,
-        unlabeled=video,
-        loggers=run.loggers,
-        callbacks=[TrainingProgress(sys.stderr)],
-        resume_from=context.run_dir if context.resumed else None,
-        name_rows=lambda rows: [images[row] for row in rows],
-    )
+    with with_other_ranks(world, config, context) as world:
+        result = fit(
+            tracker,
+            data.train_loader(rank=world.rank, world_size=world.size),
+            data.val_loader(rank=world.rank, world_size=world.size),
+            settings=config.training,
+            run_dir=context.run_dir,
+            unlabeled=video,
+            loggers=run.loggers,
+            callbacks=[TrainingProgress(sys.stderr)],
+            resume_from=context.run_dir if context.resumed else None,
+            name_rows=lambda rows: [images[row] for row in rows],
+            world=world,
+        )
     run.trained(result)
     for sentence in result.notes:
         note(sentence)

@@ -43,6 +43,17 @@ def _splits(config: Config) -> Iterator[Problem]:
         )
 
 
+def _shared_batches(config: Config) -> Iterator[Problem]:
+    training = config.training
+    if training.train_batch_size % training.processes:
+        yield Problem(
+            key="training.train_batch_size",
+            value=training.train_batch_size,
+            rule=f"must be a multiple of {training.processes}: it is shared by num_gpus "
+            f"{training.num_gpus} times num_nodes {training.num_nodes} processes",
+        )
+
+
 def _epochs_or_steps(config: Config) -> Iterator[Problem]:
     training = config.training
     for steps, epochs in (
@@ -261,6 +272,7 @@ def _unlabeled_video(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _splits,
+    _shared_batches,
     _epochs_or_steps,
     _past_the_end,
     _unsupervised_weight,

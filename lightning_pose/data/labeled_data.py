@@ -63,7 +63,12 @@ class LabeledData:
         return self.tables[0].keypoint_names
 
     def train_loader(self, *, rank: int = 0, world_size: int = 1) -> LabeledLoader:
-        """Return batches of the training rows, shuffled and augmented anew each epoch."""
+        """Return batches of the training rows, shuffled and augmented anew each epoch.
+
+        Args:
+            rank: which of the processes that train together asks.
+            world_size: how many there are; they share each batch.
+        """
         return LabeledLoader(
             self.cache,
             self.split.rows(TRAIN),
@@ -76,10 +81,17 @@ class LabeledData:
         )
 
     def val_loader(self, *, rank: int = 0, world_size: int = 1) -> LabeledLoader:
-        """Return batches of the validation rows, as they are and in table order."""
+        """Return batches of the validation rows, as they are and in table order.
+
+        Several processes share the rows; where there are fewer rows than processes each takes
+        all, so that none waits for one without any. The means over them are the same.
+        """
+        rows = self.split.rows(VALIDATION)
+        if len(rows) < world_size:
+            rank, world_size = 0, 1
         return LabeledLoader(
             self.cache,
-            self.split.rows(VALIDATION),
+            rows,
             batch_size=self.batch_sizes[1],
             rank=rank,
             world_size=world_size,

@@ -57,13 +57,14 @@ class LabeledLoader:
     Args:
         cache: the decoded images.
         rows: which rows of it.
-        batch_size: rows a batch.
+        batch_size: rows a batch; with ``shuffle`` of all processes together.
         shuffle: draw a new order every epoch; otherwise rows come in the order given.
         seed: of order and augmentation.
         augment: changes frames at random; None = they stay as they are.
         rank: which of the processes that share the work this is.
-        world_size: how many there are. With ``shuffle`` each gets equally many rows, some of them
-            twice an epoch if they do not divide.
+        world_size: how many there are. With ``shuffle`` they share the very batches that one
+            process alone would get; a batch that does not divide is filled up with first rows of
+            the epoch. Otherwise each takes every ``world_size``-th row.
     """
 
     def __init__(
@@ -99,8 +100,7 @@ class LabeledLoader:
     @property
     def num_rows(self) -> int:
         """Return the number of rows an epoch, in this process."""
-        total, world = len(self.rows), self.world_size
-        return -(-total // world) if self.shuffle else len(range(self.rank, total, world))
+        return sum(self._batch_sizes())
 
     batch_sampler = None  # Lightning looks for it wherever there is a sampler
 
@@ -142,18 +142,25 @@ class LabeledLoader:
         if self.shuffle:
             generator = torch.Generator().manual_seed(_mix(self.seed, epoch, _ORDER))
             rows = rows[torch.randperm(len(rows), generator=generator)]
-            everyones = self.num_rows * self.world_size
-            rows = rows.repeat(1 + everyones // max(len(rows), 1))[:everyones]
+            if self.world_size > 1:
+                return torch.cat([self._own(batch, rows) for batch in rows.split(self._shared())])
         return rows[self.rank :: self.world_size]
 
+    def _own(self, batch: Int[Tensor, " b"], fill: Int[Tensor, " n"]) -> Int[Tensor, " own"]:
+        """Return this process's rows of a batch that all share, equally many for each."""
+        missing = -len(batch) % self.world_size
+        fill = fill.repeat(-(-missing // len(fill)))[:missing]
+        return torch.cat([batch, fill])[self.rank :: self.world_size]
+
     def _batch_sizes(self) -> list[int]:
-        full, rest = divmod(self.num_rows, self.batch_size)
-        sizes = [self.batch_size] * full
-        if rest == 1 and full:
-            sizes[-1] += 1
-        elif rest:
-            sizes.append(rest)
-        return sizes
+        """Return the rows of each batch in this process."""
+        if self.shuffle:
+            return [-(-size // self.world_size) for size in self._shared()]
+        return _cut_up(len(range(self.rank, len(self.rows), self.world_size)), self.batch_size)
+
+    def _shared(self) -> list[int]:
+        """Return the rows of each batch that the processes share."""
+        return _cut_up(len(self.rows), self.batch_size)
 
     def _chunks(self) -> list[list[int]]:
         """Return the batch sizes of each chunk."""
@@ -219,6 +226,17 @@ def _cut(chunk: LabeledBatch, sizes: list[int]) -> Iterator[LabeledBatch]:
             net_to_image=net_to_image,
             row_ids=row_ids,
         )
+
+
+def _cut_up(number: int, batch_size: int) -> list[int]:
+    """Return the sizes of the batches of ``number`` rows; none but an only one is of one row."""
+    full, rest = divmod(number, batch_size)
+    sizes = [batch_size] * full
+    if rest == 1 and full:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
 
 
 def _mix(*parts: int) -> int:

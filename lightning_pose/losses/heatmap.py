@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.losses.base import Loss, SupervisedParams
+from lightning_pose.ops.processes import number_kept
 
 Heatmaps = Float[Tensor, "b k h w"]
 PerKeypoint = Float[Tensor, "b k"]
@@ -56,7 +57,7 @@ def js_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
 def mean_over_targets(values: PerKeypoint, targ: Heatmaps) -> Float[Tensor, ""]:
     """Return the mean over keypoints that have a target; 0, with a gradient, if none has."""
     keep = has_target(targ)
-    return (values * keep).sum() / keep.sum().clamp(min=1)
+    return (values * keep).sum() / number_kept(keep)
 
 
 def has_target(targ: Heatmaps) -> Bool[Tensor, "b k"]:

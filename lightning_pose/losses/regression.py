@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.losses.base import Loss, SupervisedParams
+from lightning_pose.ops.processes import number_kept
 
 Points = Float[Tensor, "b k 2"]
 
@@ -32,7 +33,7 @@ def mean_squared_distance(
     keep = inside(targ, net_size=net_size).unsqueeze(-1)
     size = net_size.to(torch.promote_types(pred.dtype, torch.float32))
     difference = torch.where(keep, pred - targ.nan_to_num(), 0) / size
-    return difference.square().sum() / (2 * keep.sum()).clamp(min=1)
+    return difference.square().sum() / (2 * number_kept(keep))
 
 
 def inside(points: Points, *, net_size: Float[Tensor, " 2"]) -> Bool[Tensor, "b k"]:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lightning_pose.ops.processes import number_kept
+
 
 def is_sure(confidences: Float[Tensor, "*b"], *, threshold: float) -> Bool[Tensor, "*b"]:
     """Return where a prediction is not known to be unsure: an unknown confidence (NaN) counts.
@@ -27,7 +29,7 @@ def mean_where(values: Float[Tensor, "*b"], keep: Bool[Tensor, "*b"]) -> Float[T
         >>> mean_where(torch.tensor([1.0, 2.0, 6.0]), torch.tensor([False, True, True]))
         tensor(4.)
     """
-    return torch.where(keep, values, 0.0).sum() / keep.sum().clamp(min=1)
+    return torch.where(keep, values, 0.0).sum() / number_kept(keep)
 
 
 def mean_or_zero(values: Float[Tensor, "*b"]) -> Float[Tensor, ""]:

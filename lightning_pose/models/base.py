@@ -20,6 +20,7 @@ from lightning_pose.models.parts import TrackerParts
 from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
 from lightning_pose.models.step_graphs import StepGraphs
 from lightning_pose.models.step_values import pixel_errors, to_image
+from lightning_pose.ops.processes import counting_together
 
 __all__ = [
     "BaseFeatureExtractor",
@@ -198,7 +199,8 @@ class BaseSupervisedTracker(BaseFeatureExtractor, LoggedLosses, ABC):
         CUDA graphs are in use they are replayed from one, if tracker and losses allow it.
         """
         replayed = self._step_graphs.replay(batch) if self._replays_steps() else None
-        terms = self.training_terms(batch) if replayed is None else replayed
+        with counting_together():
+            terms = self.training_terms(batch) if replayed is None else replayed
         labeled = batch if isinstance(batch, LabeledBatch) else batch["labeled"]
         count = len(labeled.row_ids)
         loss = self.total(terms.labeled, stage="train", kind="supervised", count=count)

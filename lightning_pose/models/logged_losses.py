@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.loss_inputs import LossTerm
 from lightning_pose.models.running_means import RunningMeans
+from lightning_pose.ops.processes import mean_over_processes
 
 
 class LoggedLosses(pl.LightningModule):
@@ -48,21 +49,19 @@ class LoggedLosses(pl.LightningModule):
         trainer = self.trainer
         every = trainer.log_every_n_steps or 1  # pyright: ignore
         if (trainer.global_step + 1) % every == 0:
-            detached = {name: torch.as_tensor(value).detach() for name, value in values.items()}
-            self.log_dict(detached, on_step=True, on_epoch=False)
+            means = {
+                name: mean_over_processes(value) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+            self.log_dict(means, on_step=True, on_epoch=False)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's means; ``val_pixel_error`` is in pixels of the original images."""
-        self.log_dict(self._means.take(self._sum_over_processes))
+        self.log_dict(self._means.take())
 
     def on_test_epoch_end(self) -> None:
         """Log the means over the test set."""
-        self.log_dict(self._means.take(self._sum_over_processes))
-
-    def _sum_over_processes(self, values: Tensor) -> Tensor:
-        if self.trainer.world_size == 1:
-            return values
-        return torch.as_tensor(self.all_gather(values)).sum(0)
+        self.log_dict(self._means.take())
 
 
 def named_values(terms: list[LossTerm], *, stage: str) -> dict[str, Tensor]:

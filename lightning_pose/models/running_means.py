@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from lightning_pose.ops.processes import sums_by_name
 
 
 class RunningMeans:
@@ -22,12 +22,11 @@ class RunningMeans:
         pair = torch.stack([total, number])
         self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
-    def take(self, gather: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, Tensor]:
-        """Return the mean of each name, NaN where nothing was counted, and forget the sums.
+    def take(self) -> dict[str, Tensor]:
+        """Return the mean of each name over all processes, and forget the sums.
 
-        Args:
-            gather: adds a tensor up over all processes.
+        It is NaN where nothing was counted.
         """
-        sums = {name: gather(pair) for name, pair in self._sums.items()}
+        sums = sums_by_name(self._sums)
         self._sums = {}
         return {name: (pair[0] / pair[1]).float() for name, pair in sums.items()}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import loss_names, loss_state
+from lightning_pose.ops.processes import as_first_process, process_rank
 from lightning_pose.training.checkpoint_files import (
     BEST,
     LAST,
@@ -34,8 +35,9 @@ class Checkpoints(Checkpoint):
     An epoch may take 50 ms and saving half a second: files are written after the first epoch, so
     that an interruption leaves something to carry on from, then at most every ``every_s`` seconds
     and for no more than 4 % of the time, and at the end. The best weights wait on the device until
-    then. Both files are written at one moment, so that the best error noted in
-    last.ckpt is the one of the weights in best.ckpt.
+    then. Both files are written at one moment, so that the best error noted in last.ckpt is the
+    one of the weights in best.ckpt. Of several processes the first one writes; all look whether
+    the numbers are good.
 
     Args:
         folder: where the files go.
@@ -92,8 +94,8 @@ class Checkpoints(Checkpoint):
         done = trainer.current_epoch + 1
         is_last = trainer.should_stop or done >= self.length.epochs
         is_kept = bool(self.keep_every_n_epochs) and done % (self.keep_every_n_epochs or 1) == 0
-        is_first = not self.last_path.is_file()
-        if is_first or is_last or is_kept or time.monotonic() >= self._next_save:
+        is_due = not self.last_path.is_file() or time.monotonic() >= self._next_save
+        if is_last or is_kept or as_first_process(is_due):
             self._save(trainer, pl_module, kept_as=f"epoch_{done:04d}.ckpt" if is_kept else None)
 
     def on_save_checkpoint(
@@ -116,6 +118,8 @@ class Checkpoints(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, kept_as: str | None
     ) -> None:
         self.watch.check_before_saving(trainer, pl_module)
+        if process_rank():
+            return
         started = time.monotonic()
         if isinstance(pl_module, BaseSupervisedTracker):
             self._save_weights(pl_module, kept_as=kept_as)

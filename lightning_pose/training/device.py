@@ -9,6 +9,7 @@ import torch
 from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
+from lightning_pose.training.world import World
 
 _LIGHTNING_NAMES = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -42,11 +43,7 @@ def choose_device(settings: TrainingConfig) -> TrainingDevice:
     Raises:
         ConfigError: they ask for what this machine or this version has not.
     """
-    if settings.num_gpus > 1 or settings.num_nodes > 1:
-        raise ConfigError(
-            f"training.num_gpus is {settings.num_gpus} and training.num_nodes "
-            f"{settings.num_nodes}; this version trains on one device. Set both to 1."
-        )
+    check_number_of_gpus(settings)
     has_gpu = torch.cuda.is_available()
     if settings.accelerator == "gpu" and not (has_gpu and settings.num_gpus):
         raise ConfigError(
@@ -63,6 +60,25 @@ def choose_device(settings: TrainingConfig) -> TrainingDevice:
         else torch.device("cpu"),
         precision=_precision(settings.precision, on_gpu=on_gpu),
     )
+
+
+def use_gpu_of(world: World, settings: TrainingConfig) -> None:
+    """Let this process work on its own GPU, if the settings ask for more than one."""
+    if world.size > 1 and choose_device(settings).on_gpu:
+        torch.cuda.set_device(world.local_rank)
+
+
+def check_number_of_gpus(settings: TrainingConfig) -> None:
+    """Raise ConfigError if more than one GPU is asked for and this machine has not as many."""
+    if settings.num_gpus <= 1 or settings.accelerator == "cpu":
+        return
+    here = torch.cuda.device_count()
+    if settings.num_gpus > here:
+        raise ConfigError(
+            f"training.num_gpus is {settings.num_gpus}, but this machine has "
+            f"{here or 'no'} GPU{'' if here == 1 else 's'}. Lower it, or set "
+            "training.accelerator=cpu to train in as many processes on the CPU."
+        )
 
 
 def _precision(asked: str, *, on_gpu: bool) -> str:

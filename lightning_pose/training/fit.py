@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,16 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.config.schema import TrainingConfig
-from lightning_pose.contracts.errors import TrainingError, VideoError
+from lightning_pose.contracts.errors import ConfigError, TrainingError, VideoError
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from lightning_pose.training.checkpoints import SAVE_EVERY_S, Checkpoints
+from lightning_pose.training.device import choose_device
 from lightning_pose.training.health import LossWatch, NameRows
 from lightning_pose.training.length import Length, batches_used, length_of
 from lightning_pose.training.lightning_trainer import make_trainer, run_trainer
 from lightning_pose.training.result import FINISHED, INTERRUPTED, STOPPED_EARLY, FitResult
-from lightning_pose.training.resuming import bring_best, starting_point
+from lightning_pose.training.resuming import Start, bring_best, starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.speed import Loader, Speed, TimedLoader
 from lightning_pose.training.stages import BackboneFreezing, Ending, Patience, StepSeeds
@@ -34,6 +35,7 @@ from lightning_pose.training.unlabeled import (
     ValidationLoader,
     check_video,
 )
+from lightning_pose.training.world import ALONE, World, joined
 
 
 def fit(
@@ -49,6 +51,7 @@ def fit(
     resume_from: Path | None = None,
     name_rows: NameRows | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    world: World = ALONE,
 ) -> FitResult:
     """Train ``tracker``; return where its checkpoints are and how it went.
 
@@ -64,6 +67,7 @@ def fit(
         resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
+        world: of the processes that train together; all call this, only the first one writes.
 
     Raises:
         ConfigError: this machine has not what the settings ask, or the tracker no use for video.
@@ -73,9 +77,10 @@ def fit(
         WriteError: a checkpoint could not be written.
     """
     started = time.perf_counter()
-    with locked(run_dir):
+    with _together(world, settings, run_dir):
         start = starting_point(resume_from, tracker, settings)
-        bring_best(start, run_dir / "checkpoints")
+        if world.rank == 0:
+            bring_best(start, run_dir / "checkpoints")
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)
@@ -85,15 +90,40 @@ def fit(
             length,
             tracker,
             run_dir=run_dir,
-            loggers=[TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *loggers],
+            loggers=_loggers(run_dir, start, loggers) if world.rank == 0 else [],
             callbacks=[*_annealing(unlabeled), *pieces.callbacks, *callbacks],
         )
         validate = _validation(val_loader, unlabeled)
-        fixed = fixed_order_of_sums(wanted=settings.deterministic)
-        with _failures_told(pieces.checkpoints), fixed:
+        with _failures_told(pieces.checkpoints), _order_of_sums(settings):
             interrupted = run_trainer(trainer, tracker, pieces.loader, validate, start.last)
         notes = start.notes + _notes(settings, length, has_validation=bool(val_loader))
         return _result(trainer, pieces, started, was_interrupted=interrupted, notes=notes)
+
+
+@contextmanager
+def _together(world: World, settings: TrainingConfig, run_dir: Path) -> Iterator[None]:
+    """Train with the others of the world; the first process holds the run directory for all.
+
+    Raises:
+        ConfigError: the settings ask for other processes, or what this machine has not.
+    """
+    device = choose_device(settings).device
+    if world.size != settings.processes:
+        raise ConfigError(
+            f"training.num_gpus and num_nodes ask for {settings.processes} processes, but `fit` "
+            f"was told of {world.size}. `litpose train` starts them all; a script of your own "
+            "passes `world` (docs/several_gpus.md)."
+        )
+    with locked(run_dir) if world.rank == 0 else nullcontext(), joined(world, device):
+        yield
+
+
+def _order_of_sums(settings: TrainingConfig) -> AbstractContextManager[None]:
+    return fixed_order_of_sums(wanted=settings.deterministic)
+
+
+def _loggers(run_dir: Path, start: Start, others: Sequence[Logger]) -> list[Logger]:
+    return [TensorBoardCurves(run_dir / "tb_logs", resume_step=start.step), *others]
 
 
 @dataclass(frozen=True, kw_only=True)

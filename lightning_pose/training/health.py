@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.ops.processes import any_process, gathered
 
 NameRows = Callable[[Sequence[int]], Sequence[str]]
 MOST_STEPS_UNWATCHED = 100
@@ -49,14 +50,15 @@ class LossWatch(pl.Callback):
         self.check_losses(trainer, pl_module)
 
     def check_losses(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raise TrainingError if a loss since the last call was NaN or infinite."""
+        """Raise TrainingError, in every process, if a loss since the last call was not finite."""
         if not isinstance(pl_module, BaseSupervisedTracker):
             return
         if pl_module.last_row_ids is not None:
             self._last_rows = pl_module.last_row_ids
-        broken = pl_module.take_broken_step()
-        if broken is None:
+        found = pl_module.take_broken_step()
+        if not any_process(found is not None):
             return
+        broken = next(step for step in gathered(found) if step is not None)
         beside = " and the unlabelled video beside them" if broken.with_video else ""
         raise TrainingError(
             f"The loss became {broken.loss:g} in epoch {trainer.current_epoch} on the images "
@@ -70,7 +72,7 @@ class LossWatch(pl.Callback):
         The last step may break the weights though its loss was fine.
         """
         self.check_losses(trainer, pl_module)
-        if all_finite(pl_module.state_dict().values()):
+        if not any_process(not all_finite(pl_module.state_dict().values())):
             return
         images = ""
         if self._last_rows is not None:

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.models.joint_batch_norm import joint_batch_norms
+from lightning_pose.ops.processes import world_size
 from lightning_pose.training.checkpoint_files import PlainCheckpointIO
+from lightning_pose.training.data_parallel import DataParallel
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.length import Length
 from lightning_pose.training.speed import TimedLoader
@@ -33,18 +37,21 @@ def make_trainer(
 ) -> pl.Trainer:
     """Return a Lightning trainer without its own progress bar, summary and checkpoints.
 
-    On a GPU the tracker is told to replay its backbone as a CUDA graph.
+    On a GPU the tracker is told to replay its backbone as a CUDA graph; not among several
+    processes, whose batch norms talk to each other in the middle of it.
 
     Raises:
         ConfigError: the settings ask for a device or arithmetic this machine has not.
     """
     where = choose_device(settings)
     # The memory of a graph cannot hold the sum of several batches' gradients.
-    tracker.use_cuda_graphs = where.on_gpu and settings.accumulate_grad_batches == 1
+    alone = world_size() == 1
+    tracker.use_cuda_graphs = where.on_gpu and settings.accumulate_grad_batches == 1 and alone
     with quiet():
         return pl.Trainer(
             accelerator="gpu" if where.on_gpu else "cpu",
-            devices=1,
+            devices=[where.device.index] if where.on_gpu else 1,
+            strategy="auto" if alone else DataParallel(device=where.device),
             precision=where.lightning_precision,  # pyright: ignore[reportArgumentType]
             max_epochs=length.epochs,
             check_val_every_n_epoch=settings.check_val_every_n_epoch,
@@ -54,7 +61,7 @@ def make_trainer(
             limit_train_batches=settings.limit_train_batches,
             logger=list(loggers),
             callbacks=list(callbacks),
-            plugins=[PlainCheckpointIO()],
+            plugins=[PlainCheckpointIO(), LightningEnvironment()],
             default_root_dir=run_dir,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
@@ -73,7 +80,7 @@ def run_trainer(
     """Train; return False if the training came to its end, True if it was interrupted politely."""
     on_sigint = signal.getsignal(signal.SIGINT)
     try:
-        with quiet():
+        with quiet(), joint_batch_norms(tracker):
             trainer.fit(
                 tracker, train_loader, val_loader, ckpt_path=resume_from, weights_only=True
             )

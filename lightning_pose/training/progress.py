@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import lightning.pytorch as pl
 
 from lightning_pose.contracts.durations import duration
+from lightning_pose.ops.processes import world_size
 from lightning_pose.training.checkpoints import Checkpoints
 from lightning_pose.training.speed import num_frames
 from lightning_pose.training.stages import PIXEL_ERROR
@@ -83,7 +84,7 @@ class TrainingProgress(pl.Callback):
     ) -> None:
         """Draw if it is time."""
         self._steps += 1
-        self._frames += num_frames(batch)
+        self._frames += num_frames(batch) * world_size()
         now = self.clock()
         if now - self._drawn >= self.every_s:
             self._drawn = now

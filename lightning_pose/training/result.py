@@ -24,7 +24,7 @@ class FitResult:
         outcome: finished, stopped early, or interrupted (by Ctrl-C or a polite kill).
         seconds: this process trained, from the start of the first epoch to the end of the last.
         first_step_s: seconds from the call of ``fit`` to the end of the first step; NaN if none.
-        frames_per_second: of this process, validation and saving included.
+        frames_per_second: of all processes together, validation and saving included.
         data_wait_share: share of the time spent waiting for batches, 0..1.
         notes: sentences for the user.
     """

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import lightning.pytorch as pl
 
 from lightning_pose.contracts.batches import LabeledBatch
+from lightning_pose.ops.processes import world_size
 
 REPORT_EVERY_S = 1.0
 
@@ -70,7 +71,7 @@ class Speed(pl.Callback):
     """Logs learning rates, frames per second and the share of time spent waiting for data.
 
     Attributes:
-        frames: labelled frames trained on so far by this process.
+        frames: labelled frames trained on so far, by all processes together.
         first_step_at: ``time.perf_counter()`` when the first step was done, or None.
         seconds: from the start of training to the end of its last epoch so far.
     """
@@ -116,7 +117,7 @@ class Speed(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Count the frames of the batch."""
-        self.frames += num_frames(batch)
+        self.frames += num_frames(batch) * world_size()
         if self.first_step_at is None:
             self.first_step_at = time.perf_counter()
 

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from lightning_pose.models.feature_extractor import BaseFeatureExtractor
+from lightning_pose.ops.processes import process_rank
 from lightning_pose.training.length import Length
 
 PIXEL_ERROR = "val_pixel_error"
 
 
 class StepSeeds(pl.Callback):
-    """Seeds torch before every training batch from (seed, epoch, batch).
+    """Seeds torch before every training batch from (seed, epoch, batch) and the process.
 
     Dropout and the like then draw the same numbers in an interrupted and in a whole training.
     """
@@ -36,7 +37,8 @@ class StepSeeds(pl.Callback):
         ``torch.manual_seed`` would do it too, but where CUDA is not in use it takes a millisecond
         to note each call for later.
         """
-        parts = np.random.SeedSequence((self.seed, trainer.current_epoch, batch_idx))
+        which = (process_rank(),) if process_rank() else ()  # each of several draws its own
+        parts = np.random.SeedSequence((self.seed, trainer.current_epoch, batch_idx, *which))
         seed = int(parts.generate_state(1, np.uint32)[0])
         torch.default_generator.manual_seed(seed)
         if pl_module.device.type == "cuda":

@@ -190,9 +190,3 @@ class TestRunningMeans:
         assert taken["error"].item() == 4.0
         assert taken["nothing"].isnan()
         assert means.take() == {}
-
-    def test_sums_of_all_processes_are_added(self) -> None:
-        means = RunningMeans()
-        means.add("error", torch.tensor(6.0), 3)
-        other_process = torch.tensor([4.0, 2.0], dtype=torch.float64)
-        assert means.take(lambda sums: sums + other_process)["error"].item() == 2.0

@@ -376,7 +376,8 @@ def test_no_training_frames_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_gpus": 2}, "this version trains on one device"),
+        ({"num_gpus": 2}, "ask for 2 processes, but `fit` was told of 1"),
+        ({"num_gpus": 99, "accelerator": "auto"}, "num_gpus is 99, but this machine has"),
         ({"precision": "fp16"}, "fp16 needs a GPU"),
     ],
 )

@@ -21,6 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the whole command line, then train once, or once for each job of a multirun."""
+    from lightning_pose.training.world import launched_world
+
+    world = launched_world()
+    if world is not None and world.rank:
+        from lightning_pose.cli.following import follow
+
+        return follow(world)
     from lightning_pose.cli.hooks import HOOKS
     from lightning_pose.cli.terminal import note
     from lightning_pose.config.compose import prepare
@@ -32,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for sentence in app.notes:
         note(sentence)
+    from lightning_pose.cli.ranks import jobs_end
     from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
 
-    run_hydra(train_task, app)
+    with jobs_end(world):
+        run_hydra(train_task, app)
     return 0

@@ -30,7 +30,9 @@ class TrainingConfig:
     imgaug_hflip: bool = setting(
         False, "Also flip images left to right, exchanging left and right keypoints."
     )
-    train_batch_size: int = setting(16, "Labelled frames in a training batch.", minimum=1)
+    train_batch_size: int = setting(
+        16, "Labelled frames in a training batch, of all GPUs together.", minimum=1
+    )
     val_batch_size: int = setting(32, "Labelled frames in a validation batch.", minimum=1)
     test_batch_size: int = setting(
         32, "Labelled frames at a time in the evaluation after training, at most.", minimum=1
@@ -61,8 +63,15 @@ class TrainingConfig:
         "a number of frames. For one seed the smaller sets lie in the larger.",
         above=0,
     )
-    num_gpus: int = setting(1, "Number of GPUs, if there are any.", minimum=0)
-    num_nodes: int = setting(1, "Number of machines.", minimum=1)
+    num_gpus: int = setting(
+        1,
+        "GPUs of each machine to train on, a process for each; with `accelerator: cpu`, processes "
+        "on the CPU. With 1, a machine without a GPU trains on the CPU.",
+        minimum=0,
+    )
+    num_nodes: int = setting(
+        1, "Machines to train on; more than one need torchrun or srun.", minimum=1
+    )
     accelerator: str = setting(
         "auto",
         "Where to train; `auto` takes a GPU if there is one.",
@@ -176,6 +185,11 @@ class TrainingConfig:
                 setattr(self, name, follows.at(end))
         if self.check_val_every_n_epoch is None:
             self.check_val_every_n_epoch = USUAL_VALIDATION
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes train together, on all machines."""
+        return max(1, self.num_gpus) * self.num_nodes
 
     def end_in(self, unit: str) -> int | None:
         """Return the length of training in epochs or steps, None if it is given in the other."""

@@ -16,6 +16,8 @@ from timm.layers.norm_act import BatchNormAct2d
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
+from lightning_pose.ops.processes import world_size
+
 _LARGEST = 2**31  # numbers in a map that the kernels can count
 
 
@@ -23,13 +25,17 @@ def fuse_batch_norms(net: nn.Module) -> None:
     """Let the batch norms of a network, and the blocks of a ResNet, run fused where they can."""
     for module in net.modules():
         if type(module) is Bottleneck and _is_plain(module, 3):
-            module.__class__ = _FusedBottleneck
+            _become(module, _FusedBottleneck)
         elif type(module) is BasicBlock and _is_plain(module, 2):
-            module.__class__ = _FusedBasicBlock
+            _become(module, _FusedBasicBlock)
         elif type(module) is nn.BatchNorm2d:
-            module.__class__ = _FusedBatchNorm
+            _become(module, _FusedBatchNorm)
         elif type(module) is BatchNormAct2d and isinstance(module.drop, nn.Identity):
-            module.__class__ = _FusedBatchNormAct
+            _become(module, _FusedBatchNormAct)
+
+
+def _become(module: Any, kind: type[nn.Module]) -> None:
+    module.__class__ = kind
 
 
 def fused(
@@ -37,6 +43,8 @@ def fused(
 ) -> Tensor | None:
     """Return activation(norm(x) + added), or None if the kernels cannot do that here."""
     if not (x.is_cuda and isinstance(norm, nn.BatchNorm2d) and norm.training and norm.affine):
+        return None
+    if world_size() > 1:  # statistics are those of all processes then
         return None
     if norm.momentum is None or norm.running_mean is None or x.numel() >= _LARGEST:
         return None
@@ -89,7 +97,7 @@ class _FusedBatchNorm(nn.BatchNorm2d):
 
 class _FusedBatchNormAct(BatchNormAct2d):
     def forward(self, x: Tensor) -> Tensor:
-        y = fused(self, x, self.act)
+        y = fused(self, x, self.get_submodule("act"))
         return super().forward(x) if y is None else y
 
 
