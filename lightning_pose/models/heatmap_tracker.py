@@ -20,13 +20,7 @@ from lightning_pose.models.base import (
 from lightning_pose.models.feature_extractor import over_leading_axes
 from lightning_pose.models.heads.heatmap import HeatmapHead
 from lightning_pose.models.semi_supervised import KEYPOINT_VIDEO_INPUTS, SemiSupervisedTrackerMixin
-from lightning_pose.ops.heatmaps import (
-    heatmap_to_net,
-    locate_peaks,
-    net_to_heatmap,
-    render_heatmaps,
-)
-from lightning_pose.ops.whole_map import with_far_gradient
+from lightning_pose.ops.heatmaps import heatmap_to_net, locate_peaks, render_heatmaps
 
 HEATMAP_VIDEO_INPUTS = (*KEYPOINT_VIDEO_INPUTS, "heatmaps_pred")
 
@@ -53,12 +47,6 @@ class HeatmapParams:
         0.6,
         "The confidence is the share of the heatmap under one ideal peak, to this power; below 1 "
         "makes it more generous.",
-        above=0,
-    )
-    video_sharpness: float | None = setting(
-        None,
-        "Losses on video move mass over the whole map, small modes counting more below 1 and less "
-        "above; null: only within the window around the peak.",
         above=0,
     )
     uniform_heatmaps_for_nan_keypoints: bool = setting(
@@ -117,11 +105,6 @@ class BaseHeatmapTracker(BaseSupervisedTracker):
     ) -> UnlabeledLossInputs:
         """Return what losses may ask of one head's heatmaps of a video."""
         keypoints_net, confidences = self.read(heatmaps)
-        sharpness = self.params.video_sharpness
-        if sharpness is not None:
-            on_map = net_to_heatmap(keypoints_net, factor=self.spec.downsample_factor)
-            on_map = with_far_gradient(on_map, heatmaps, sharpness=sharpness)
-            keypoints_net = heatmap_to_net(on_map, factor=self.spec.downsample_factor)
         return UnlabeledLossInputs(
             heatmaps_pred=heatmaps,
             keypoints_pred=to_image(keypoints_net, batch.net_to_image),
