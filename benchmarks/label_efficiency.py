@@ -176,14 +176,22 @@ def run_job(job: Job, out: Path, toy_seed: int) -> None:
     partial.replace(path)
 
 
-def report(jobs: list[Job], out: Path) -> str:
-    """Return the table of all arms and the verdict on the claim."""
+def gathered(
+    jobs: list[Job], out: Path
+) -> dict[tuple[int, str, str, str], dict[int, dict[str, float]]]:
+    """Return the results that are there: by labels, model, arm and variant, then by seed."""
     cells: dict[tuple[int, str, str, str], dict[int, dict[str, float]]] = {}
     for job in jobs:
         path = out / "results" / f"{job.name}.json"
         if path.exists():
             cell = cells.setdefault((job.budget, job.model, job.arm, job.variant), {})
             cell[job.seed] = json.loads(path.read_text())
+    return cells
+
+
+def report(jobs: list[Job], out: Path) -> str:
+    """Return the table of all arms and the verdict on the claim."""
+    cells = gathered(jobs, out)
     lines = [
         "| labels | model | arm | seeds | mean px | median px | 90 % below | p90 against "
         "supervised | p |",
@@ -199,19 +207,58 @@ def report(jobs: list[Job], out: Path) -> str:
     return "\n".join(lines)
 
 
+def draw(jobs: list[Job], out: Path, path: Path) -> None:
+    """Draw the change of the p90 error by the number of labels, with 95 % intervals."""
+    from matplotlib.figure import Figure
+
+    cells = gathered(jobs, out)
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    arms = [arm for arm in ARMS if arm != "supervised"]
+    for axes, model in zip(figure.subplots(1, len(MODELS), sharey=True), MODELS, strict=True):
+        for number, arm in enumerate(arms):
+            for budget in BUDGETS:
+                mine = cells.get((budget, model, arm, ""), {})
+                found = paired(mine, cells.get((budget, model, "supervised", ""), {}))
+                if found is None:
+                    continue
+                middle, low, high = (100 * value for value in found[:3])
+                x = BUDGETS.index(budget) + 0.12 * (number - 1.5)
+                axes.errorbar(
+                    x, middle, [[middle - low], [high - middle]], fmt="o", capsize=3,
+                    color=f"C{number}", label=arm if budget == BUDGETS[-1] else None,
+                )  # fmt: skip
+        axes.axhline(0, color="0.5", linewidth=0.8)
+        axes.set_xticks(range(len(BUDGETS)), [f"{budget} labels" for budget in BUDGETS])
+        axes.set_title(model)
+    figure.axes[0].set_ylabel("90th percentile of the error\nagainst supervised, %")
+    figure.axes[-1].legend(fontsize="small")
+    figure.savefig(path, dpi=110)
+
+
 def compared(
     mine: Mapping[int, Mapping[str, float]], base: Mapping[int, Mapping[str, float]]
 ) -> tuple[str, str]:
     """Return the paired change of the p90 error with its 95 % interval, and the p-value."""
+    found = paired(mine, base)
+    if found is None:
+        return "", ""
+    middle, low, high, p = found
+    return f"{middle:+.1%} [{low:+.1%}, {high:+.1%}]", f"{p:.4f}"
+
+
+def paired(
+    mine: Mapping[int, Mapping[str, float]], base: Mapping[int, Mapping[str, float]]
+) -> tuple[float, float, float, float] | None:
+    """Return mean, lower and upper end of the relative change over seeds, and the p-value."""
     from scipy import stats
 
     both = sorted(mine.keys() & base.keys())
     if len(both) < 2:
-        return "", ""
+        return None
     logs = [np.log(mine[seed]["p90"]) - np.log(base[seed]["p90"]) for seed in both]
     test = stats.ttest_1samp(logs, 0.0)
     low, high = np.expm1(test.confidence_interval(0.95))
-    return f"{np.expm1(np.mean(logs)):+.1%} [{low:+.1%}, {high:+.1%}]", f"{test.pvalue:.4f}"
+    return float(np.expm1(np.mean(logs))), float(low), float(high), float(test.pvalue)
 
 
 def main() -> None:
@@ -227,6 +274,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--budgets", nargs="+", type=int, default=BUDGETS)
+    parser.add_argument("--figure", type=Path, help="draw the changes there")
     parser.add_argument(
         "--variants", type=Path, help="JSON: name -> settings to try instead of the frozen ones"
     )
@@ -253,6 +301,8 @@ def main() -> None:
         gpus=options.gpus,
     )
     print(report(jobs, out))
+    if options.figure is not None:
+        draw(jobs, out, options.figure)
 
 
 if __name__ == "__main__":

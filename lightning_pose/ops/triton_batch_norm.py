@@ -1,11 +1,9 @@
 """Batch norm, what is added to it and the activation after it, in two passes each way.
 
-Written for maps that lie channels-last in the memory of an NVIDIA GPU, where PyTorch's own kernels
-reach a third of its bandwidth, and every addition and activation is one more pass. Sums are split
-in a way that hangs on the shape alone, and added in a fixed order: the same input gives the same
-bits.
-
-Import this module only where there is Triton; it comes with PyTorch for CUDA.
+For maps that lie channels-last in the memory of an NVIDIA GPU, where PyTorch's own kernels reach a
+third of its bandwidth, and every addition and activation is one more pass. Sums are split by shape
+alone and added in a fixed order: the same input gives the same bits. Needs Triton, which comes
+with PyTorch for CUDA.
 """
 # pyright: basic, reportMissingImports=false
 

@@ -79,8 +79,7 @@ def fit(
     started = time.perf_counter()
     with _together(world, settings, run_dir):
         start = starting_point(resume_from, tracker, settings)
-        if world.rank == 0:
-            bring_best(start, run_dir / "checkpoints")
+        bring_best(start, run_dir / "checkpoints")
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)

@@ -16,6 +16,7 @@ from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import loss_names
+from lightning_pose.ops.processes import process_rank
 from lightning_pose.training.checkpoint_files import BEST, LAST, LOSS_NAMES
 from lightning_pose.training.stages import Patience
 
@@ -76,9 +77,12 @@ def starting_point(
 
 
 def bring_best(start: Start, folder: Path) -> None:
-    """Copy best.ckpt from another run's checkpoints, so that a training resumed here has it."""
+    """Copy best.ckpt from another run's checkpoints, so that a training resumed here has it.
+
+    Of several processes the first one does.
+    """
     source = folder if start.last is None else start.last.parent
-    if source != folder and not (folder / BEST).exists():
+    if process_rank() == 0 and source != folder and not (folder / BEST).exists():
         write_atomically(
             folder / BEST, lambda temporary: shutil.copyfile(source / BEST, temporary)
         )

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from lightning_pose.config.load import load_run_config
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
@@ -224,14 +225,18 @@ def test_a_video_that_fails_after_training_is_told_by_the_exit_code(
 
 
 def test_labels_of_new_sessions_that_fail_after_training_lose_nothing_else(
-    toy: Path, tmp_path: Path
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = [row.split(",")[0] for row in (toy / "CollectedData.csv").read_text().splitlines()]
-    boxes = "".join(f"{image},0,0,{IMAGE_HEIGHT},{IMAGE_WIDTH}\n" for image in images[3:])
-    (tmp_path / "boxes.csv").write_text(f"image,x,y,h,w\n{boxes}")  # none of new sessions
+    predict_labels = Model.predict_labels
+
+    def vanished(self: Model, tables: Any, sets: Any, **options: Any) -> list[Predictions]:
+        if tables[0].source.name == "CollectedData_new.csv":
+            raise DataError("An image has vanished.")
+        return predict_labels(self, tables, sets, **options)
+
+    monkeypatch.setattr(Model, "predict_labels", vanished)
     line = ("train", "data=toy", tiny_data(toy), *TINY, UNTRACKED, "training.max_epochs=1")
-    where = (f"data.bbox_file={tmp_path / 'boxes.csv'}", f"hydra.run.dir={tmp_path / 'r'}")
-    done = litpose(*line, "eval=none", *where)
+    done = litpose(*line, "eval=none", f"hydra.run.dir={tmp_path / 'r'}")
     assert (done.code, done.run_dir.name) == (1, "r")
     assert "The model is trained, but CollectedData_new.csv could not be" in done.sentences
     assert f"litpose evaluate {done.run_dir} --csv FILE" in done.sentences

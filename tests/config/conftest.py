@@ -118,7 +118,8 @@ def data_set(tmp_path: Path) -> Path:
 def make_data_set(folder: Path) -> Path:
     """Make a folder with what the configuration looks for in a data set."""
     (folder / "videos").mkdir(parents=True)
-    (folder / "CollectedData.csv").touch()
+    for view in ("", "_side", "_below"):
+        (folder / f"CollectedData{view}.csv").touch()
     return folder
 
 
@@ -133,7 +134,11 @@ def prepared(toy: Path) -> Prepare:
     """Return a function that prepares a command line given as arguments."""
 
     def prepare_arguments(*argv: str, **options: Any) -> PreparedApp:
-        return prepare(argv, hooks=Hooks(generators={"toy": lambda: toy}), **options)
+        return prepare(
+            argv,
+            hooks=Hooks(generators={name: lambda: toy for name in ("toy", "toy_cameras")}),
+            **options,
+        )
 
     return prepare_arguments
 

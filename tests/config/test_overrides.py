@@ -57,7 +57,7 @@ from tests.config.conftest import Message, Prepare
         (
             "data=tyo",
             "data=tyo: there is no such choice; did you mean data=toy? data has custom, "
-            "mirror_mouse_example, toy",
+            "mirror_mouse_example, toy, toy_cameras",
         ),
         (
             "model.backbone=efficientnet_lite0,efficientnet_lite1",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lightning_pose.ops.processes import world_size
 
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # what is summed up in 32 bits
 _LARGEST = 2**31  # numbers in a map that the kernels can count
 
 
@@ -44,7 +45,7 @@ def fused(
     """Return activation(norm(x) + added), or None if the kernels cannot do that here."""
     if not (x.is_cuda and isinstance(norm, nn.BatchNorm2d) and norm.training and norm.affine):
         return None
-    if world_size() > 1:  # statistics are those of all processes then
+    if world_size() > 1 or x.dtype not in _DTYPES:  # statistics are those of all processes then
         return None
     if norm.momentum is None or norm.running_mean is None or x.numel() >= _LARGEST:
         return None
