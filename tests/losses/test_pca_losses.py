@@ -330,3 +330,37 @@ def test_rows_of_zeros_among_the_components_do_not_count() -> None:
     torch.testing.assert_close(
         distance_from_subspace(points, torch.zeros(1, 8), padded[None]), plain
     )
+
+
+class TestDoubt:
+    """Gradients shared out by doubt; the value of the loss stays."""
+
+    def slopes(self, sure: torch.Tensor | None, power: float) -> tuple[float, torch.Tensor]:
+        loss = fitted("pca_multiview", two_views(40, seed=0), MIRROR, doubt_power=power)
+        points = tensor(off(two_views(5, seed=1))).requires_grad_()
+        found = loss(keypoints_pred=points, confidences=sure)
+        (slope,) = torch.autograd.grad(found, points)
+        return found.item(), slope
+
+    def test_the_less_sure_view_pays_more_and_the_value_stays(self) -> None:
+        alike, even = self.slopes(None, 0.0)
+        sure = torch.full((5, 6), 0.9)
+        sure[:, 3:] = 0.8  # the second view
+        one, slope = self.slopes(sure, 2.0)
+        assert one == pytest.approx(alike)
+        moved = even.norm(dim=-1) > 0
+        ratio = (slope.norm(dim=-1) / even.norm(dim=-1))[moved]
+        first = moved.nonzero()[:, 1] < 3
+        torch.testing.assert_close(ratio[first], torch.full_like(ratio[first], 2 / (1 + 4)))
+        torch.testing.assert_close(ratio[~first], torch.full_like(ratio[~first], 8 / (1 + 4)))
+
+    @pytest.mark.parametrize(
+        ("sure", "power"), [(None, 6.0), (torch.full((5, 6), NAN), 6.0), (torch.rand(5, 6), 0.0)]
+    )
+    def test_unknown_confidences_and_power_0_share_equally(
+        self, sure: torch.Tensor | None, power: float
+    ) -> None:
+        torch.testing.assert_close(self.slopes(sure, power)[1], self.slopes(None, 0.0)[1])
+
+    def test_certainty_everywhere_leaves_finite_gradients(self) -> None:
+        assert self.slopes(torch.ones(5, 6), 12.0)[1].isfinite().all()
