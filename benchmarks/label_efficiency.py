@@ -235,6 +235,27 @@ def draw(jobs: list[Job], out: Path, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_models(jobs: list[Job], out: Path, path: Path) -> None:
+    """Draw the p90 error of both models beside each other, a line for each seed."""
+    from matplotlib.figure import Figure
+
+    cells = gathered(jobs, out)
+    panels = [(budget, arm) for budget in BUDGETS for arm in ("supervised", "pca_multiview")]
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    for axes, (budget, arm) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        by_model = [cells.get((budget, model, arm, ""), {}) for model in MODELS]
+        for seed in sorted(by_model[0].keys() & by_model[1].keys()):
+            axes.plot([of_model[seed]["p90"] for of_model in by_model], ".-", color="0.6")
+        means = [np.mean([r["p90"] for r in of_model.values()]) for of_model in by_model]
+        axes.plot(means, "o-", color="C3", linewidth=2)
+        axes.set_xticks(range(len(MODELS)), list(MODELS))
+        axes.set_xlim(-0.4, 1.4)
+        axes.set_ylim(0, None)
+        axes.set_title(f"{budget} labels, {arm}", fontsize="small")
+    figure.axes[0].set_ylabel("90th percentile of the error, px")
+    figure.savefig(path, dpi=110)
+
+
 def compared(
     mine: Mapping[int, Mapping[str, float]], base: Mapping[int, Mapping[str, float]]
 ) -> tuple[str, str]:
@@ -306,6 +327,7 @@ def main() -> None:
     print(report(jobs, out))
     if options.figure is not None:
         draw(jobs, out, options.figure)
+        draw_models(jobs, out, options.figure.with_stem("context_models"))
 
 
 if __name__ == "__main__":
