@@ -29,7 +29,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shel
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked ``gpu`` where there is none."""
+    """Skip tests marked ``gpu`` where there is none, and ``long`` ones unless asked for."""
+    if not os.environ.get("LITPOSE_LONG_TESTS"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long; set LITPOSE_LONG_TESTS=1"))
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu_items or _has_cuda():
         return

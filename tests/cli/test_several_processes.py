@@ -134,7 +134,14 @@ def test_a_process_that_dies_ends_all_with_a_word(toy: Path, tmp_path: Path) -> 
     assert json.loads((tmp_path / "run" / "run.json").read_text())["outcome"] == "failed"
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("SIGINT", marks=pytest.mark.long),
+        "SIGTERM",
+        pytest.param("SIGKILL", marks=pytest.mark.long),
+    ],
+)
 def test_the_end_of_the_first_is_the_end_of_all(toy: Path, tmp_path: Path, name: str) -> None:
     with endless(toy, tmp_path / "run") as (training, other):
         training.send_signal(getattr(signal, name))
@@ -146,6 +153,7 @@ def test_the_end_of_the_first_is_the_end_of_all(toy: Path, tmp_path: Path, name:
         assert record["outcome"] == "interrupted"
 
 
+@pytest.mark.long
 def test_torchrun_may_start_the_processes(toy: Path, tmp_path: Path) -> None:
     line = words(toy, "-m", "training.rng_seed_model_pt=1,2", "training.max_epochs=1")
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]

@@ -150,7 +150,7 @@ from tests.config.conftest import Message
         (
             ["data.generator=dog"],
             "data.generator = 'dog' (override data.generator=dog): there is no such generator; "
-            "known: toy",
+            "known: toy, toy_cameras",
         ),
     ],
 )

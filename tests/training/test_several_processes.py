@@ -72,7 +72,9 @@ def largest_difference(first: dict[str, Any], second: dict[str, Any]) -> float:
     )
 
 
-@pytest.mark.parametrize("loss", ["heatmap_mse", "regression"])
+@pytest.mark.parametrize(
+    "loss", ["heatmap_mse", pytest.param("regression", marks=pytest.mark.long)]
+)
 def test_the_first_gradient_is_that_of_the_whole_batch(tmp_path: Path, loss: str) -> None:
     [(alone, norms, error)] = results(several.first_gradients, tmp_path, size=1, loss=loss)
     both = results(several.first_gradients, tmp_path, size=2, loss=loss)
@@ -172,6 +174,7 @@ def test_a_loss_that_breaks_in_one_process_stops_all_with_its_images(tmp_path: P
     assert "7" in first["error"]
 
 
+@pytest.mark.long
 def test_early_stopping_is_agreed_on(tmp_path: Path) -> None:
     changes = {"early_stopping": True, "early_stop_patience": 1, "min_epochs": 1, "epochs": 30}
     changes |= {"optimizer_params": {"learning_rate": 1e-9}}
