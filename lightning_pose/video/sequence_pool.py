@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
+from torch import Tensor
 
 from lightning_pose.video.random_access import SequenceReader
 
@@ -43,6 +45,7 @@ class SequencePool:
         decoded = sum(3 * math.prod(self.frame_size(v)) * self.num_frames(v) for v in self._videos)
         self._holds = decoded <= _HELD_BYTES
         self._held: dict[int, UInt8[np.ndarray, "n height width 3"]] = {}
+        self._on_gpu: dict[tuple[int, torch.device], UInt8[Tensor, "n height width 3"]] = {}
         self._decoding = [threading.Lock() for _ in videos]
 
     @property
@@ -73,6 +76,19 @@ class SequencePool:
         if self._holds and 0 <= start <= start + count <= self.num_frames(video):
             return self._whole(video)[start : start + count]
         return self._read(video, start, count)
+
+    def held_on(
+        self, device: torch.device, video: int
+    ) -> UInt8[Tensor, "n height width 3"] | None:
+        """Return all frames of a video that is held, kept on ``device`` too, as bytes; else None.
+
+        To be called by one thread only; the first time it waits for the copy.
+        """
+        if not self._holds:
+            return None
+        if (video, device) not in self._on_gpu:
+            self._on_gpu[video, device] = torch.from_numpy(self._whole(video)).to(device)
+        return self._on_gpu[video, device]
 
     def close(self) -> None:
         """Close all files that are not being read; reading opens them again."""

@@ -18,6 +18,7 @@ from lightning_pose.data.unlabeled.changes import draw_change
 from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
 from lightning_pose.data.wording import count
 from lightning_pose.ops.resize import crop_and_resize
+from lightning_pose.ops.transfer import to_device
 from lightning_pose.video.sequence_input import (
     SequenceChange,
     SequenceInput,
@@ -213,19 +214,32 @@ class UnlabeledLoader:
         draw = self._plan.draw(epoch=epoch, step=step)
         frames: list[Tensor] = []
         changes = [self._change(epoch, step, view) for view in range(len(views))]
-        for pixels, change in zip(views, changes, strict=True):
-            # Pinned here, not in the threads: while a CUDA graph is captured no other thread may
-            # ask the driver for memory.
-            on_way = pixels.pin_memory() if self.device.type == "cuda" else pixels
-            frames.append(self._input(on_way, change))
+        for video, pixels, change in zip(self._videos_of(draw), views, changes, strict=True):
+            frames.append(self._input(self._on_way(video, draw.start, pixels), change))
         ways_back = self._ways_back(draw, changes)
         first = draw.start + self.spec.halo
         return VideoBatch(
             frames=torch.stack(frames, dim=1) if len(frames) > 1 else frames[0].unsqueeze(1),
-            net_to_image=ways_back.to(self.device, non_blocking=True),
+            net_to_image=to_device(ways_back, self.device),
             frame_ids=torch.arange(first, first + len(ways_back), device=self.device),
             halo=self.spec.halo,
         )
+
+    def _on_way(
+        self, video: int, start: int, pixels: UInt8[Tensor, "t _ _ 3"]
+    ) -> UInt8[Tensor, "t _ _ 3"]:
+        """Return frames as bytes: on the device if they are held there, or on their way to it.
+
+        Called by the thread that trains: while a CUDA graph is captured no other one may ask the
+        driver for memory.
+        """
+        if self.device.type != "cuda":
+            return pixels
+        if self._boxes[video] is None and self._input.takes_device_frames:
+            whole = self.videos.held_on(self.device, video)
+            if whole is not None:
+                return whole[start : start + self._window]
+        return pixels.pin_memory()
 
     def _change(self, epoch: int, step: int, view: int) -> SequenceChange | None:
         if not self.augment:
