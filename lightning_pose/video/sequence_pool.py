@@ -61,6 +61,10 @@ class SequencePool:
         info = self._readers[video].info
         return info.height, info.width
 
+    def is_exact(self, video: int) -> bool:
+        """Tell whether frame numbers of a video are certain (see :class:`SequenceReader`)."""
+        return self._readers[video].exact
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the videos as far as is known, one sentence each."""
@@ -89,13 +93,6 @@ class SequencePool:
         if (video, device) not in self._on_gpu:
             self._on_gpu[video, device] = torch.from_numpy(self._whole(video)).to(device)
         return self._on_gpu[video, device]
-
-    def close(self) -> None:
-        """Close all files that are not being read; reading opens them again."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for _, reader in idle:
-            reader.close()
 
     def _whole(self, video: int) -> UInt8[np.ndarray, "n height width 3"]:
         """Return all frames of a video, decoded by whoever asks first while others wait."""
