@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
+from tests.video.corpus import copy_packets, encode
 
 SHORT = ("dali.base.train.sequence_length=4", "dali.context.train.batch_size=5")
 COUNTS = ("callbacks.anneal_weight.init_val=1.0", "callbacks.anneal_weight.freeze_until_epoch=0")
@@ -125,3 +126,43 @@ def test_a_video_of_another_size_than_the_labels_is_named(toy: Path, work: Path)
     assert done.code != 0
     assert "wide.mp4 is 96 x 64 pixels, the labelled images are" in done.sentences
     assert train_on_video(toy, ["temporal"], *words, "training.max_epochs=1").code == 0
+
+
+@pytest.fixture
+def one_video(toy: Path, work: Path) -> Path:
+    """Return a folder with one of the toy videos."""
+    folder = work / "one"
+    folder.mkdir()
+    shutil.copy(next(v for v in (toy / "videos").iterdir() if "new" not in v.name), folder)
+    return folder
+
+
+def test_a_training_goes_on_with_the_same_videos_only(
+    toy: Path, work: Path, one_video: Path
+) -> None:
+    one_epoch = (f"data.video_dir={one_video}", "training.max_epochs=1")
+    done = train_on_video(toy, ["temporal"], *one_epoch)
+    resume = ["train", f"model.resume={done.run_dir}", "training.max_epochs=2", UNTRACKED]
+    moved = one_video.rename(work / "moved")
+    resume += [f"data.video_dir={moved}", f"eval.test_videos_directory={moved}"]
+    shutil.copy(next(moved.iterdir()), moved / "another.mp4")
+    refused = litpose(*resume)
+    assert refused.code == 1
+    assert "another.mp4 (it is new) changed since the training" in refused.sentences
+    video = (moved / "another.mp4").replace(next(moved.glob("[!a]*.mp4")))
+    content = video.read_bytes()
+    video.write_bytes(content + b"more")
+    refused = litpose(*resume)
+    assert f"{video.name} changed since the training" in refused.sentences
+    video.write_bytes(content)
+    assert litpose(*resume).code == 0
+
+
+def test_frames_that_were_lost_are_told_after_the_training(toy: Path, work: Path) -> None:
+    folder = work / "damaged"
+    folder.mkdir()
+    whole = encode(work / "whole.avi", range(30), codec="mjpeg", pix_fmt="yuvj420p")
+    copy_packets(whole, folder / "damaged.avi", damage=[12])
+    done = train_on_video(toy, ["temporal"], f"data.video_dir={folder}", "training.max_epochs=1")
+    assert done.code == 0, done.err
+    assert "frames that could not be decoded were replaced" in done.sentences
