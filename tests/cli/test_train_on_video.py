@@ -166,3 +166,17 @@ def test_frames_that_were_lost_are_told_after_the_training(toy: Path, work: Path
     done = train_on_video(toy, ["temporal"], f"data.video_dir={folder}", "training.max_epochs=1")
     assert done.code == 0, done.err
     assert "frames that could not be decoded were replaced" in done.sentences
+
+
+def test_video_counts_after_a_fifth_of_a_length_in_steps(toy: Path, one_video: Path) -> None:
+    in_steps = ("training.max_epochs=null", "training.max_steps=30")  # three epochs
+    usual = (
+        "callbacks.anneal_weight.init_val=0",
+        "callbacks.anneal_weight.freeze_until_epoch=null",
+    )
+    words = (*in_steps, *usual, f"data.video_dir={one_video}", "training.train_frames=4")
+    done = train_on_video(toy, ["temporal"], *words)
+    assert done.code == 0, done.err
+    curves = EventAccumulator(str(done.run_dir / "tb_logs")).Reload()
+    counted = [event.value for event in curves.Scalars("total_unsupervised_importance")]
+    assert counted == pytest.approx([0, 0, 0.01])
