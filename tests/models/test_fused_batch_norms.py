@@ -126,3 +126,16 @@ class TestOnGPU:
         for (label, one), two in zip(plain.named_buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(two, one, rtol=1e-3, atol=1e-4, msg=label)
         assert any(isinstance(m, BatchNormAct2d) for m in other.modules()) == ("lite0" in name)
+
+    def test_maps_of_more_tiles_than_a_grid_has_rows(self) -> None:
+        norm = nn.BatchNorm2d(64).cuda()
+        shape = (260, 64, 128, 128)
+        maps = torch.randn(shape, device="cuda", dtype=torch.bfloat16)
+        maps = maps.to(memory_format=torch.channels_last).requires_grad_()
+        found = fused(norm, maps, nn.ReLU())
+        assert found is not None
+        gradient = torch.autograd.grad(found.square().sum(), maps)[0]
+        assert gradient.isfinite().all()
+        for end in (found[0].float(), found[-1].float()):
+            assert abs(end.mean() - 0.399) < 0.01  # of relu of a normal number
+            assert abs(end.std() - 0.584) < 0.01
