@@ -130,9 +130,11 @@ class TestOnGPU:
         images = torch.randn(8, 3, 96, 96, device="cuda").to(memory_format=torch.channels_last)
         for net in (plain, other):
             net(images).square().mean().backward()
+        largest = max(value.grad.norm() for value in plain.parameters())
         for (label, one), two in zip(plain.named_parameters(), other.parameters(), strict=True):
-            likeness = torch.cosine_similarity(one.grad.flatten(), two.grad.flatten(), dim=0)
-            assert likeness > 0.97, label
+            # Some gradients, of a shift that a later norm takes away, are nothing but rounding.
+            difference = (one.grad - two.grad).norm()
+            assert difference < 0.2 * one.grad.norm() + 1e-4 * largest, label
         for (label, one), two in zip(plain.named_buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(two, one, rtol=1e-3, atol=1e-4, msg=label)
         assert any(isinstance(m, BatchNormAct2d) for m in other.modules()) == ("lite0" in name)
