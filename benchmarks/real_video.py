@@ -34,7 +34,7 @@ ARMS: dict[str, list[str]] = {
     "supervised": [],
     "default weights": [],
     "strong": ["losses=strong"],
-    "epsilon 2, log_weight 8": [*pca(epsilon=2, log_weight=8), "losses.temporal.log_weight=8"],
+    "moderate": ["losses=moderate"],
     "epsilon 2, log_weight 6": [*pca(epsilon=2, log_weight=6), "losses.temporal.log_weight=8"],
     "epsilon 2, strong": ["losses=strong", *pca(epsilon=2)],
 }

@@ -13,7 +13,7 @@ from lightning_pose.data.augmentation.move import MotionPlan, Placed, move, plan
 from lightning_pose.data.augmentation.transfer import array_to_device, draws_to_device
 from lightning_pose.data.augmentation.transform import Draws, PhotometricTransform, Step
 
-Picked = tuple[Int[np.ndarray, " m"], Draws]
+Picked = tuple[Int[np.ndarray, " _"], Draws]
 
 
 @dataclass(frozen=True, kw_only=True)
