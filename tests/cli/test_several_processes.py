@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from lightning_pose.cli import ranks
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
 TWO = ("training.num_gpus=2", "eval=none")
@@ -44,6 +45,7 @@ def sweep(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Do
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(subprocess, "Popen", Remembered)
+        patch.setattr(ranks, "LAST_WORDS_S", 60.0)  # the machine may be busy
         jobs = "training.rng_seed_model_pt=1,2"
         line = words(toy, "-m", jobs, "training.max_epochs=1", "hydra.sweep.dir=sweep")
         return folder, litpose(*line)
