@@ -68,6 +68,27 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
     return np.array(boxes, dtype=np.int64).reshape(len(boxes), 4)
 
 
+def check_boxes_show(
+    boxes: Int[np.ndarray, "n 4"], frame_hw: tuple[int, int], *, name: str
+) -> None:
+    """Refuse boxes that lie wholly outside the frames of a video, or an image: all would be black.
+
+    Raises:
+        DataError: one does; the message names the first such frame.
+    """
+    height, width = frame_hw
+    x, y, tall, wide = boxes.T
+    nothing = (x >= width) | (y >= height) | (x + wide <= 0) | (y + tall <= 0)
+    if nothing.any():
+        first = int(np.flatnonzero(nothing)[0])
+        which = f"frame {first} of {name}" if len(boxes) > 1 else name
+        x, y, tall, wide = boxes[first].tolist()
+        raise DataError(
+            f"The box of {which} shows nothing of it: x {x}, y {y}, h {tall}, w {wide} in a "
+            f"picture {height} high and {width} wide. x and y are its left and upper edge."
+        )
+
+
 def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:
     """Return the box of every row.
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.bboxes import Box, boxes_of
+from lightning_pose.data.bboxes import Box, boxes_of, check_boxes_show
 from lightning_pose.data.context import NeighbourFinder
 from lightning_pose.data.frame_store import FrameStore, MemoryLimits
 from lightning_pose.data.image_files import decode_image
@@ -176,6 +176,9 @@ class ImageCache:
         try:
             content = wanted.path.read_bytes()
             pixels = decode_image(wanted.path, content=content)
+            height, width = pixels.shape[:2]
+            if wanted.box is not None:
+                check_boxes_show(np.array([wanted.box]), (height, width), name=str(wanted.path))
         except DataError as error:
             return error
         except OSError as error:
@@ -185,7 +188,6 @@ class ImageCache:
             frame = crop_frames(frame, wanted.box)
         resized = resize_frames(frame, self.spec.height, self.spec.width)
         digest = hashlib.sha256(content).hexdigest()
-        height, width = pixels.shape[:2]
         return _Decoded(resized[0].movedim(0, -1), (height, width), digest)
 
 

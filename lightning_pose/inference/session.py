@@ -15,7 +15,12 @@ from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.files import sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
-from lightning_pose.data.bboxes import bbox_file_beside, read_bboxes, read_video_bboxes
+from lightning_pose.data.bboxes import (
+    bbox_file_beside,
+    check_boxes_show,
+    read_bboxes,
+    read_video_bboxes,
+)
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
 from lightning_pose.inference.image_folder import ImageFolderReader
@@ -23,6 +28,7 @@ from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.result_key import code_version
+from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _, _, TEST, UNUSED = SETS
@@ -140,9 +146,11 @@ class Session:
                 batch_size=self.settings.batch_size,
             )
             return SessionResult(predictions=tuple(found))
+        readers = [self._reader(item, model) for item in self.inputs]
+        pairs = zip(self._box_files(), readers, strict=True)
         result = model.predict_views(
-            [self._reader(item, model) for item in self.inputs],
-            boxes=[_boxes(path) for path in self._box_files()],
+            readers,
+            boxes=[_boxes(path, reader.info) for path, reader in pairs],
             on_progress=on_progress,
         )
         predictions = tuple(
@@ -194,8 +202,12 @@ def _fingerprint(files: list[Path]) -> str:
         raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def _boxes(path: Path | None) -> Int[np.ndarray, "n 4"] | None:
-    return None if path is None else read_video_bboxes(path)
+def _boxes(path: Path | None, video: VideoInfo) -> Int[np.ndarray, "n 4"] | None:
+    if path is None:
+        return None
+    boxes = read_video_bboxes(path)
+    check_boxes_show(boxes, (video.height, video.width), name=video.path.name)
+    return boxes
 
 
 def _with_names(predictions: Predictions, item: Input) -> Predictions:

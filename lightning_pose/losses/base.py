@@ -23,6 +23,9 @@ class SupervisedParams:
     log_weight = 0.0  # not annotated, so not a setting
 
 
+LEAST_LOG_WEIGHT, LARGEST_LOG_WEIGHT = -10.0, 50.0  # 11,000 times; not at all
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnsupervisedParams:
     """Settings that every unsupervised loss has.
@@ -32,12 +35,18 @@ class UnsupervisedParams:
     """
 
     log_weight: float = setting(
-        11.0, "The loss counts 1 / (2 exp(log_weight)) times; larger is weaker."
+        11.0,
+        "The loss counts 1 / (2 exp(log_weight)) times; larger is weaker.",
+        minimum=LEAST_LOG_WEIGHT,
+        maximum=LARGEST_LOG_WEIGHT,
     )
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_weight):
-            raise ConfigError(f"log_weight must be a finite number, got {self.log_weight}.")
+        if not LEAST_LOG_WEIGHT <= self.log_weight <= LARGEST_LOG_WEIGHT:
+            raise ConfigError(
+                f"log_weight must be a number from {LEAST_LOG_WEIGHT:g} to "
+                f"{LARGEST_LOG_WEIGHT:g}, got {self.log_weight}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ def squared_difference(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
     """Return the sum over pixels of (pred - targ)^2.
 
     Example:
+        >>> import torch
         >>> squared_difference(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5))
         tensor([[1.]])
     """
@@ -34,6 +35,7 @@ def kl_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
     """Return KL(targ || pred) = sum over pixels of t log(t / p), each map shifted by 1e-10.
 
     Example:
+        >>> import torch
         >>> half = torch.tensor([[[[0.5, 0.5]]]])
         >>> kl_divergence(half, torch.tensor([[[[0.25, 0.75]]]]))  # 0.5 ln 2 + 0.5 ln (2/3)
         tensor([[0.1438]])
@@ -47,6 +49,7 @@ def js_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
     """Return the Jensen-Shannon divergence: the mean KL divergence to the mean map, at most ln 2.
 
     Example:
+        >>> import torch
         >>> js_divergence(torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]]))
         tensor([[0.6931]])
     """

@@ -10,7 +10,7 @@ import pytest
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.bboxes import boxes_of, read_bboxes, read_video_bboxes
+from lightning_pose.data.bboxes import boxes_of, check_boxes_show, read_bboxes, read_video_bboxes
 
 Write = Callable[..., Path]
 
@@ -62,3 +62,9 @@ def test_an_image_without_a_box_is_named(make_table: Callable[..., LabelTable]) 
     table = make_table(images=("a.png", "b.png"), hw=None)
     with pytest.raises(DataError, match=r"no bounding box for 1 image of .*: b\.png"):
         boxes_of(table, {"a.png": (0, 0, 1, 1)})
+
+
+@pytest.mark.parametrize("box", [(80, 0, 5, 5), (0, 60, 5, 5), (-9, 3, 5, 9), (3, -9, 9, 5)])
+def test_a_box_that_shows_nothing_is_refused(box: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"frame 1 of a.mp4 shows nothing.* 60 high and 80 wide"):
+        check_boxes_show(np.array([(-2, -2, 3, 3), box]), (60, 80), name="a.mp4")

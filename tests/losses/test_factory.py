@@ -119,5 +119,5 @@ def test_an_unknown_setting_is_named() -> None:
 
 @pytest.mark.usefixtures("spread_registered")
 def test_an_infinite_log_weight_is_refused() -> None:
-    with pytest.raises(ConfigError, match="log_weight must be a finite number"):
+    with pytest.raises(ConfigError, match="log_weight must be a number from -10 to 50"):
         build_loss("spread_for_test", {"log_weight": float("inf")})

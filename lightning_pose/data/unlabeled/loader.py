@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.data.bboxes import read_video_bboxes
+from lightning_pose.data.bboxes import check_boxes_show, read_video_bboxes
 from lightning_pose.data.fingerprint import video_fingerprint
 from lightning_pose.data.unlabeled.ahead import DecodingAhead
 from lightning_pose.data.unlabeled.changes import draw_change
@@ -199,7 +199,9 @@ class UnlabeledLoader:
         if path not in self._box_files:
             return None
         number = self.videos.num_frames(video)
-        return torch.from_numpy(read_video_bboxes(self._box_files[path], num_frames=number))
+        boxes = read_video_bboxes(self._box_files[path], num_frames=number)
+        check_boxes_show(boxes, self.videos.frame_size(video), name=path.name)
+        return torch.from_numpy(boxes)
 
     def _batch(
         self,
