@@ -11,21 +11,30 @@ from typing import Any, TypeVar
 
 from lightning.pytorch.loggers.logger import Logger
 
+from lightning_pose.cli.lineage import describing_tags, hash_in_background, training_videos
 from lightning_pose.cli.opening import PLUGINS, plugin_folders
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError, TrainingError, WriteError
+from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
-from lightning_pose.mlops.provenance import close_record, open_record
+from lightning_pose.mlops.figures import History
+from lightning_pose.mlops.provenance import (
+    close_record,
+    code_difference,
+    dvc_md5,
+    open_record,
+)
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
+from lightning_pose.mlops.tracking.spool import NAME
 from lightning_pose.training.result import INTERRUPTED, FitResult
 
 FILE = "run.json"
-SPOOL = "tracking_spool.jsonl"
+PATCH = "code.patch"
 FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
 Recorded = TypeVar("Recorded", bound="RecordedRun")
 NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
@@ -50,7 +59,10 @@ class RecordedRun:
         self._record = open_record(
             run_dir=context.run_dir,
             overrides=context.overrides,
-            data=data.fingerprint(),
+            data={
+                name: entry | dvc_md5(Path(entry.get("path") or entry["root"]))
+                for name, entry in data.fingerprint().items()
+            },
             seeds={
                 "data": config.training.rng_seed_data_pt,
                 "model": config.training.rng_seed_model_pt,
@@ -61,11 +73,17 @@ class RecordedRun:
         self._record = dataclasses.replace(self._record, code=code)
         self._record.write(self._path)
         self._tracker = _start(config, context, self._record, on_open=self._note_identity)
+        self._videos = hash_in_background(training_videos(config), self._tracker)
 
     @property
     def loggers(self) -> list[Logger]:
         """Return what takes the curves of the training."""
         return [self._tracker.logger]
+
+    @property
+    def history(self) -> History:
+        """Return (step, value) of each metric that was logged since this process began."""
+        return self._tracker.logger.history
 
     def __enter__(self: Recorded) -> Recorded:
         return self
@@ -117,10 +135,10 @@ class RecordedRun:
         """Take down the numbers of a predicted video."""
         self._metrics[f"video_{name}"] = summary
 
-    def keep(self, *files: Path) -> None:
+    def keep(self, *files: Path, folder: str | None = None) -> None:
         """Store files with the run."""
         for path in files:
-            self._tracker.log_artifact(path)
+            self._tracker.log_artifact(path, folder)
 
     def _note_identity(self, identity: dict[str, str]) -> None:
         """Write down at once where the run is recorded, so that a killed run can be carried on."""
@@ -129,6 +147,8 @@ class RecordedRun:
 
     def _finish(self, outcome: str) -> None:
         best = self._fit.best_checkpoint if self._fit else None
+        data = self._record.data | self._videos.result()
+        self._record = dataclasses.replace(self._record, data=data)
         self._record = close_record(
             self._record,
             outcome=outcome,
@@ -141,7 +161,7 @@ class RecordedRun:
         self._record.write(self._path)
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
-            self._tracker.log_artifact(best, folder="checkpoints")
+            self._tracker.log_model(self._path.parent)
         for warning in self._tracker.finish(outcome):
             note(warning)
 
@@ -215,14 +235,18 @@ def _start(
             "backbone": config.model.backbone,
             "data": data_set,
             "overrides": " ".join(context.overrides),
-            "git_commit": str(record.code.get("commit", "")),
+            **describing_tags(record, config),
         },
-        spool=context.run_dir / SPOOL,
+        spool=context.run_dir / NAME,
         resume_id=record.tracking.get("run_id"),
         on_open=on_open,
     )
-    for path in ("config.yaml", "splits.csv"):
+    patch = code_difference()
+    if patch:
+        write_text(context.run_dir / PATCH, patch)
+    for path in ("config.yaml", "splits.csv", PATCH):
         tracker.log_artifact(context.run_dir / path)
+    tracker.log_inputs(record.data)
     return tracker
 
 

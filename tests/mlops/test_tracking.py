@@ -67,6 +67,7 @@ def test_a_run_holds_params_tags_metrics_and_files(tmp_path: Path) -> None:
         tracker.logger.log_metrics({"total_loss": 1.0 / (step + 1)}, step=step)
     tracker.log_artifact(table)
     assert tracker.finish("finished") == ()
+    assert not (tmp_path / "spool.jsonl").exists()
     run = client(tmp_path).get_run(tracker.identity["run_id"])
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "first"
@@ -124,7 +125,7 @@ def test_a_garbage_database_is_one_warning_and_a_spool(
         tracker.log_metrics({"loss": 1.0}, step=7)
         warnings = tracker.finish("finished")
     assert len([r for r in caplog.records if r.name.startswith("lightning_pose")]) == 1
-    assert "spool.jsonl" in warnings[0]
+    assert f"litpose track sync {tmp_path}" in warnings[0]
     lines = [json.loads(line) for line in (tmp_path / "spool.jsonl").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["start", "metrics", "end"]
     assert lines[1]["values"] == {"loss": 1.0}

@@ -1,0 +1,56 @@
+"""What the record of a run says beyond its numbers: videos and searchable tags."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.config.schema import Config
+from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.mlops.provenance import file_facts
+from lightning_pose.mlops.tracking import RunTracker
+from lightning_pose.video.files import videos_among
+
+
+def training_videos(config: Config) -> list[Path]:
+    """Return the videos that the model learns from."""
+    folder = Path(config.data.video_dir or "")
+    learns = config.data.video_dir and config.model.losses_to_use
+    return videos_among(folder.iterdir()) if learns and folder.is_dir() else []
+
+
+def hash_in_background(videos: list[Path], tracker: RunTracker) -> Future[dict[str, Any]]:
+    """Start to hash videos, which takes a second a gigabyte; the tracker is told in the end."""
+
+    def facts() -> dict[str, Any]:
+        found = {f"video {path.name}": file_facts(path) for path in videos if path.is_file()}
+        if found:
+            tracker.log_inputs(found)
+        return found
+
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashing")
+    future = pool.submit(facts)
+    pool.shutdown(wait=False)
+    return future
+
+
+def describing_tags(record: RunRecord, config: Config) -> dict[str, str]:
+    """Return what made the run, short enough for columns of a table of runs."""
+    code = record.code
+    labels = [str(entry["sha256"])[:8] for name, entry in record.data.items() if name != "images"]
+    return {
+        "git_commit": str(code.get("commit", "")),
+        "git_dirty": str(code.get("dirty", "")),
+        "git_diff_sha256": str(code.get("diff_sha256", "")),
+        "labels": " ".join(labels),
+        "seeds": " ".join(f"{name}={seed}" for name, seed in record.seeds.items()),
+        "packages": " ".join(f"{name}={version}" for name, version in record.packages.items()),
+        "device": str(record.device.get("gpu") or record.device.get("processor", "")),
+        "driver": str(record.device.get("driver", "")),
+        "losses": " ".join(config.model.losses_to_use) or "supervised",
+        "mlflow.note.content": (
+            f"{config.model.model_type} on {config.model.backbone}; labels {' '.join(labels)}; "
+            f"{' '.join(record.overrides) or 'no overrides'}"
+        ),
+    }
