@@ -7,7 +7,7 @@ from typing import Any  # of load_context alone: MLflow takes hints of predict f
 import numpy as np
 from jaxtyping import Float, UInt8
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 from lightning_pose.inference.model import Model
 
