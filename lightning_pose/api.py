@@ -37,6 +37,7 @@ from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.prediction_handler import PredictionHandler
 from lightning_pose.losses.base import LossBasis
 from lightning_pose.losses.factory import LossFactory, build_losses
+from lightning_pose.mlops.registry import local_model
 from lightning_pose.models.base import BaseSupervisedTracker, SemiSupervisedTrackerMixin
 from lightning_pose.models.build import build_tracker, start_from
 from lightning_pose.models.twins import semi_supervised
@@ -62,6 +63,7 @@ __all__ = [
     "load_config",
     "load_plugins",
     "load_run_config",
+    "local_model",
 ]
 
 
@@ -214,7 +216,8 @@ def get_model(
         unsupervised_losses=on_video if on_video.names else None,
     )
     if config.model.checkpoint:
-        start_from(tracker, ModelFiles.find(config.model.checkpoint).checkpoint)
+        start = local_model(config.model.checkpoint, tracking_uri=config.tracking.uri)
+        start_from(tracker, ModelFiles.find(start).checkpoint)
     return tracker
 
 

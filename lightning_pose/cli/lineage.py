@@ -6,11 +6,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.config.schema import Config
+from lightning_pose.config.schema import Config, DataConfig
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.provenance import file_facts
 from lightning_pose.mlops.tracking import RunTracker
 from lightning_pose.video.files import videos_among
+
+
+def data_set_name(data: DataConfig) -> str:
+    """Return what a data set is called: its generator's name, else its folder's."""
+    return data.generator or Path(data.data_dir or "data").name
 
 
 def training_videos(config: Config) -> list[Path]:

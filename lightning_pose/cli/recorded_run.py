@@ -11,15 +11,20 @@ from typing import Any, TypeVar
 
 from lightning.pytorch.loggers.logger import Logger
 
-from lightning_pose.cli.lineage import describing_tags, hash_in_background, training_videos
-from lightning_pose.cli.opening import PLUGINS, plugin_folders
+from lightning_pose.cli.lineage import (
+    data_set_name,
+    describing_tags,
+    hash_in_background,
+    training_videos,
+)
+from lightning_pose.cli.opening import plugin_folders
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError, TrainingError, WriteError
 from lightning_pose.contracts.files import write_text
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import PLUGINS, RunRecord
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
 from lightning_pose.mlops.figures import History
@@ -220,7 +225,7 @@ def _start(
     on_open: Callable[[dict[str, str]], None],
 ) -> RunTracker:
     wishes = config.tracking
-    data_set = config.data.generator or Path(config.data.data_dir or "data").name
+    data_set = data_set_name(config.data)
     name = wishes.run_name or config.model.model_name or _default_name(config, context)
     tracker = start_tracking(
         wishes,

@@ -52,6 +52,13 @@ def file_sha256(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def user_cache() -> Path:
+    """Return the folder of what can be made or fetched again: $XDG_CACHE_HOME or ~/.cache."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+    return root / "lightning_pose"
+
+
 def check_is_no_file(folder: Path) -> None:
     """Check that ``folder`` is, or can become, a folder.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any  # of load_context alone: MLflow takes hints of predict for a schema
 
 import numpy as np
@@ -9,6 +10,8 @@ from jaxtyping import Float, UInt8
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
+from lightning_pose.contracts.registry import load_plugins
+from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
 from lightning_pose.inference.model import Model
 
 
@@ -20,8 +23,11 @@ class PoseTracker(PythonModel):
     """
 
     def load_context(self, context: Any) -> None:
-        """Load the weights that the model holds."""
-        self._model = Model.load(context.artifacts["run"])
+        """Load the weights that the model holds, and the user's modules that it needs."""
+        run_dir = Path(context.artifacts["run"])
+        plugins = RunRecord.read(run_dir / "run.json").plugin_folders
+        load_plugins(plugins, search_dir=run_dir / PLUGIN_FOLDER if plugins else None)
+        self._model = Model.load(run_dir)
 
     def predict(self, context, model_input, params=None) -> Float[np.ndarray, "n k 3"]:  # noqa: ANN001
         """Return x and y in pixels, and the likelihood, of each keypoint of RGB images.

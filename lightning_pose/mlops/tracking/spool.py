@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,19 @@ class Spool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
-                file.write("".join("\n" + json.dumps(line) for line in lines) + "\n")
+                file.write(self._seam() + "".join(json.dumps(line) + "\n" for line in lines))
         except OSError as error:
             if not self._failed:
                 _logger.warning("What is tracked cannot be kept in %s: %s.", self.path, error)
             self._failed = True
+
+    def _seam(self) -> str:
+        """Return a line break if a kill cut the last line short, else nothing."""
+        with self.path.open("rb") as file:
+            if not file.seek(0, SEEK_END):
+                return ""
+            file.seek(-1, SEEK_END)
+            return "" if file.read(1) == b"\n" else "\n"
 
 
 def read_spool(path: Path) -> tuple[StorePlace, RunStart, list[Item]]:

@@ -43,11 +43,11 @@ class StorePlace:
     def choose(cls, *, uri: str | None, artifact_dir: str | None, cwd: Path) -> StorePlace:
         """Return the place named in a configuration; by default ``mlflow.db`` and ``mlruns/``.
 
-        A bare ``mlflow ui`` in ``cwd`` finds the default.
+        The variable MLFLOW_TRACKING_URI names another default, as it does for MLflow's own
+        commands. A bare ``mlflow ui`` in ``cwd`` finds the default.
         """
-        if uri is None:
-            uri = f"{SQLITE}{cwd / 'mlflow.db'}"
-        elif uri.startswith(SQLITE):
+        uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+        if uri.startswith(SQLITE):
             uri = f"{SQLITE}{cwd / uri.removeprefix(SQLITE)}"
         is_server = uri.startswith(("http://", "https://", "databricks"))
         if is_server and artifact_dir is None:
@@ -93,7 +93,8 @@ def open_client(place: StorePlace) -> MlflowClient:
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient(tracking_uri=place.uri)
+    with alone(place.database):  # a new client makes the tables
+        return MlflowClient(tracking_uri=place.uri)
 
 
 def find_or_create_run(
@@ -101,7 +102,7 @@ def find_or_create_run(
 ) -> tuple[str, str]:
     """Return the ids of experiment and run; a run of the same ``litpose.run_id`` is carried on."""
     with alone(place.database):
-        experiment_id = _experiment(client, place, start.experiment)
+        experiment_id = experiment_named(client, place, start.experiment)
         run_id = _carry_on(client, start, experiment_id)
         if run_id is None:
             tags = {key: value[:LONGEST_TAG] for key, value in start.tags.items() if value}
@@ -111,7 +112,8 @@ def find_or_create_run(
     return experiment_id, run_id
 
 
-def _experiment(client: MlflowClient, place: StorePlace, name: str) -> str:
+def experiment_named(client: MlflowClient, place: StorePlace, name: str) -> str:
+    """Return the id of an experiment, made if it is not there."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
