@@ -70,9 +70,9 @@ def promote(args: argparse.Namespace) -> int:
     ]
     tables = _unseen(_read(opened[0], test_set), opened)
     predict = [partial(_predict, model, tables, args.bbox_file) for model in opened]
-    errors = [_errors(run(), tables) for run in predict]
+    of_champion, of_challenger = (_errors(run(), tables) for run in predict)
     verdict = judge(
-        paired_difference(*errors, tables[0].images),
+        paired_difference(of_champion, of_challenger, tables[0].images),
         rates=lambda: _rates(predict, frames=len(tables[0])),
     )
     registry.freeze_test_set(name, test_set)

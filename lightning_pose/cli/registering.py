@@ -42,11 +42,11 @@ def show_model(args: argparse.Namespace) -> int:
 
 def register(args: argparse.Namespace) -> int:
     """Store a trained model; return 0."""
-    if not args.run.is_dir():
-        raise ModelError(f"There is no folder {args.run}; expected a run directory.")
-    name = args.name or data_set_name(load_run_config(args.run).data)
+    if not args.run_dir.is_dir():
+        raise ModelError(f"There is no folder {args.run_dir}; expected a run directory.")
+    name = args.name or data_set_name(load_run_config(args.run_dir).data)
     registry = ModelRegistry.open(args.tracking_uri, create=args.tracking_uri is not None)
-    version = registry.register(args.run, name)
+    version = registry.register(args.run_dir, name)
     if args.json:
         say_json(as_plain(version))
         return 0

@@ -58,8 +58,8 @@ class RunRecord:
     @property
     def plugin_folders(self) -> dict[str, Path]:
         """Return the folder that each module of the user's own was found in, by its name."""
-        found = self.code.get(PLUGINS)
-        return {n: Path(f) for n, f in found.items()} if isinstance(found, dict) else {}
+        found: dict[str, str] = self.code.get(PLUGINS) or {}
+        return {name: Path(folder) for name, folder in found.items()}
 
     def write(self, path: Path) -> Path:
         """Write the record as JSON; return ``path``."""

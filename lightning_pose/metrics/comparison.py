@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -80,7 +81,7 @@ def paired_difference(
         )
     first = np.nanmean(first_px[rows], axis=1)
     second = np.nanmean(second_px[rows], axis=1)
-    sessions = _sessions([images[row] for row in rows])
+    sessions = _sessions([images[int(row)] for row in rows])
     by_session = int(sessions.max()) + 1 >= FEWEST_SESSIONS
     groups = sessions if by_session else np.arange(len(rows))
     difference = second - first
@@ -106,9 +107,9 @@ def _t_test(mean: float, error: float, degrees: int) -> tuple[float, float, floa
     """Return both ends of the interval, and the p-value; without any spread the mean is sure."""
     if error == 0:
         return mean, mean, float(mean == 0)
-    t: float = abs(mean) / error
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
-    return mean - reach, mean + reach, float(2 * stats.t.sf(t, degrees))
+    t: Any = stats.t(degrees)
+    reach = float(t.ppf((1 + CONFIDENCE) / 2)) * error
+    return mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error))
 
 
 def _sessions(images: Sequence[str]) -> Int[np.ndarray, " n"]:

@@ -20,7 +20,7 @@ from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.spool import NAME
 from lightning_pose.training.progress import TrainingProgress
 from tests.cli.conftest import TINY, Done, litpose, tiny_data
-from tests.cli.servers import mlflow_server
+from tests.servers import mlflow_server
 
 WRITE_VERSION_AT = 18  # a byte of SQLite's header; above 2 the file is read-only, for root too
 PATIENT = 120.0

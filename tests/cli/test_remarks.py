@@ -50,6 +50,15 @@ def test_an_operation_of_varying_order_is_told_once(capsys: pytest.CaptureFixtur
     assert "training.deterministic cannot make equal seeds" in said
 
 
+def test_a_library_that_changes_the_filters_stays_unheard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with remarks():
+        warnings.simplefilter("always")
+        warnings.warn("add type hints", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_log_is_as_before_afterwards() -> None:
     logger = logging.getLogger("lightning_pose")
     before = (logger.level, logger.propagate, list(logger.handlers))

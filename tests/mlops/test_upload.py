@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lightning_pose.config.schema import TrackingConfig
 from lightning_pose.mlops.tracking import RunTracker, start_tracking, upload
 from lightning_pose.mlops.tracking.spool import NAME
+from tests.servers import postgres
 
 STEPS = range(12)
 
 
 def begin(folder: Path, uri: str) -> RunTracker:
     (folder / "run").mkdir(exist_ok=True)
-    is_file = uri.startswith("sqlite")
-    wishes = TrackingConfig(
-        uri=uri,
-        artifact_dir=str(folder / "mlruns") if is_file else None,
-        flush_s=0.05,
-        system_metrics=False,
-    )
+    wishes = TrackingConfig(uri=uri, flush_s=0.05, system_metrics=False)
     return start_tracking(
         wishes,
         experiment="mice",
@@ -87,62 +77,13 @@ def sync_twice(folder: Path) -> None:
         assert not spool.exists()
 
 
-def sync_in_a_fresh_process(folder: Path) -> None:
-    """Upload as the command does; this process still has the store open that was deleted."""
-    words = [sys.executable, "-m", "lightning_pose.cli.main", "track", "sync", str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "uploaded as run" in done.stdout
-
-
-def test_a_deleted_store_gets_the_whole_run_once(tmp_path: Path) -> None:
-    database = tmp_path / "mlflow.db"
-    uri = f"sqlite:///{database}"
-    warnings = record(tmp_path, uri, database.unlink)
-    assert "track sync" in warnings[0]
-    sync_in_a_fresh_process(tmp_path)
-    check_complete(uri)
-
-
-def test_a_locked_store_gets_the_rest_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-    database = tmp_path / "mlflow.db"
-    uri = f"sqlite:///{database}"
-    with contextlib.closing(sqlite3.connect(database, check_same_thread=False)) as other:
-        warnings = record(tmp_path, uri, lambda: other.execute("BEGIN EXCLUSIVE"))
-        assert "lock" in warnings[0]
-        other.rollback()
-    sync_twice(tmp_path)
-    check_complete(uri)
-
-
-def test_a_store_that_refuses_writes_gets_the_rest_once(tmp_path: Path) -> None:
-    """Triggers refuse, as a read-only disk does: file modes do not bind root, who may test."""
-    database = tmp_path / "mlflow.db"
-    uri = f"sqlite:///{database}"
-
-    def forbid() -> None:
-        with contextlib.closing(sqlite3.connect(database)) as other:
-            for table in ("metrics", "latest_metrics", "tags", "runs"):
-                for event in ("INSERT", "UPDATE"):
-                    other.execute(
-                        f"CREATE TRIGGER no_{table}_{event} BEFORE {event} ON {table} BEGIN "
-                        "SELECT RAISE(ABORT, 'attempt to write a readonly database'); END"
-                    )
-            other.commit()
-
-    warnings = record(tmp_path, uri, forbid)
-    assert "track sync" in warnings[0]
-    with contextlib.closing(sqlite3.connect(database)) as other:
-        names = other.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall()
-        for (name,) in names:
-            if name.startswith("no_"):
-                other.execute(f"DROP TRIGGER {name}")
-        other.commit()
-    sync_twice(tmp_path)
-    check_complete(uri)
+def test_postgresql_holds_a_run_and_what_it_did_not_take(tmp_path: Path) -> None:
+    with postgres() as server:
+        warnings = record(tmp_path, server.uri, server.stop)
+        assert "track sync" in warnings[0]
+        server.start()
+        sync_twice(tmp_path)
+        check_complete(server.uri)
 
 
 def test_a_run_that_was_killed_is_uploaded_and_closed(tmp_path: Path) -> None:

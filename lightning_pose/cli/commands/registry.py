@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("name", metavar="NAME")
     show.set_defaults(act="show_model")
     register = _action(actions, "register", "store a trained model as a version, the challenger")
-    register.add_argument("run", metavar="RUN", type=Path, help="run directory")
+    register.add_argument("run_dir", metavar="RUN", type=Path, help="run directory")
     register.add_argument("--name", help="of the model [name of the data]")
     register.set_defaults(act="register")
     rollback = _action(actions, "rollback", "make the previous champion the champion again")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,6 @@ def pack_model(run_dir: Path, folder: Path, *, run_id: str = "", model_id: str =
     plain values. Input: RGB images (n, height, width, 3), uint8. Output: (n, keypoints, 3) of
     x and y in pixels and the likelihood.
     """
-    warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")  # of its own hints
     import mlflow.pyfunc
     import numpy as np
     from mlflow.models import Model, ModelSignature

@@ -223,7 +223,8 @@ class ModelRegistry:
         return Path(found)
 
     def _aliases(self, name: str) -> dict[str, str]:
-        return dict(self._client.get_registered_model(name).aliases)
+        held = self._client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in held.items()}
 
     def _make_name(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -268,7 +269,7 @@ def _version_of(version: ModelVersion, aliases: dict[str, str]) -> RegisteredVer
     return RegisteredVersion(
         name=version.name,
         version=int(version.version),
-        aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == str(version.version))),
+        aliases=tuple(sorted(a for a, v in aliases.items() if v == str(version.version))),
         mlflow_run=version.run_id or "",
         checkpoint_sha256=tags.get(DIGEST_TAG, ""),
         verdict=json.loads(tags.get(VERDICT_TAG, "{}")),

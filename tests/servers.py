@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 
 PATIENT = 120.0
-NOBODY = "65534"  # PostgreSQL refuses to run as root
+OTHER_THAN_ROOT = ("postgres", "nobody")  # PostgreSQL refuses to run as root
 DEBIAN = "/usr/lib/postgresql"
 
 
@@ -54,36 +56,54 @@ def mlflow_server(folder: Path, *, port: int | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run Debian's PostgreSQL in a folder; yield the URI of an empty database.
-
-    The test is skipped where it is not installed.
-    """
-    found = sorted(Path(DEBIAN).glob("*/bin"))
+def postgres() -> Iterator[Postgres]:
+    """Run Debian's PostgreSQL; the test is skipped where it, or its driver, is not installed."""
+    pytest.importorskip("psycopg", reason="needs the extra postgres")
+    found = sorted(Path(DEBIAN).glob("*/bin/initdb"))
     if not found:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    port, data = free_port(), folder / "postgres"
-    data.mkdir()
-    as_nobody = []
-    if os.geteuid() == 0:
-        as_nobody = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
-        shutil.chown(data, int(NOBODY), int(NOBODY))
-        for parent in data.parents:  # the folders of a test are closed to others
-            if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-    initdb = [*as_nobody, str(found[-1] / "initdb"), "-D", str(data), "-U", "lab", "-A", "trust"]
-    subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd="/")
-    command = [*as_nobody, str(found[-1] / "postgres"), "-D", str(data), "-p", str(port)]
-    command += ["-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
-    process = subprocess.Popen(
-        command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
+    folder = Path(tempfile.mkdtemp(prefix="litpose-postgres-", dir="/tmp"))  # open to its user
+    known = {user.pw_name for user in pwd.getpwall()}
+    user = next(name for name in OTHER_THAN_ROOT if name in known) if not os.geteuid() else None
+    if user:
+        shutil.chown(folder, user)
+    server = Postgres(found[-1].parent, folder, user, free_port())
     try:
-        _wait_for_port(port, process)
-        yield f"postgresql+psycopg://lab@127.0.0.1:{port}/postgres"
+        server.run("initdb", "-A", "trust", "-U", "lab", "--no-sync")
+        server.start()
+        yield server
+        server.stop()
     finally:
-        process.terminate()
-        process.wait(PATIENT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL server on this machine."""
+
+    programs: Path
+    folder: Path
+    user: str | None
+    port: int
+
+    @property
+    def uri(self) -> str:
+        """Return the address of its database."""
+        return f"postgresql+psycopg://lab@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it."""
+        listen = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder}"
+        self.run("pg_ctl", "-l", str(self.folder / "log"), "-o", listen, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self.run("pg_ctl", "-m", "immediate", "stop")
+
+    def run(self, program: str, *words: str) -> None:
+        """Run one of its programs on its data."""
+        command = [str(self.programs / program), "-D", str(self.folder / "data"), *words]
+        subprocess.run(command, cwd=self.folder, check=True, timeout=PATIENT, user=self.user)
 
 
 def free_port() -> int:
@@ -101,12 +121,3 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.2)
     raise RuntimeError(f"{address} does not answer")
-
-
-def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENT
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise RuntimeError("PostgreSQL did not start")
