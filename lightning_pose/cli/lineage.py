@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config, DataConfig
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.provenance import file_facts
@@ -16,6 +18,23 @@ from lightning_pose.video.files import videos_among
 def data_set_name(data: DataConfig) -> str:
     """Return what a data set is called: its generator's name, else its folder's."""
     return data.generator or Path(data.data_dir or "data").name
+
+
+def default_run_name(config: Config, context: RunContext) -> str:
+    """Return what tells a run from its neighbours in a narrow column: when it began stands beside.
+
+    It is the number in its multirun, model, backbone, losses on video, and the seed of the weights
+    if that is not 0.
+    """
+    seed = config.training.rng_seed_model_pt
+    parts = [
+        "" if context.job is None else f"#{context.job}",
+        config.model.model_type,
+        config.model.backbone,
+        "+".join(config.model.losses_to_use),
+        f"seed {seed}" if seed else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def training_videos(config: Config) -> list[Path]:
@@ -54,8 +73,19 @@ def describing_tags(record: RunRecord, config: Config) -> dict[str, str]:
         "device": str(record.device.get("gpu") or record.device.get("processor", "")),
         "driver": str(record.device.get("driver", "")),
         "losses": " ".join(config.model.losses_to_use) or "supervised",
+        "mlflow.source.name": "litpose train",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": str(code.get("commit", "")),
+        "mlflow.user": _user(),
         "mlflow.note.content": (
             f"{config.model.model_type} on {config.model.backbone}; labels {' '.join(labels)}; "
             f"{' '.join(record.overrides) or 'no overrides'}"
         ),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.cli.lineage import (
     data_set_name,
+    default_run_name,
     describing_tags,
     hash_in_background,
     training_videos,
@@ -226,7 +226,7 @@ def _start(
 ) -> RunTracker:
     wishes = config.tracking
     data_set = data_set_name(config.data)
-    name = wishes.run_name or config.model.model_name or _default_name(config, context)
+    name = wishes.run_name or config.model.model_name or default_run_name(config, context)
     tracker = start_tracking(
         wishes,
         experiment=wishes.experiment or data_set,
@@ -253,9 +253,3 @@ def _start(
         tracker.log_artifact(context.run_dir / path)
     tracker.log_inputs(record.data)
     return tracker
-
-
-def _default_name(config: Config, context: RunContext) -> str:
-    stamp = time.strftime("%m-%d %H:%M:%S")
-    job = "" if context.job is None else f" #{context.job}"
-    return f"{config.model.model_type} {config.model.backbone} {stamp}{job}"

@@ -23,6 +23,8 @@ def test_a_run_in_the_store_names_data_code_config_and_seeds(run_dir: Path, toy:
     assert "images" in data
     assert run.data.params["model.backbone"] == "resnet18"
     assert run.data.tags["seeds"] == "data=0 model=0"
+    assert run.info.run_name == "heatmap resnet18"
+    assert run.data.tags["mlflow.source.name"] == "litpose train"
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "splits.csv", "metrics.json", "predictions.csv", "run.json"} <= files
     figures = {file.path for file in client.list_artifacts(run.info.run_id, "figures")}
