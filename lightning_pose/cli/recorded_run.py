@@ -42,6 +42,7 @@ FILE = "run.json"
 PATCH = "code.patch"
 FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
 Recorded = TypeVar("Recorded", bound="RecordedRun")
+DECIMALS = 4  # of numbers in a table of runs, whose columns are narrow
 NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
 
 
@@ -134,7 +135,8 @@ class RecordedRun:
             if isinstance(values, dict) and values.get(name) is not None
         }
         self._metrics |= numbers
-        self._tracker.log_metrics(numbers, step=self._fit.steps if self._fit else 0)
+        shown = {name: round(value, DECIMALS) for name, value in numbers.items()}
+        self._tracker.log_metrics(shown, step=self._fit.steps if self._fit else 0)
 
     def log_video(self, name: str, summary: Summary) -> None:
         """Take down the numbers of a predicted video."""
