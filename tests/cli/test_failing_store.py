@@ -16,6 +16,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from lightning_pose.cli.recorded_run import PATCH
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.spool import NAME
 from lightning_pose.training.progress import TrainingProgress
@@ -107,9 +108,9 @@ def contents(client: MlflowClient, run: Run) -> dict[str, object]:
     return {
         "status": run.info.status,
         "params": set(run.data.params) - {"tracking.uri"},
-        "tags": set(run.data.tags),
+        "tags": set(run.data.tags) - {"git_diff_sha256"},  # the code may be edited meanwhile
         "metrics": metrics,
-        "files": sorted(files),
+        "files": sorted(set(files) - {PATCH}),
         "inputs": sorted(entry.dataset.name for entry in run.inputs.dataset_inputs),
         "models": len(run.outputs.model_outputs),
     }

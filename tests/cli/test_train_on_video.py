@@ -11,6 +11,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_pose.contracts.files import file_sha256
+from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
@@ -57,6 +59,13 @@ def test_the_subspace_of_poses_is_in_the_checkpoint(learnt: Done) -> None:
         key.rpartition(".")[2]: tuple(value.shape) for key, value in content["losses"].items()
     }
     assert shapes["components"] == (1, 2, 4)
+
+
+def test_the_videos_are_in_the_record_by_their_hash(learnt: Done, toy: Path) -> None:
+    data = RunRecord.read(learnt.run_dir / "run.json").data
+    found = {name: entry["sha256"] for name, entry in data.items() if name.startswith("video ")}
+    videos = (toy / "videos").glob("*.mp4")
+    assert found == {f"video {path.name}": file_sha256(path) for path in videos}
 
 
 def test_a_model_that_learnt_from_video_predicts(learnt: Done, toy: Path, tmp_path: Path) -> None:
