@@ -6,8 +6,9 @@ Two trainings differ by more than tracking costs, two neighbouring blocks of one
 A block lasts as many epochs as fill ``--block-s`` seconds; the store is a fresh sqlite file,
 open before the first block, written to as by default (every 5 s; load of the machine every 10 s).
 The first seconds of each block, in which the store still takes what the block before gave, do not
-count. Printed is the change of the steps per second from off to on, with the 95 % t-interval over
-pairs of blocks, and the processor time of the thread that writes.
+count. Printed are, from off to on, the change of the steps per second and of the processor time of
+the whole process per step, each with its 95 % t-interval over pairs of blocks, and how busy the thread
+that writes is. The processor time says the same where others use the machine too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from lightning_pose.mlops.tracking.curves import TrackingCurves
 from lightning_pose.mlops.tracking.writer import StoreWriter
 
 EPOCHS = 1_000_000
+OFF_ON = (False, True)
 
 
 def main() -> None:
@@ -128,16 +130,17 @@ class Blocks(pl.Callback):
     """Switches tracking on and off, and counts steps and time of each block.
 
     Attributes:
-        found: (tracked, steps per second, processor seconds of the writer per second) of each.
+        found: (tracked, steps per second, processor seconds of the process per step, and of the
+            writer per second) of each.
     """
 
     def __init__(self, tracked: RunTracker, options: argparse.Namespace) -> None:
         self.logger = Switch(tracked.logger)
-        self.found: list[tuple[bool, float, float]] = []
+        self.found: list[tuple[bool, float, float, float]] = []
         self._options = options
         self._writer = writer_of(tracked)
         self._began = self._counted = 0.0
-        self._cpu, self._step = 0.0, 0
+        self._cpu, self._all_cpu, self._step = 0.0, 0.0, 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End a block, or its first seconds, if it is time."""
@@ -148,11 +151,13 @@ class Blocks(pl.Callback):
         elif not self._counted and now - self._began > self._options.settle_s:
             self._counted = now
             self._cpu, self._step = cpu_seconds(self._writer), trainer.global_step
+            self._all_cpu = time.process_time()
         elif self._counted and now - self._began > self._options.block_s:
             seconds = now - self._counted
-            rate = (trainer.global_step - self._step) / seconds
+            steps = trainer.global_step - self._step
+            cost = (time.process_time() - self._all_cpu) / steps
             share = (cpu_seconds(self._writer) - self._cpu) / seconds
-            self.found.append((self.logger.on, rate, share))
+            self.found.append((self.logger.on, steps / seconds, cost, share))
             self.logger.on = not self.logger.on
             self._began, self._counted = now, 0.0
             trainer.should_stop = len(self.found) >= self._options.blocks
@@ -176,19 +181,20 @@ def cpu_seconds(thread: StoreWriter) -> float:
 
 def report(blocks: Blocks, options: argparse.Namespace, warnings: tuple[str, ...]) -> None:
     """Print the numbers."""
-    off = np.array([rate for on, rate, _ in blocks.found if not on])
-    on = np.array([rate for on, rate, _ in blocks.found if on])
+    off, on = (np.array([row[1:] for row in blocks.found if row[0] is state]) for state in OFF_ON)
     pairs = min(len(on), len(off))
-    change = 100 * np.log(on[:pairs] / off[:pairs])
-    interval = stats.ttest_1samp(change, 0.0).confidence_interval()
-    busy = np.mean([share for on, _, share in blocks.found if on])
     print(
         f"{options.backbone} {options.size}x{options.size}, batch {options.batch_size}, "
         f"{device_name()}: {pairs} pairs of blocks of {options.block_s:g} s"
     )
-    print(f"off {off.mean():.2f} steps/s, on {on.mean():.2f} steps/s")
-    print(f"change {change.mean():+.2f} % ({interval.low:+.2f} to {interval.high:+.2f})")
-    print(f"the writer's thread takes {100 * busy:.2f} % of a core")
+    for column, name in enumerate(("steps/s", "processor seconds a step")):
+        change = 100 * np.log(on[:pairs, column] / off[:pairs, column])
+        interval = stats.ttest_1samp(change, 0.0).confidence_interval()
+        print(
+            f"{name}: off {off[:, column].mean():.4g}, on {on[:, column].mean():.4g}, change "
+            f"{change.mean():+.2f} % ({interval.low:+.2f} to {interval.high:+.2f})"
+        )
+    print(f"the writer's thread takes {100 * on[:, 2].mean():.2f} % of a core")
     for warning in warnings:
         print(warning)
 

@@ -44,8 +44,11 @@ def mlflow_server(folder: Path, *, port: int | None = None) -> Iterator[Server]:
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(server.port)]
     command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
     command += ["--artifacts-destination", str(folder / "files")]
+    alone = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else nine processes
     with (folder / "log.txt").open("a") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, env=alone
+        )
     try:
         _wait_for(f"{server.uri}/health", process)
         yield server

@@ -14,6 +14,7 @@ import pytest
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labels import read_labels, write_labels
 from tests.cli.conftest import NUM_LABELED, TINY, UNTRACKED, litpose, tiny_data
+from tests.servers import mlflow_server
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,17 @@ def test_a_model_that_is_not_there_is_one_sentence(
     assert "fault of litpose" not in done.sentences
 
 
+def test_damaged_weights_are_not_used(
+    run_dir: Path, toy: Path, store: str, tmp_path: Path
+) -> None:
+    register(run_dir, store)
+    (stored,) = (tmp_path / "mlruns").rglob("best.ckpt")
+    stored.write_bytes(stored.read_bytes()[:-1] + b"x")
+    done = litpose("predict", "models:/mouse/1", toy / "videos" / "new1.mp4")
+    assert done.code == 1
+    assert "are damaged" in done.sentences
+
+
 def test_without_a_store_the_way_to_one_is_told(toy: Path) -> None:
     done = litpose("predict", "models:/mouse@champion", toy / "videos" / "new1.mp4")
     assert done.code == 1
@@ -186,3 +198,19 @@ def test_mlflow_itself_loads_a_registered_model(run_dir: Path, store: str) -> No
     found = loaded.predict(np.zeros((2, 48, 64, 3), np.uint8))
     assert found.shape[0] == 2
     assert found.shape[2] == 3
+
+
+@pytest.mark.long
+def test_a_server_hands_models_over(
+    run_dir: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mlflow_server(tmp_path / "server") as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        register(run_dir, server.uri)
+        assert litpose("registry", "promote", "mouse").code == 0
+        video = toy / "videos" / "new1.mp4"
+        done = litpose("predict", "models:/mouse@champion", video, "--out", tmp_path / "out")
+        assert done.code == 0, done.err
+    found = Predictions.read(tmp_path / "out" / "new1.csv")
+    expected = Predictions.read(run_dir / "video_preds" / "new1.csv")
+    np.testing.assert_allclose(found.xy_img, expected.xy_img, atol=1e-3)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning_pose.contracts.errors import ModelError
+from lightning_pose.contracts.errors import LitposeError, ModelError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.registry.packing import DIGEST_TAG, log_model
 from lightning_pose.mlops.tracking.store import (
@@ -257,7 +257,7 @@ class ModelRegistry:
         """Turn what a store raises into one sentence."""
         try:
             yield
-        except (KeyboardInterrupt, ModelError):
+        except LitposeError:
             raise
         except Exception as error:  # whatever a store or its drivers raise
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
