@@ -7,8 +7,8 @@ A block lasts as many epochs as fill ``--block-s`` seconds; the store is a fresh
 open before the first block, written to as by default (every 5 s; load of the machine every 10 s).
 The first seconds of each block, in which the store still takes what the block before gave, do not
 count. Printed are, from off to on, the change of the steps per second and of the processor time of
-the whole process per step, each with its 95 % t-interval over pairs of blocks, and how busy the thread
-that writes is. The processor time says the same where others use the machine too.
+the whole process per step, each with its 95 % t-interval over pairs of blocks, and how busy the
+writing thread is. The processor time says the same where others use the machine too.
 """
 
 from __future__ import annotations
