@@ -32,7 +32,7 @@ from lightning_pose.config.schema import (
     ModelConfig,
     TrainingConfig,
 )
-from lightning_pose.config.schema.data import BaseDali, BaseTrainBatch
+from lightning_pose.config.schema.data import BaseDali, BaseTrainBatch, GeneralDali
 from lightning_pose.config.schema.training import AnnealWeightConfig, CallbacksConfig
 from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.inference.compute import Compute
@@ -82,6 +82,7 @@ def parse_options(description: str | None = None) -> argparse.Namespace:
     parser.add_argument("--losses", nargs="*", default=[], help="on unlabelled video")
     parser.add_argument("--sequence-length", type=int, default=16)
     parser.add_argument("--pca-columns", type=int, nargs="*", default=[0, 1, 2, 3, 4, 5, 6])
+    parser.add_argument("--engine", default="auto", help="of unlabelled video")
     parser.add_argument("--fit-only", action="store_true")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     return parser.parse_args()
@@ -113,7 +114,8 @@ def configuration(options: argparse.Namespace) -> Config:
             losses_to_use=list(options.losses),
         ),
         dali=DaliConfig(
-            base=BaseDali(train=BaseTrainBatch(sequence_length=options.sequence_length))
+            general=GeneralDali(engine=options.engine),
+            base=BaseDali(train=BaseTrainBatch(sequence_length=options.sequence_length)),
         ),
         callbacks=CallbacksConfig(
             anneal_weight=AnnealWeightConfig(init_val=1.0, final_val=1.0, freeze_until_epoch=0)

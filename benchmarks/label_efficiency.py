@@ -289,15 +289,15 @@ def main() -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="2 seeds, 1 budget, 200 steps, arms supervised and all unless others are named",
+        help="2 seeds, 1 budget, 200 steps, single-frame models unless others are named",
     )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--gpus", type=int, default=1, help="used in turn by the workers")
     parser.add_argument("--deadline", type=float, default=float("inf"), metavar="S")
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 8), metavar=("FIRST", "END"))
     parser.add_argument("--toy-seed", type=int, default=0)
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS))
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--models", nargs="+", choices=list(MODELS))
     parser.add_argument("--budgets", nargs="+", type=int, default=BUDGETS)
     parser.add_argument("--figure", type=Path, help="draw the changes there")
     parser.add_argument(
@@ -308,11 +308,11 @@ def main() -> None:
     variants = {"": SETTINGS}
     if options.variants is not None:
         variants = json.loads(options.variants.read_text())
-    arms = options.arms or (("supervised", "all") if options.quick else ARMS)
+    models = options.models or list(MODELS)[: 1 if options.quick else None]
     jobs = [
         job
         for job in all_jobs(quick=options.quick, seeds=range(*options.seeds), variants=variants)
-        if job.arm in arms and job.model in options.models and job.budget in options.budgets
+        if job.arm in options.arms and job.model in models and job.budget in options.budgets
     ]
     make_data(out, seed=options.toy_seed)
     missing = [job for job in jobs if not (out / "results" / f"{job.name}.json").exists()]

@@ -20,8 +20,24 @@ import numpy as np
 from pool import run_all
 from scipy import stats
 
-ARMS = {"supervised": "default", "default weights": "default", "strong": "strong"}
 LOSSES = ("pca_singleview", "pca_multiview", "temporal")
+
+
+def pca(**settings: float) -> list[str]:
+    """Return overrides of both pose losses."""
+    return [
+        f"losses.{name}.{key}={value}" for name in LOSSES[:2] for key, value in settings.items()
+    ]
+
+
+ARMS: dict[str, list[str]] = {
+    "supervised": [],
+    "default weights": [],
+    "strong": ["losses=strong"],
+    "moderate": ["losses=moderate"],
+    "epsilon 2, log_weight 6": [*pca(epsilon=2, log_weight=6), "losses.temporal.log_weight=8"],
+    "epsilon 2, strong": ["losses=strong", *pca(epsilon=2)],
+}
 STEPS = 3000
 ON_VIDEO = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
 
@@ -38,7 +54,6 @@ def train(arm: str, seed: int, data: Path, out: Path) -> None:
         run_dir = Path(folder) / "run"
         overrides = [
             "data=mirror_mouse_example",
-            f"losses={ARMS[arm]}",
             f"data.data_dir={data}",
             f"data.video_dir={data / 'videos'}",
             f"model.losses_to_use=[{','.join(losses)}]",
@@ -49,6 +64,7 @@ def train(arm: str, seed: int, data: Path, out: Path) -> None:
             f"eval.test_videos_directory={data / 'videos'}",
             "tracking.enabled=false",
             f"hydra.run.dir={run_dir}",
+            *ARMS[arm],
         ]
         run_hydra(train_task, prepare(overrides, hooks=HOOKS))
         numbers = read_numbers(run_dir)

@@ -43,6 +43,7 @@ from lightning_pose.models.build import build_tracker, start_from
 from lightning_pose.models.twins import semi_supervised
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.fit import fit
+from lightning_pose.training.length import batches_used, length_of
 from lightning_pose.training.optimization import optimizer_for
 from lightning_pose.training.unlabeled import UnlabeledVideo, steps_per_epoch
 
@@ -166,6 +167,7 @@ def get_unlabeled_video(
         sequence_length=length,
         device=data.cache.device,
         engine=dali.general.engine,
+        processes_here=max(1, world_size // config.training.num_nodes),
         box_files=box_files,
     )
     steps, seed = steps_per_epoch(len(data.train_loader())), dali.general.seed
@@ -178,8 +180,9 @@ def get_unlabeled_video(
         goes_on=False,
         videos=train.videos,
     )
-    importance = config.callbacks.anneal_weight.weight_at
-    return UnlabeledVideo(train=train, val=val, importance=importance)
+    length = length_of(config.training, num_batches=batches_used(steps, config.training))
+    annealing = config.callbacks.anneal_weight.in_epochs(length.epoch_of)
+    return UnlabeledVideo(train=train, val=val, importance=annealing.weight_at)
 
 
 def get_model(
@@ -264,6 +267,7 @@ def _loss_basis(config: Config) -> LossBasis:
         singleview_columns=data.columns_for_singleview_pca,
         matched_columns=data.mirrored_column_matches,
         heatmap_sigma=known.get("sigma", default.heatmap_sigma),
+        window_radius=known.get("window_radius", default.window_radius),
     )
 
 

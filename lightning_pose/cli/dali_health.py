@@ -24,25 +24,23 @@ class DaliFacts:
     Attributes:
         wheels: version of each installed DALI, by distribution.
         problem: why it cannot be imported; None if it can.
-        torch_cuda: the CUDA torch was built for, ``"13.0"`` say; None = torch for CPUs.
         driver: major version of the NVIDIA driver; None = there is none.
-        has_gpu: whether torch sees a GPU.
         system: whether DALI is built for this system at all.
     """
 
     wheels: dict[str, str] = field(default_factory=dict[str, str])
     problem: str | None = None
-    torch_cuda: str | None = None
     driver: int | None = None
-    has_gpu: bool = False
     system: bool = True
 
     @property
-    def fitting(self) -> str:
-        """Return the distribution for torch's CUDA; an older driver runs CUDA 12 only."""
-        is_for_13 = self.torch_cuda is not None and int(self.torch_cuda.split(".")[0]) >= 13
+    def too_new(self) -> bool:
+        """Tell whether the driver cannot run DALI for CUDA 13.
+
+        DALI for CUDA 12 runs beside torch for CUDA 13 too.
+        """
         is_old = self.driver is not None and self.driver < OLDEST_DRIVER_FOR_CUDA_13
-        return CUDA_13 if is_for_13 and not is_old else CUDA_12
+        return CUDA_13 in self.wheels and is_old
 
 
 def dali(folder: Path) -> Finding:
@@ -52,24 +50,24 @@ def dali(folder: Path) -> Finding:
 
 def dali_finding(facts: DaliFacts) -> Finding:
     """Return what the facts amount to."""
-    name, fitting = "NVIDIA DALI", facts.fitting
+    name = "NVIDIA DALI"
     named = ", ".join(f"{wheel} {version}" for wheel, version in facts.wheels.items())
-    anew = f"pip uninstall -y {' '.join(facts.wheels)} && pip install {fitting}"
+    anew = f"pip uninstall -y {' '.join(facts.wheels)} && pip install {CUDA_12}"
     if not facts.system:
         detail = "not built for this system: PyAV and torch do its work"
         return Finding(name=name, state=OK, detail=detail)
     if not facts.wheels:
         detail = f"not installed: PyAV and torch do its work; {_USE}"
-        return Finding(name=name, state=LIMITED, detail=detail, cure=f"pip install {fitting}")
+        return Finding(name=name, state=LIMITED, detail=detail, cure=f"pip install {CUDA_12}")
     if len(facts.wheels) > 1:
         detail = f"{named}: they hold the same files, and each breaks the other"
         return Finding(name=name, state=LIMITED, detail=detail, cure=anew)
     if facts.problem is not None:
         detail = f"{named}: {facts.problem} PyAV and torch do its work"
         return Finding(name=name, state=LIMITED, detail=detail, cure=anew)
-    if facts.has_gpu and fitting not in facts.wheels:
-        about = f"torch is built for CUDA {facts.torch_cuda}, the driver is {facts.driver}"
-        return Finding(name=name, state=LIMITED, detail=f"{named}, but {about}", cure=anew)
+    if facts.too_new:
+        about = f"needs driver {OLDEST_DRIVER_FOR_CUDA_13}, this one is {facts.driver}"
+        return Finding(name=name, state=LIMITED, detail=f"{named} {about}", cure=anew)
     return Finding(name=name, state=OK, detail=f"{named}, {_USE}")
 
 
@@ -93,7 +91,6 @@ def nvdec(folder: Path) -> Finding:
 
 
 def _facts() -> DaliFacts:
-    torch = importlib.import_module("torch")
     from lightning_pose.video.sequence_input import why_no_dali
 
     wheels: dict[str, str] = {}
@@ -105,9 +102,7 @@ def _facts() -> DaliFacts:
     return DaliFacts(
         wheels=wheels,
         problem=why_no_dali() if wheels else None,
-        torch_cuda=torch.version.cuda,
         driver=_driver(),
-        has_gpu=torch.cuda.is_available(),
         system=sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64"),
     )
 

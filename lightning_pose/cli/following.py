@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
-from lightning_pose.cli.jobs import Job, next_job, ready
+from lightning_pose.cli.jobs import Job, leave, next_job, ready
 from lightning_pose.cli.main import guarded
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import TrainingError
@@ -31,6 +31,7 @@ def follow(world: World) -> int:
     while (job := next_job(store, number)) is not None:
         train_beside(world, job)
         number += 1
+    leave(store, rank=world.rank)
     return 0
 
 
@@ -73,7 +74,8 @@ def main() -> int:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # until the parent closes it or dies
+    while os.read(0, 1):  # until the parent closes it or dies; no lock that ending Python needs
+        continue
     os._exit(1)
 
 

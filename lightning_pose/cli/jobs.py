@@ -73,6 +73,19 @@ def end(store: Store) -> None:
     store.set(END, "")
 
 
+def leave(store: Store, *, rank: int) -> None:
+    """Say that this process has heard of the end and needs the store no more."""
+    store.set(f"left {rank}", "")
+
+
+def wait_until_left(store: Store, *, world: World, at_most_s: float) -> None:
+    """Wait until all others have left; one that is gone may never say so."""
+    deadline = time.monotonic() + at_most_s
+    everyone = [f"left {rank}" for rank in range(1, world.size)]
+    while not store.check(everyone) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+
+
 def _wait(store: Store, keys: list[str], check: Callable[[], None] = lambda: None) -> None:
     while not store.check(keys):
         check()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config, DataConfig
 from lightning_pose.contracts.run_record import RunRecord
-from lightning_pose.mlops.provenance import file_facts
-from lightning_pose.mlops.tracking import RunTracker
-from lightning_pose.video.files import videos_among
+from lightning_pose.mlops.provenance import dvc_md5
 
 
 def data_set_name(data: DataConfig) -> str:
@@ -37,32 +35,28 @@ def default_run_name(config: Config, context: RunContext) -> str:
     return " ".join(part for part in parts if part)
 
 
-def training_videos(config: Config) -> list[Path]:
-    """Return the videos that the model learns from."""
-    folder = Path(config.data.video_dir or "")
-    learns = config.data.video_dir and config.model.losses_to_use
-    return videos_among(folder.iterdir()) if learns and folder.is_dir() else []
+def datasets(data: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what a run learns from as a tracking store lists it: each video by itself.
 
-
-def hash_in_background(videos: list[Path], tracker: RunTracker) -> Future[dict[str, Any]]:
-    """Start to hash videos, which takes a second a gigabyte; the tracker is told in the end."""
-
-    def facts() -> dict[str, Any]:
-        found = {f"video {path.name}": file_facts(path) for path in videos if path.is_file()}
-        if found:
-            tracker.log_inputs(found)
-        return found
-
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashing")
-    future = pool.submit(facts)
-    pool.shutdown(wait=False)
-    return future
+    Args:
+        data: of the record of a run.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in data.items():
+        files = entry.get("files")
+        if not isinstance(files, Mapping):
+            found[name] = dict(entry)
+            continue
+        for file, facts in files.items():
+            path = Path(entry["root"]) / file
+            found[file] = {"path": str(path), **facts, **dvc_md5(path)}
+    return found
 
 
 def describing_tags(record: RunRecord, config: Config) -> dict[str, str]:
     """Return what made the run, short enough for columns of a table of runs."""
     code = record.code
-    labels = [str(entry["sha256"])[:8] for name, entry in record.data.items() if name != "images"]
+    labels = [str(entry["sha256"])[:8] for entry in record.data.values() if "rows" in entry]
     return {
         "git_commit": str(code.get("commit", "")),
         "git_dirty": str(code.get("dirty", "")),

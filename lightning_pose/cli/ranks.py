@@ -19,16 +19,24 @@ from dataclasses import replace
 from itertools import count
 from typing import IO
 
-from lightning_pose.cli.jobs import Job, announce, end, wait_until_ready
+from lightning_pose.cli.jobs import Job, announce, end, wait_until_left, wait_until_ready
 from lightning_pose.cli.opening import plugin_folders
 from lightning_pose.cli.terminal import print_error
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import LitposeError, TrainingError
-from lightning_pose.training.world import LOOPBACK, World, connected, leave_at_once, opened
+from lightning_pose.training.world import (
+    LOOPBACK,
+    World,
+    connected,
+    holds_store,
+    leave_at_once,
+    opened,
+)
 
 WATCH_EVERY_S = 0.1
 LAST_WORDS_S = 5.0  # for a process to end once it no longer answers
+FAREWELL_S = 60.0  # for others to hear of the end; they may still be importing torch
 PATIENCE_S = 20.0  # for process 0 to notice that another one is gone
 
 _numbers = count()
@@ -68,13 +76,15 @@ def with_other_ranks(world: World, config: Config, context: RunContext) -> Itera
 
 
 @contextmanager
-def jobs_end(world: World | None) -> Iterator[None]:
+def jobs_end(world: World) -> Iterator[None]:
     """Tell the processes of a launched world, when the context ends, to end too."""
     try:
         yield
     finally:
-        if world is not None:
-            end(connected(world))
+        store = connected(world)
+        end(store)
+        if holds_store(world):  # it goes with this process
+            wait_until_left(store, world=world, at_most_s=FAREWELL_S)
 
 
 class _Children:
@@ -173,7 +183,7 @@ def _start(world: World, rank: int, said: IO[str]) -> subprocess.Popen[str]:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "lightning_pose.cli.following"],
+        [sys.executable, "-P", "-m", "lightning_pose.cli.following"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=said,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -12,10 +12,9 @@ from lightning.pytorch.loggers.logger import Logger
 
 from lightning_pose.cli.lineage import (
     data_set_name,
+    datasets,
     default_run_name,
     describing_tags,
-    hash_in_background,
-    training_videos,
 )
 from lightning_pose.cli.opening import plugin_folders
 from lightning_pose.cli.terminal import note
@@ -25,7 +24,6 @@ from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError, TrainingError, WriteError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.run_record import PLUGINS, RunRecord
-from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
 from lightning_pose.mlops.figures import History
 from lightning_pose.mlops.provenance import (
@@ -52,10 +50,12 @@ class RecordedRun:
     Args:
         config: the configuration.
         context: the run directory and what else is known of the run.
-        data: its fingerprint goes into the record.
+        data: hashes of what it learns from.
     """
 
-    def __init__(self, config: Config, context: RunContext, data: LabeledData) -> None:
+    def __init__(
+        self, config: Config, context: RunContext, data: Mapping[str, dict[str, Any]]
+    ) -> None:
         self._config = config
         self._path = context.run_dir / FILE
         self._metrics: dict[str, Any] = {}
@@ -67,7 +67,7 @@ class RecordedRun:
             overrides=context.overrides,
             data={
                 name: entry | dvc_md5(Path(entry.get("path") or entry["root"]))
-                for name, entry in data.fingerprint().items()
+                for name, entry in data.items()
             },
             seeds={
                 "data": config.training.rng_seed_data_pt,
@@ -79,7 +79,6 @@ class RecordedRun:
         self._record = dataclasses.replace(self._record, code=code)
         self._record.write(self._path)
         self._tracker = _start(config, context, self._record, on_open=self._note_identity)
-        self._videos = hash_in_background(training_videos(config), self._tracker)
 
     @property
     def loggers(self) -> list[Logger]:
@@ -154,8 +153,6 @@ class RecordedRun:
 
     def _finish(self, outcome: str) -> None:
         best = self._fit.best_checkpoint if self._fit else None
-        data = self._record.data | self._videos.result()
-        self._record = dataclasses.replace(self._record, data=data)
         self._record = close_record(
             self._record,
             outcome=outcome,
@@ -173,8 +170,12 @@ class RecordedRun:
             note(warning)
 
 
-def check_resumable(run_dir: Path, data: LabeledData) -> None:
+def check_resumable(run_dir: Path, data: Mapping[str, dict[str, Any]]) -> None:
     """Refuse a run that cannot be carried on, before anything of it is written to.
+
+    Args:
+        run_dir: of the run.
+        data: hashes of what it would learn from now.
 
     Raises:
         DataError: its data is no longer the same.
@@ -183,7 +184,7 @@ def check_resumable(run_dir: Path, data: LabeledData) -> None:
     if (run_dir / FILE).exists():
         before = RunRecord.read(run_dir / FILE)
         _check_can_go_on(before, run_dir)
-        _check_same_data(before.data, data.fingerprint(), run_dir)
+        _check_same_data(before.data, data, run_dir)
 
 
 def _check_can_go_on(before: RunRecord, run_dir: Path) -> None:
@@ -200,16 +201,19 @@ def _check_can_go_on(before: RunRecord, run_dir: Path) -> None:
         )
 
 
-def _check_same_data(before: dict[str, Any], now: dict[str, Any], run_dir: Path) -> None:
-    """Refuse to carry a training on with other labels or images than it began with.
+def _check_same_data(
+    before: Mapping[str, dict[str, Any]], now: Mapping[str, dict[str, Any]], run_dir: Path
+) -> None:
+    """Refuse to carry a training on with other labels, images or videos than it began with.
 
     Raises:
         DataError: some have changed since.
     """
     changed = [
-        name
+        change
         for name, entry in now.items()
-        if name in before and before[name].get("sha256") != entry.get("sha256")
+        if name in before
+        for change in _changes(name, before[name], entry)
     ]
     if changed:
         raise DataError(
@@ -217,6 +221,21 @@ def _check_same_data(before: dict[str, Any], now: dict[str, Any], run_dir: Path)
             "be resumed as it was. Bring the old files back, or start a new training from its "
             f"weights: model.checkpoint={run_dir}"
         )
+
+
+def _changes(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of an entry of the record differs: itself, or some of its files."""
+    if before.get("sha256") != now.get("sha256"):
+        yield name
+    old, new = before.get("files"), now.get("files")
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for file in sorted({*old, *new}):
+            if file not in new:
+                yield f"{file} (it is no longer there)"
+            elif file not in old:
+                yield f"{file} (it is new)"
+            elif old[file] != new[file]:
+                yield file
 
 
 def _start(
@@ -253,5 +272,5 @@ def _start(
         write_text(context.run_dir / PATCH, patch)
     for path in ("config.yaml", "splits.csv", PATCH):
         tracker.log_artifact(context.run_dir / path)
-    tracker.log_inputs(record.data)
+    tracker.log_inputs(datasets(record.data))
     return tracker

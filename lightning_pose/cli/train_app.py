@@ -17,6 +17,7 @@ from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.labeled_data import LabeledData, read_tables
+from lightning_pose.data.unlabeled import UnlabeledLoader
 from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.device import use_gpu_of
@@ -45,13 +46,15 @@ def _train_task(config: Config, context: RunContext) -> float | None:
         write_run_config(config, run_dir)
     tracker, data = assemble(config)
     video = prepare_video(config, tracker, data, world)
+    videos = _loader_of(video)
+    learnt_from = data.fingerprint() | (videos.fingerprint() if videos is not None else {})
     if context.resumed:  # a run that cannot be carried on stays as it is
-        check_resumable(run_dir, data)
+        check_resumable(run_dir, learnt_from)
         starting_point(run_dir, tracker, config.training)
         write_run_config(config, run_dir)
     keep_labels(run_dir, config, data)
     try:
-        with RecordedRun(config, context, data) as run:
+        with RecordedRun(config, context, learnt_from) as run:
             result = train(config, context, tracker, data, run, video=video, world=world)
             model = Model.load(run_dir)
             unscored = evaluate_run(model, run_dir, config, data, run)
@@ -114,7 +117,7 @@ def prepare_video(
     fit_losses(tracker, data)
     video = get_unlabeled_video(config, data, rank=world.rank, world_size=world.size)
     if video is not None:
-        for problem in getattr(video.train, "problems", ()):
+        for problem in _problems(video):
             note(problem)
         losses = ", ".join(config.model.losses_to_use)
         number = len(video.train) * world.size
@@ -138,10 +141,11 @@ def train(
 
     Raises:
         TrainingError: it failed; what was kept is said.
-        KeyboardInterrupt: it was asked to stop (Ctrl-C, SIGTERM) and did so after a last
-            checkpoint. Hydra lets this end a multirun too, where an error would not.
+        KeyboardInterrupt: it was asked to stop (Ctrl-C, SIGTERM) and did so at once; what came
+            after the last checkpoint is trained again. Hydra lets this end a multirun too, where
+            an error would not.
     """
-    images = data.tables[0].images
+    images, known = data.tables[0].images, _problems(video)
     with with_other_ranks(world, config, context) as world:
         result = fit(
             tracker,
@@ -157,8 +161,19 @@ def train(
             world=world,
         )
     run.trained(result)
-    for sentence in result.notes:
+    found = [problem for problem in _problems(video) if problem not in known]
+    for sentence in [*found, *result.notes]:
         note(sentence)
     if result.outcome == INTERRUPTED:
         raise KeyboardInterrupt(f"Training had done {result.epochs} epochs.")
     return result
+
+
+def _problems(video: UnlabeledVideo | None) -> tuple[str, ...]:
+    """Return what is wrong with the unlabelled videos as far as is known by now."""
+    loader = _loader_of(video)
+    return loader.problems if loader is not None else ()
+
+
+def _loader_of(video: UnlabeledVideo | None) -> UnlabeledLoader | None:
+    return video.train if video is not None and isinstance(video.train, UnlabeledLoader) else None

@@ -55,15 +55,16 @@ def _shared_batches(config: Config) -> Iterator[Problem]:
 
 
 def _epochs_or_steps(config: Config) -> Iterator[Problem]:
-    training = config.training
-    for steps, epochs in (
-        ("max_steps", "max_epochs"),
-        ("max_steps", "min_epochs"),
-        ("unfreezing_step", "unfreezing_epoch"),
+    training, anneal = config.training, config.callbacks.anneal_weight
+    for section, name, steps, epochs in (
+        (training, "training", "max_steps", "max_epochs"),
+        (training, "training", "max_steps", "min_epochs"),
+        (training, "training", "unfreezing_step", "unfreezing_epoch"),
+        (anneal, "callbacks.anneal_weight", "freeze_until_step", "freeze_until_epoch"),
     ):
-        pair = (f"training.{steps}", f"training.{epochs}")
+        pair = (f"{name}.{steps}", f"{name}.{epochs}")
         followed = any(key in config.follows_max_epochs for key in pair)
-        given = (getattr(training, steps), getattr(training, epochs))
+        given = (getattr(section, steps), getattr(section, epochs))
         if None not in given and not followed:
             yield Problem(
                 key=pair[1],
@@ -123,7 +124,7 @@ def _unsupervised_weight(config: Config) -> Iterator[Problem]:
         rule = f"names {', '.join(twice)} more than once"
         yield Problem(key="model.losses_to_use", value=used, rule=rule)
     end = config.training.max_epochs
-    if not used or end is None:
+    if not used or end is None or anneal.freeze_until_step is not None:
         return
     if max(anneal.weight_at(epoch) for epoch in range(end)) <= 0:
         section = "callbacks.anneal_weight"

@@ -1,4 +1,4 @@
-"""What a model was trained on, as hashes: the label files and, together, their images."""
+"""What a model was trained on, as hashes: label files, their images, unlabelled video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.files import file_sha256
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.files import file_sha256, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 
 
@@ -49,3 +50,28 @@ def data_fingerprint(
     root = str(tables[0].root) if tables else ""
     images = {"root": root, "sha256": combined.hexdigest(), "files": len(names)}
     return {**labels, "images": images}
+
+
+def video_fingerprint(
+    videos: Sequence[Path], box_files: Mapping[Path, Path]
+) -> dict[str, dict[str, Any]]:
+    """Return size and hash of each unlabelled video, for the run record.
+
+    The one entry ``videos`` has root and files, and these, by name, bytes and sha256. Hours of
+    video are not read through: of a large file the hash covers its two ends and samples in between
+    (:func:`~lightning_pose.contracts.files.sampled_sha256`).
+
+    Args:
+        videos: the files.
+        box_files: csv of the bounding boxes of a video, which are files like it.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    for path in [*videos, *box_files.values()]:
+        try:
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": sampled_sha256(path)}
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    return {"videos": {"root": str(videos[0].parent) if videos else "", "files": files}}

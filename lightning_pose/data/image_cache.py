@@ -130,6 +130,12 @@ class ImageCache:
         """Return how many frames one row brings: views times neighbours."""
         return self._slots[0].numel() if len(self) else 0
 
+    @property
+    def views_and_keypoints(self) -> tuple[int, int]:
+        """Return how many views a row has, and how many keypoints each view."""
+        views, num_keypoints = self._keypoints_net.shape[1:3]
+        return views, num_keypoints
+
     def fetch(self, rows: Int[Tensor, " b"]) -> CachedItems:
         """Return rows on the device, without making the host wait for it.
 

@@ -9,8 +9,10 @@ epoch, rank and chunk, never of what ran before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,29 +31,45 @@ _ORDER, _AUGMENTATION = 0, 1
 
 @runtime_checkable
 class Augment(Protocol):
-    """A random change of frames, with their points and maps, as a function of ``seed``."""
+    """A random change of frames, with their points and maps."""
 
-    def __call__(
+    def draw(
+        self, n: int, num_keypoints: int, hw: tuple[int, int], *, seed: int, groups: int = 1
+    ) -> Any:
+        """Return what ``apply`` needs for n samples (a view counts as one), settled by ``seed``.
+
+        Called in another thread, ahead of time. There may be several ``groups`` of equally many
+        samples, one an epoch: nothing may be drawn for all of them at once.
+        """
+        ...
+
+    def apply(
         self,
         images: Float[Tensor, "b v t 3 height width"],
         keypoints_net: Float[Tensor, "b v k 2"],
         net_to_image: Float[Tensor, "b v 2 3"],
-        *,
-        seed: int,
-        groups: int = 1,
+        drawn: Any,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the same three, changed; images are RGB in 0..1 before and after.
-
-        There may be several ``groups`` of equally many samples, one an epoch: nothing may be drawn
-        for all of them at once.
-        """
+        """Return the same three, changed; images are RGB in 0..1 before and after."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """Batches that are made together: some of one epoch, or all of several that begin with it."""
+
+    epoch: int
+    epochs: int = 1
+    number: int = 0
+    start: int = 0
+    sizes: tuple[int, ...]
 
 
 class LabeledLoader:
     """Yields :class:`LabeledBatch` on the device of the cache.
 
-    The last batch may be smaller. If it would hold a single row it is joined to the one before,
+    A thread settles what is drawn for the next chunk while this one is trained on. The last batch
+    may be smaller. If it would hold a single row it is joined to the one before,
     because batch normalisation cannot learn from one value per channel.
 
     Args:
@@ -89,6 +107,8 @@ class LabeledLoader:
         self.world_size = world_size
         self.epoch = 0
         self._ahead: dict[int, list[LabeledBatch]] = {}
+        self._drawing: dict[_Chunk, Future[Any]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="litpose-draw")
         mean, std = torch.tensor([cache.spec.mean, cache.spec.std], device=cache.device)
         self._scale = (1 / std).repeat(cache.spec.width)
         self._shift = (-mean / std).repeat(cache.spec.width)
@@ -114,28 +134,67 @@ class LabeledLoader:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[LabeledBatch]:
+        for chunk in self._chunks(self.epoch):
+            if chunk.epochs == 1:
+                yield from self._make(chunk)[0]
+                continue
+            if self.epoch not in self._ahead:
+                self._ahead = dict(enumerate(self._make(chunk), chunk.epoch))
+            yield from self._ahead.pop(self.epoch)
+
+    def _make(self, chunk: _Chunk) -> list[list[LabeledBatch]]:
+        """Return the batches of a chunk, for each of its epochs."""
+        each = slice(chunk.start, chunk.start + sum(chunk.sizes))
+        epochs = range(chunk.epoch, chunk.epoch + chunk.epochs)
+        rows = torch.cat([self._order(epoch)[each] for epoch in epochs])
+        made = self._finish(self.cache.fetch(rows), self._drawn(chunk))
+        batches = iter(_cut(made, list(chunk.sizes) * chunk.epochs))
+        return [list(islice(batches, len(chunk.sizes))) for _ in epochs]
+
+    def _drawn(self, chunk: _Chunk) -> Any:
+        """Return what was drawn for a chunk, and have that for the next one drawn meanwhile."""
+        if self.augment is None:
+            return None
+        drawing = self._drawing.pop(chunk, None) or self._draw(chunk)
+        for other in self._drawing.values():
+            other.cancel()
+        following = self._following(chunk)
+        self._drawing = {following: self._draw(following)}
+        return drawing.result()
+
+    def _draw(self, chunk: _Chunk) -> Future[Any]:
+        assert self.augment is not None
+        spec = self.cache.spec
+        views, num_keypoints = self.cache.views_and_keypoints
+        return self._thread.submit(
+            self.augment.draw,
+            sum(chunk.sizes) * chunk.epochs * views,
+            num_keypoints,
+            (spec.height, spec.width),
+            seed=_mix(self.seed, chunk.epoch, _AUGMENTATION, self.rank, chunk.number),
+            groups=chunk.epochs,
+        )
+
+    def _following(self, chunk: _Chunk) -> _Chunk:
+        later = self._chunks(chunk.epoch)[chunk.number + 1 :]
+        return later[0] if later else self._chunks(chunk.epoch + chunk.epochs)[0]
+
+    def _chunks(self, epoch: int) -> list[_Chunk]:
+        """Return the chunks that hold the batches of an epoch."""
+        sizes = self._batch_sizes()
         together = self._epochs_together()
-        if together == 1:
-            yield from self._epoch_by_chunks()
-            return
-        if self.epoch not in self._ahead:
-            self._ahead = self._several_epochs(self.epoch - self.epoch % together, together)
-        yield from self._ahead.pop(self.epoch)
-
-    def _epoch_by_chunks(self) -> Iterator[LabeledBatch]:
-        order = self._order(self.epoch)
-        for number, sizes in enumerate(self._chunks()):
-            rows, order = order.split([sum(sizes), len(order) - sum(sizes)])
-            chunk = self._finish(self.cache.fetch(rows), self._seed(self.epoch, number))
-            yield from _cut(chunk, sizes)
-
-    def _several_epochs(self, first: int, number: int) -> dict[int, list[LabeledBatch]]:
-        """Return the batches of ``number`` epochs, augmented together with draws of their own."""
-        epochs, sizes = range(first, first + number), self._batch_sizes()
-        rows = torch.cat([self._order(epoch) for epoch in epochs])
-        chunk = self._finish(self.cache.fetch(rows), self._seed(first, 0), groups=number)
-        batches = iter(_cut(chunk, sizes * number))
-        return {epoch: list(islice(batches, len(sizes))) for epoch in epochs}
+        if together > 1 and sizes:
+            return [_Chunk(epoch=epoch - epoch % together, epochs=together, sizes=tuple(sizes))]
+        each = max(1, self._rows_at_once() // max(self.batch_size, 1))
+        return [
+            _Chunk(
+                epoch=epoch,
+                number=number,
+                start=sum(sizes[:first]),
+                sizes=tuple(sizes[first : first + each]),
+            )
+            for number, first in enumerate(range(0, len(sizes), each))
+        ]
 
     def _order(self, epoch: int) -> Int[Tensor, " n"]:
         rows = self.rows
@@ -162,12 +221,6 @@ class LabeledLoader:
         """Return the rows of each batch that the processes share."""
         return _cut_up(len(self.rows), self.batch_size)
 
-    def _chunks(self) -> list[list[int]]:
-        """Return the batch sizes of each chunk."""
-        sizes = self._batch_sizes()
-        per_chunk = max(1, self._rows_at_once() // max(self.batch_size, 1))
-        return [sizes[start : start + per_chunk] for start in range(0, len(sizes), per_chunk)]
-
     def _epochs_together(self) -> int:
         """Return how many epochs make one chunk; 1 if one alone fills it or nothing is drawn."""
         if self.augment is None:
@@ -179,16 +232,13 @@ class LabeledLoader:
         allowed = _CHUNK_PIXELS.get(self.cache.device.type, _OTHER_CHUNK_PIXELS)
         return allowed // max(self.cache.frames_per_row * spec.height * spec.width, 1)
 
-    def _seed(self, epoch: int, chunk: int) -> int:
-        return _mix(self.seed, epoch, _AUGMENTATION, self.rank, chunk)
-
-    def _finish(self, items: CachedItems, seed: int, *, groups: int = 1) -> LabeledBatch:
+    def _finish(self, items: CachedItems, drawn: Any) -> LabeledBatch:
         """Return the chunk augmented, normalised and laid out for channels-last networks."""
         images = items.images / 255.0
         keypoints_net, net_to_image = items.keypoints_net, items.net_to_image
         if self.augment is not None:
-            images, keypoints_net, net_to_image = self.augment(
-                images, keypoints_net, net_to_image, seed=seed, groups=groups
+            images, keypoints_net, net_to_image = self.augment.apply(
+                images, keypoints_net, net_to_image, drawn
             )
         return LabeledBatch(
             images=self._normalised(images),

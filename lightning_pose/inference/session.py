@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.files import sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import bbox_file_beside, read_bboxes, read_video_bboxes
@@ -21,7 +22,7 @@ from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.progress import OnProgress
-from lightning_pose.inference.result_key import code_version, fingerprint
+from lightning_pose.inference.result_key import code_version
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _, _, TEST, UNUSED = SETS
@@ -188,7 +189,7 @@ def bbox_file_of(item: Input, settings: PredictSettings) -> Path | None:
 
 def _fingerprint(files: list[Path]) -> str:
     try:
-        return fingerprint(files)
+        return sampled_sha256(files)
     except OSError as error:
         raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
 

@@ -55,12 +55,14 @@ class LossBasis:
             several cameras counted within each view. None = none are mirrored, and several cameras
             match keypoint by keypoint.
         heatmap_sigma: width of target Gaussians in heatmap pixels.
+        window_radius: coordinates are read off so many heatmap pixels around a peak.
     """
 
     num_views: int = 1
     singleview_columns: Sequence[int] | None = None
     matched_columns: Sequence[Sequence[int]] | None = None
     heatmap_sigma: float = 1.25
+    window_radius: int = 2
 
 
 class Loss(nn.Module, ABC):

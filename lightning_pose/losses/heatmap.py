@@ -6,13 +6,13 @@ A target map of zeros is no target; a uniform one is (it says "somewhere").
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.losses.base import Loss, SupervisedParams
-from lightning_pose.ops.processes import number_kept
+from lightning_pose.losses.terms import mean_where
+from lightning_pose.ops.arithmetic import full_precision
 
 Heatmaps = Float[Tensor, "b k h w"]
 PerKeypoint = Float[Tensor, "b k"]
@@ -27,7 +27,7 @@ def squared_difference(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
         >>> squared_difference(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5))
         tensor([[1.]])
     """
-    return (_full(pred) - _full(targ)).square().sum(dim=(-2, -1))
+    return (full_precision(pred) - full_precision(targ)).square().sum(dim=(-2, -1))
 
 
 def kl_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
@@ -38,8 +38,8 @@ def kl_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
         >>> kl_divergence(half, torch.tensor([[[[0.25, 0.75]]]]))  # 0.5 ln 2 + 0.5 ln (2/3)
         tensor([[0.1438]])
     """
-    t = _full(targ) + SMALLEST_PROBABILITY
-    p = _full(pred) + SMALLEST_PROBABILITY
+    t = full_precision(targ) + SMALLEST_PROBABILITY
+    p = full_precision(pred) + SMALLEST_PROBABILITY
     return (t * (t.log() - p.log())).sum(dim=(-2, -1))
 
 
@@ -50,24 +50,18 @@ def js_divergence(targ: Heatmaps, pred: Heatmaps) -> PerKeypoint:
         >>> js_divergence(torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]]))
         tensor([[0.6931]])
     """
-    middle = (_full(targ) + _full(pred)) / 2
+    middle = (full_precision(targ) + full_precision(pred)) / 2
     return (kl_divergence(targ, middle) + kl_divergence(pred, middle)) / 2
 
 
 def mean_over_targets(values: PerKeypoint, targ: Heatmaps) -> Float[Tensor, ""]:
     """Return the mean over keypoints that have a target; 0, with a gradient, if none has."""
-    keep = has_target(targ)
-    return (values * keep).sum() / number_kept(keep)
+    return mean_where(values, has_target(targ))
 
 
 def has_target(targ: Heatmaps) -> Bool[Tensor, "b k"]:
     """Return which keypoints have a target: those whose map is not all zeros."""
     return targ.amax(dim=(-2, -1)) > 0
-
-
-def _full(heatmaps: Heatmaps) -> Heatmaps:
-    """Return the maps in at least 32 bits: half precision would lose the small probabilities."""
-    return heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
 
 
 @LOSSES.register("heatmap_mse", params=SupervisedParams)

@@ -19,7 +19,8 @@ from torch.nn.utils.rnn import pad_sequence
 from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.settings import setting
 from lightning_pose.losses.base import Loss, LossBasis, UnsupervisedParams
-from lightning_pose.losses.terms import full_precision, length, mean_or_zero
+from lightning_pose.losses.terms import length, mean_or_zero
+from lightning_pose.ops.arithmetic import full_precision
 from lightning_pose.ops.pca import PoseSubspace
 
 EPSILON_QUANTILE = 0.99
@@ -117,15 +118,16 @@ def moved_by_doubt(
     """Return the points, with gradients shared out by doubt^power within each group.
 
     If two views disagree on a body part, or a few points do not go with the rest, somebody is
-    wrong, more likely the less sure. The gradients of a group keep their mean length.
+    wrong, more likely the less sure. The shares of a group have the mean 1.
 
     Args:
         points: pixels.
         confidences: 0..1; doubt is 1 - confidence. NaN = unknown, counts as 0.
         power: 0 shares equally.
     """
-    doubt = (1 - confidences.detach().float().nan_to_num(0.0)).clamp(0.001, 1.0) ** power
-    share = (doubt / doubt.mean(dim=-1, keepdim=True))[..., None]
+    doubt = (1 - confidences.detach().float().nan_to_num(0.0)).clamp(0.001, 1.0)
+    share = (doubt / doubt.amax(dim=-1, keepdim=True)) ** power  # the largest cannot underflow
+    share = (share / share.mean(dim=-1, keepdim=True))[..., None]
     return points.detach() + share * (points - points.detach())
 
 

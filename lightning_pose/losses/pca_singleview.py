@@ -108,6 +108,10 @@ class PCASingleviewLoss(PCALoss):
         """Return the points, less the centre of each pose if that is asked for."""
         return points_img if self.center is None else points_img - self.center(points_img)
 
+    def _takes_off_mean(self, points: int) -> bool:
+        """Tell whether centred poses have two directions less; the median of two is their mean."""
+        return self.center is mean_point or (self.center is not None and points <= 2)
+
     def _subspace(self, labels: Float[Tensor, "n p 2"], view: int) -> PoseSubspace:
         points = labels.shape[1]
         where = f" in view {view + 1}" if self.basis.num_views > 1 else ""
@@ -115,7 +119,7 @@ class PCASingleviewLoss(PCALoss):
         subspace = fit_subspace(
             labels.flatten(1), keep=self.components_to_keep, min_rows=2 * points, what=what
         )
-        free = 2 * points - (2 if self.center is mean_point else 0)
+        free = 2 * points - (2 if self._takes_off_mean(points) else 0)
         if len(subspace.components) >= free:
             raise DataError(
                 f"{what} would keep all {free} components, and every pose would be right. Keep "

@@ -13,7 +13,8 @@ from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.registry import LOSSES
 from lightning_pose.contracts.settings import setting
 from lightning_pose.losses.base import Loss, LossBasis, UnsupervisedParams
-from lightning_pose.losses.terms import full_precision, is_sure, length, mean_where
+from lightning_pose.losses.terms import is_sure, length, mean_where
+from lightning_pose.ops.arithmetic import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What unsupervised losses share: which terms count, their mean, and enough precision."""
+"""What losses share: which terms count, and their mean."""
 
 # torch.linalg has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -50,8 +50,3 @@ def length(vectors: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b"]:
         tensor(5.)
     """
     return torch.linalg.vector_norm(vectors, dim=-1)
-
-
-def full_precision(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """Return the values in at least 32 bits, whatever autocast made of them."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

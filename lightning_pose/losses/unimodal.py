@@ -30,11 +30,11 @@ class UnimodalParams(UnsupervisedParams):
     )
 
 
-def ideal_heatmaps(heatmaps: Heatmaps, *, sigma: float) -> Heatmaps:
+def ideal_heatmaps(heatmaps: Heatmaps, *, sigma: float, radius: int = 2) -> Heatmaps:
     """Return for each map the target it would have if its own highest peak were the label.
 
-    The Gaussian of width ``sigma`` (heatmap pixels) and sum 1 at the soft-argmax, without a
-    gradient.
+    The Gaussian of width ``sigma`` (heatmap pixels) and sum 1 at the soft-argmax, read off
+    ``radius`` pixels around the peak, without a gradient.
 
     Example:
         >>> maps = torch.zeros(1, 1, 5, 9)
@@ -44,7 +44,7 @@ def ideal_heatmaps(heatmaps: Heatmaps, *, sigma: float) -> Heatmaps:
     """
     height, width = heatmaps.shape[-2:]
     with torch.no_grad():
-        peaks = soft_argmax(heatmaps, sigma=sigma)
+        peaks = soft_argmax(heatmaps, sigma=sigma, radius=radius)
         return render_heatmaps(peaks, net_hw=(height, width), factor=0, sigma=sigma)
 
 
@@ -73,7 +73,9 @@ class UnimodalLoss(Loss):
         self, *, heatmaps_pred: Heatmaps, confidences: Float[Tensor, "t k"]
     ) -> Float[Tensor, ""]:
         """Return the mean over the maps that count; a NaN confidence (unknown) counts."""
-        ideal = ideal_heatmaps(heatmaps_pred, sigma=self.basis.heatmap_sigma)
+        ideal = ideal_heatmaps(
+            heatmaps_pred, sigma=self.basis.heatmap_sigma, radius=self.basis.window_radius
+        )
         away = type(self).compare(ideal, heatmaps_pred)
         return mean_where(away, is_sure(confidences, threshold=self.prob_threshold))
 

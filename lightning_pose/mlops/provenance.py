@@ -117,15 +117,9 @@ def code_difference() -> str:
     return _git(folder, "diff", "HEAD", "--binary") or ""
 
 
-def file_facts(path: Path) -> dict[str, Any]:
-    """Return path and SHA-256 of a file, and the MD5 that DVC knows it by if it tracks it."""
-    facts: dict[str, Any] = {"path": str(path), "sha256": file_sha256(path)}
-    return facts | dvc_md5(path)
-
-
 def dvc_md5(path: Path) -> dict[str, str]:
     """Return ``dvc_md5`` of a file or folder that has a ``.dvc`` file beside it, else nothing."""
-    note = path.with_name(f"{path.name}.dvc")
+    note = path.parent / f"{path.name}.dvc"
     if not note.is_file():
         return {}
     found = re.search(r"^[\s-]*md5:\s*(\S+)", note.read_text(encoding="utf-8"), re.MULTILINE)

@@ -15,8 +15,8 @@ from lightning_pose.contracts.loss_inputs import LabeledLossInputs, LossTerm, St
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.models.feature_extractor import BaseFeatureExtractor
 from lightning_pose.models.logged_losses import LoggedLosses
-from lightning_pose.models.loss_watch import BrokenStep, LossWatch
 from lightning_pose.models.parts import TrackerParts
+from lightning_pose.models.recent_losses import BrokenStep, RecentLosses
 from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
 from lightning_pose.models.step_graphs import StepGraphs
 from lightning_pose.models.step_values import pixel_errors, to_image
@@ -76,7 +76,7 @@ class BaseSupervisedTracker(BaseFeatureExtractor, LoggedLosses, ABC):
         self.unsupervised_losses = parts.unsupervised_losses
         self.unsupervised_importance = 1.0
         self._make_optimizer = parts.optimizer
-        self._watch = LossWatch()
+        self._watch = RecentLosses()
         self._step_graphs = StepGraphs(self)
         size = torch.tensor([float(spec.image_width), float(spec.image_height)])
         self.register_buffer("net_size", size, persistent=False)

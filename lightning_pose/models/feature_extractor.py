@@ -84,6 +84,9 @@ class BaseFeatureExtractor(pl.LightningModule):
         two passes it would keep an average of two statistics, none of which it ever used; and a
         sequence of nearly equal frames would be normalised by itself. One pass is also one CUDA
         graph, with one backward pass to write its gradients.
+
+        Heads are no part of it: the one batch norm of a heatmap or context head still sees
+        labelled and unlabelled frames apart, and keeps an average of their statistics.
         """
         frames = [self.frames_of(batch) for batch in batches]
         flat = [images.reshape(-1, *images.shape[-3:]) for images in frames]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.autograd.function import Function
@@ -23,6 +24,7 @@ from torch.nn.modules._functions import SyncBatchNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lightning_pose.contracts.errors import ModelError
+from lightning_pose.ops.arithmetic import full_precision
 from lightning_pose.ops.processes import world_size
 
 _AFTERWARDS = ("drop", "act")  # what timm's batch norm does with the normalised maps
@@ -61,7 +63,10 @@ def _normalises(norm: _BatchNorm) -> type:
     return next(kind for kind in classes if not kind.__module__.startswith(__package__ or ""))
 
 
-def _joint_pass(norm: _BatchNorm, maps: Tensor) -> Tensor:
+def _joint_pass(
+    norm: _BatchNorm, maps: Float[Tensor, "b channels *hw"]
+) -> Float[Tensor, "b channels *hw"]:
+    """Return what the batch norm makes of this process's share of the batch."""
     if not norm.training:
         return type(norm).forward(norm, maps)
     momentum = norm.momentum
@@ -119,19 +124,19 @@ class _NormaliseOnGpu(SyncBatchNorm):
 
 
 def _normalise(
-    maps: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
+    maps: Float[Tensor, "b channels *hw"],
+    weight: Float[Tensor, " channels"] | None,
+    bias: Float[Tensor, " channels"] | None,
+    running_mean: Float[Tensor, " channels"] | None,
+    running_var: Float[Tensor, " channels"] | None,
     eps: float,
     momentum: float,
     *_: Any,
-) -> Tensor:
+) -> Float[Tensor, "b channels *hw"]:
     """Return the maps normalised, in at least 32 bits, with plain operations."""
     axes = [axis for axis in range(maps.dim()) if axis != 1]
     shape = [1, -1] + [1] * (maps.dim() - 2)
-    full = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    full = full_precision(maps)
     number = full.new_full((1,), maps.numel() // maps.shape[1])
     sums: Tensor = _Sum.apply(torch.cat([full.sum(axes), number]))
     total = sums[-1].detach()

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_pose.contracts.batches import LabeledBatch, VideoBatch
-from lightning_pose.contracts.loss_inputs import LabeledLossInputs, UnlabeledLossInputs
+from lightning_pose.contracts.loss_inputs import LabeledLossInputs
 from lightning_pose.contracts.registry import TRACKERS
 from lightning_pose.models.base import BaseSupervisedTracker, TrackerParts, to_image
 from lightning_pose.models.heads.regression import RegressionHead
-from lightning_pose.models.semi_supervised import SemiSupervisedTrackerMixin
+from lightning_pose.models.twins import SemiSupervisedByPrediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +58,10 @@ class RegressionTracker(BaseSupervisedTracker):
         return to_image(keypoints_net, batch.net_to_image), _unknown(keypoints_net)
 
 
-class SemiSupervisedRegressionTracker(SemiSupervisedTrackerMixin, RegressionTracker):
-    """A regression tracker that learns from unlabelled video too."""
+class SemiSupervisedRegressionTracker(SemiSupervisedByPrediction, RegressionTracker):
+    """A regression tracker that learns from unlabelled video too; its confidence is unknown."""
 
     replayable = True
-
-    def get_loss_inputs_unlabeled(self, batch: VideoBatch) -> UnlabeledLossInputs:
-        """Return predicted coordinates; their confidence is unknown."""
-        keypoints_img, confidences = self.predict_batch(batch)
-        return UnlabeledLossInputs(keypoints_pred=keypoints_img, confidences=confidences)
 
 
 def _unknown(keypoints: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k"]:

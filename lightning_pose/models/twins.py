@@ -49,4 +49,6 @@ def _written_for(tracker: type) -> list[type[BaseSupervisedTracker]]:
     if tracker is BaseSupervisedTracker or not issubclass(tracker, BaseSupervisedTracker):
         return []
     children = tracker.__subclasses__()
-    return [child for child in children if SemiSupervisedTrackerMixin in child.__bases__]
+    return [
+        child for child in children if issubclass(child.__bases__[0], SemiSupervisedTrackerMixin)
+    ]

@@ -1,4 +1,4 @@
-"""In which arithmetic this machine is fast, and whether its sums come out the same each time."""
+"""In which arithmetic this machine is fast or exact, and whether its sums come out the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.utils import deterministic
+
+
+def full_precision(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """Return the values in at least 32 bits, whatever autocast made of them.
+
+    Example:
+        >>> full_precision(torch.ones(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def cpu_multiplies_bf16() -> bool:

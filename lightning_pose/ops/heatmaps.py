@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lightning_pose.ops.arithmetic import full_precision
+
 NEWTON_STEPS = 3  # from the centroid; a Gaussian on the very border is then placed to 1e-4 pixels
 SMALLEST_MASS = 1e-12  # an empty map is divided by this
 WHOLE_PEAK = 3.0  # a Gaussian is looked at this many sigmas to each side
@@ -70,7 +72,7 @@ def render_heatmaps(
         >>> maps[0, 0].argmax()  # x_heatmap = 6 / 4 - 0.5 = 1
         tensor(1)
     """
-    points = _full_precision(keypoints_net)
+    points = full_precision(keypoints_net)
     missing = points.isnan().any(-1, keepdim=True)
     inside = _inside(points, net_hw)[..., None]
     centers = net_to_heatmap(torch.where(inside, points, 0.0), factor=factor)
@@ -95,7 +97,7 @@ def spatial_softmax(
         tensor([[[0.2500, 0.2500],
                  [0.2500, 0.2500]]])
     """
-    flat = _full_precision(scores).flatten(-2) / temperature
+    flat = full_precision(scores).flatten(-2) / temperature
     return flat.softmax(-1).reshape(scores.shape)
 
 
@@ -189,7 +191,7 @@ class _Window:
 
 def _window(heatmaps: Float[Tensor, "*b h w"], *, radius: int) -> _Window:
     height, width = heatmaps.shape[-2:]
-    flat = _full_precision(heatmaps).flatten(-2)
+    flat = full_precision(heatmaps).flatten(-2)
     peak = flat.argmax(-1)
     offsets = torch.arange(-radius, radius + 1, device=flat.device)
     columns, rows = (peak % width)[..., None] + offsets, (peak // width)[..., None] + offsets
@@ -276,7 +278,3 @@ def _inside(points: Float[Tensor, "*b 2"], hw: Sequence[int]) -> Bool[Tensor, "*
 
 def _not_zero(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     return values.clamp(min=SMALLEST_MASS)
-
-
-def _full_precision(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -106,9 +106,7 @@ def fit_subspace(
     )
 
 
-def project(
-    rows: Float[Tensor, "n d"], subspace: PoseSubspace, *, complete: bool = False
-) -> Float[Tensor, "n d"]:
+def project(rows: Float[Tensor, "n d"], subspace: PoseSubspace) -> Float[Tensor, "n d"]:
     """Return the point of the subspace nearest to each row, measured where the row is known.
 
     A row with NaNs is fitted by least squares on its other coordinates and comes back whole; it
@@ -117,7 +115,6 @@ def project(
     Args:
         rows: poses, flattened.
         subspace: what they are compared with.
-        complete: promises that no coordinate is NaN, so that a GPU need not be asked.
 
     Example:
         >>> flat = PoseSubspace(torch.zeros(2), torch.tensor([[1.0, 0.0]]), torch.ones(1))
@@ -127,8 +124,6 @@ def project(
     rows = rows if rows.dtype == torch.float64 else rows.float()
     mean, components = subspace.mean.to(rows), subspace.components.to(rows)
     with torch.autocast(rows.device.type, enabled=False):
-        if complete:
-            return (rows - mean) @ components.T @ components + mean
         scores = [_scores(part, components) for part in (rows - mean).split(CHUNK_ROWS)]
         return torch.cat(scores) @ components + mean
 

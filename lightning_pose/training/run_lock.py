@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -25,7 +26,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
     Raises:
         TrainingError: another process is training in it; the message says which.
-        WriteError: nothing can be written there.
+        WriteError: nothing can be written or locked there.
     """
     folder = run_dir.resolve()
     if folder in _held:
@@ -35,6 +36,11 @@ def locked(run_dir: Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise WriteError(
+                    f"{run_dir} cannot be locked for the training: {error.strerror}. Choose a run "
+                    "directory on another disk with hydra.run.dir."
+                ) from error
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise TrainingError(

@@ -126,9 +126,15 @@ def connected(world: World) -> Store:
     if world.address is None:
         raise ValueError("Only a world with an address can be connected to.")
     host, port = world.address
-    opens_it = world.rank == 0 and os.environ.get(AGENT_STORE) != str(True)
-    store = TCPStore(host, port, is_master=opens_it, wait_for_workers=False, timeout=LONGEST_WAIT)
+    store = TCPStore(
+        host, port, is_master=holds_store(world), wait_for_workers=False, timeout=LONGEST_WAIT
+    )
     return PrefixStore(_PREFIX, store)
+
+
+def holds_store(world: World) -> bool:
+    """Tell whether the store of a launched world lies in this process, not torchrun's agent."""
+    return world.rank == 0 and os.environ.get(AGENT_STORE) != str(True)
 
 
 def opened() -> tuple[TCPStore, Store]:

@@ -95,7 +95,7 @@ class ContainerFrames:
             return self._counted(self._index, start, count)
         else:
             entry, times = self._by_count(self._index, start, count)
-        return self._decode(self._enter(entry), times)
+        return self._decode(self._enter(entry), times, found=Found(count))
 
     def _by_count(self, index: FrameIndex, start: int, count: int) -> tuple[_Entry, list[int]]:
         """Return where to enter the file and the display times of the frames wanted."""
@@ -177,11 +177,10 @@ class ContainerFrames:
         packets = (packet for packet in self._container.demux(self._stream) if packet.size)
         return itertools.dropwhile(lambda packet: not packet.is_keyframe, packets)
 
-    def _decode(self, packets: Iterator[av.Packet], times: list[int]) -> Found:
+    def _decode(self, packets: Iterator[av.Packet], times: list[int], *, found: Found) -> Found:
         """Return the frames shown at ``times``, and the one before if the first is missing."""
         row_of = {time: row for row, time in enumerate(times)}
         reformatter = VideoReformatter()
-        found: Found = {}
         before: av.VideoFrame | None = None
         for frame in self._frames(packets, before=times[0]) if times else ():
             if frame.pts is None:
@@ -204,7 +203,10 @@ class ContainerFrames:
         first = start - int(index.places[landed])
         reformatter = VideoReformatter()
         frames = itertools.islice(self._frames(packets), first, first + count)
-        return {row: self._pixels(reformatter, frame) for row, frame in enumerate(frames)}
+        found = Found(count)
+        for row, frame in enumerate(frames):
+            found[row] = self._pixels(reformatter, frame)
+        return found
 
     def _pixels(
         self, reformatter: VideoReformatter, frame: av.VideoFrame

@@ -28,6 +28,8 @@ class DaliSequenceInput:
         device: where the graph runs and its result lies.
     """
 
+    takes_device_frames = False
+
     def __init__(self, spec: DataSpec, *, device: torch.device | str = "cpu") -> None:
         self.spec = spec
         self.device = torch.device(device)

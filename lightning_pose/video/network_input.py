@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.ops.affine import crop_resize_affine, invert_affine
 from lightning_pose.ops.resize import crop_and_resize, resize_frames
 from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.sequence_input import net_to_image
 
 
 class NetworkInput:
@@ -76,7 +76,7 @@ class NetworkInput:
                 raise VideoError(f"There are {len(boxes)} boxes, but the video has more frames.")
             shown = boxes[_ids_with_halo(raw, len(boxes))]
             resized = crop_and_resize(frames, shown, *net_hw)
-            to_image = _to_image(boxes[raw.frame_ids], net_hw).to(self.device)
+            to_image = net_to_image(boxes[raw.frame_ids], self.spec).to(self.device)
         images = resized.float().div_(255.0).sub_(self._mean).div_(self._std)
         return images, to_image
 
@@ -84,13 +84,9 @@ class NetworkInput:
         """Return the way back from the network to frames of a size; made once, on the device."""
         if (height, width) not in self._ways_back:
             whole = torch.tensor([[0, 0, height, width]])
-            way_back = _to_image(whole, (self.spec.height, self.spec.width)).to(self.device)
+            way_back = net_to_image(whole, self.spec).to(self.device)
             self._ways_back[height, width] = way_back
         return self._ways_back[height, width]
-
-
-def _to_image(boxes: Int[Tensor, "n 4"], net_hw: tuple[int, int]) -> Float[Tensor, "n 2 3"]:
-    return invert_affine(crop_resize_affine(boxes.double(), net_hw)).float()
 
 
 def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:

@@ -10,7 +10,6 @@ from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.container_frames import ContainerFrames
-from lightning_pose.video.found_frames import without_gaps
 from lightning_pose.video.frame_index import index_frames
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.sample_frames import SampleFrames
@@ -92,7 +91,7 @@ class SequenceReader:
                 f"{self.info.path} cannot be read near frame {start}: {error.strerror or error}."
             ) from error
         self._check_unchanged()
-        frames = without_gaps(found, count, self.info)
+        frames = found.without_gaps(self.info)
         self.num_replaced += sum(row not in found for row in range(count))
         return frames
 

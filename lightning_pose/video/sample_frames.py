@@ -61,7 +61,7 @@ class SampleFrames:
         places = self._table.places_of(start, count)
         numbers = self._table.numbers
         reformatter = VideoReformatter()
-        found: Found = {}
+        found = Found(count)
         before: av.VideoFrame | None = None
         first = self._table.key_before(start, int(places[0]))
         for frame in self._frames(first, int(places[-1]) + 1, wanted=set(places.tolist())):

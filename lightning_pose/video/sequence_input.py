@@ -47,7 +47,13 @@ class SequenceChange:
 
 @runtime_checkable
 class SequenceInput(Protocol):
-    """Resizes, changes and normalises sequences of frames."""
+    """Resizes, changes and normalises sequences of frames.
+
+    Attributes:
+        takes_device_frames: frames that lie on the network's device are not sent back and forth.
+    """
+
+    takes_device_frames: bool
 
     def __call__(
         self, frames: UInt8[Tensor, "t height width 3"], change: SequenceChange | None = None
@@ -116,6 +122,8 @@ class TorchSequenceInput:
         spec: size and normalisation of the network's input.
         device: where the network is; frames are sent there as bytes.
     """
+
+    takes_device_frames = True
 
     def __init__(self, spec: DataSpec, *, device: torch.device | str = "cpu") -> None:
         self.spec = spec

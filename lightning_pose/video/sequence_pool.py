@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
+from torch import Tensor
 
 from lightning_pose.video.random_access import SequenceReader
 
@@ -43,6 +45,7 @@ class SequencePool:
         decoded = sum(3 * math.prod(self.frame_size(v)) * self.num_frames(v) for v in self._videos)
         self._holds = decoded <= _HELD_BYTES
         self._held: dict[int, UInt8[np.ndarray, "n height width 3"]] = {}
+        self._on_gpu: dict[tuple[int, torch.device], UInt8[Tensor, "n height width 3"]] = {}
         self._decoding = [threading.Lock() for _ in videos]
 
     @property
@@ -57,6 +60,10 @@ class SequencePool:
         """Return height and width of a video, in pixels, as shown."""
         info = self._readers[video].info
         return info.height, info.width
+
+    def is_exact(self, video: int) -> bool:
+        """Tell whether frame numbers of a video are certain (see :class:`SequenceReader`)."""
+        return self._readers[video].exact
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -74,12 +81,18 @@ class SequencePool:
             return self._whole(video)[start : start + count]
         return self._read(video, start, count)
 
-    def close(self) -> None:
-        """Close all files that are not being read; reading opens them again."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for _, reader in idle:
-            reader.close()
+    def held_on(
+        self, device: torch.device, video: int
+    ) -> UInt8[Tensor, "n height width 3"] | None:
+        """Return all frames of a video that is held, kept on ``device`` too, as bytes; else None.
+
+        To be called by one thread only; the first time it waits for the copy.
+        """
+        if not self._holds:
+            return None
+        if (video, device) not in self._on_gpu:
+            self._on_gpu[video, device] = torch.from_numpy(self._whole(video)).to(device)
+        return self._on_gpu[video, device]
 
     def _whole(self, video: int) -> UInt8[np.ndarray, "n height width 3"]:
         """Return all frames of a video, decoded by whoever asks first while others wait."""

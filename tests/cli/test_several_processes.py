@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
+from lightning_pose.cli import ranks
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
 TWO = ("training.num_gpus=2", "eval=none")
@@ -24,12 +27,25 @@ def words(toy: Path, *more: str) -> list[str]:
     return ["train", "data=toy", tiny_data(toy), *TINY, *TWO, UNTRACKED, *more]
 
 
+class Remembered(subprocess.Popen[str]):
+    """A process that is kept in a list."""
+
+    started: ClassVar[list[Remembered]] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.started.append(self)
+
+
 @pytest.fixture(scope="module")
 def sweep(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     """Return a multirun of two trainings with two processes each."""
     folder = tmp_path_factory.mktemp("several")
+    (folder / "argparse.py").write_text("raise RuntimeError('not the one of Python')")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(subprocess, "Popen", Remembered)
+        patch.setattr(ranks, "LAST_WORDS_S", 60.0)  # the machine may be busy
         jobs = "training.rng_seed_model_pt=1,2"
         line = words(toy, "-m", jobs, "training.max_epochs=1", "hydra.sweep.dir=sweep")
         return folder, litpose(*line)
@@ -54,6 +70,11 @@ def test_each_job_of_a_multirun_has_one_run_directory(sweep: tuple[Path, Done]) 
     assert [path.parent.name for path in configs if ".hydra" not in path.parts] == ["0", "1"]
     for job in ("0", "1"):
         assert_whole(folder / "sweep" / job)
+
+
+def test_every_process_ends_well(sweep: tuple[Path, Done]) -> None:
+    others = [process for process in Remembered.started if "cli.following" in str(process.args)]
+    assert [process.returncode for process in others] == [0, 0]
 
 
 def test_progress_and_results_are_told_once(sweep: tuple[Path, Done]) -> None:
@@ -169,3 +190,27 @@ def test_torchrun_may_start_the_processes(toy: Path, tmp_path: Path) -> None:
     assert done.stdout.count("run: ") == 2
     for job in ("0", "1"):
         assert_whole(tmp_path / "all" / job)
+
+
+def test_all_end_when_the_first_has_nothing_to_train(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    launched |= {"PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lightning_pose.cli.main", "train", "training.max_epoch=3"],
+            stderr=subprocess.PIPE,
+            env=os.environ | launched | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        said = [process.communicate(timeout=100)[1].decode() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [2, 0]
+    assert "training.max_epoch" in said[0]
+    assert not said[1]

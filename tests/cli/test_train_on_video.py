@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_pose.contracts.files import file_sha256
+from lightning_pose.cli.lineage import datasets
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
+from tests.video.corpus import copy_packets, encode
 
 SHORT = ("dali.base.train.sequence_length=4", "dali.context.train.batch_size=5")
 COUNTS = ("callbacks.anneal_weight.init_val=1.0", "callbacks.anneal_weight.freeze_until_epoch=0")
@@ -62,10 +64,12 @@ def test_the_subspace_of_poses_is_in_the_checkpoint(learnt: Done) -> None:
 
 
 def test_the_videos_are_in_the_record_by_their_hash(learnt: Done, toy: Path) -> None:
-    data = RunRecord.read(learnt.run_dir / "run.json").data
-    found = {name: entry["sha256"] for name, entry in data.items() if name.startswith("video ")}
-    videos = (toy / "videos").glob("*.mp4")
-    assert found == {f"video {path.name}": file_sha256(path) for path in videos}
+    listed = datasets(RunRecord.read(learnt.run_dir / "run.json").data)
+    for path in (toy / "videos").glob("*.mp4"):  # so small that they are hashed whole
+        size = path.stat().st_size.to_bytes(8, "big")
+        assert listed[path.name]["sha256"] == sha256(size + path.read_bytes()).hexdigest()
+        assert listed[path.name]["path"] == str(path)
+    assert {"CollectedData.csv", "images"} <= set(listed)
 
 
 def test_a_model_that_learnt_from_video_predicts(learnt: Done, toy: Path, tmp_path: Path) -> None:
@@ -134,3 +138,57 @@ def test_a_video_of_another_size_than_the_labels_is_named(toy: Path, work: Path)
     assert done.code != 0
     assert "wide.mp4 is 96 x 64 pixels, the labelled images are" in done.sentences
     assert train_on_video(toy, ["temporal"], *words, "training.max_epochs=1").code == 0
+
+
+@pytest.fixture
+def one_video(toy: Path, work: Path) -> Path:
+    """Return a folder with one of the toy videos."""
+    folder = work / "one"
+    folder.mkdir()
+    shutil.copy(next(v for v in (toy / "videos").iterdir() if "new" not in v.name), folder)
+    return folder
+
+
+def test_a_training_goes_on_with_the_same_videos_only(
+    toy: Path, work: Path, one_video: Path
+) -> None:
+    one_epoch = (f"data.video_dir={one_video}", "training.max_epochs=1")
+    done = train_on_video(toy, ["temporal"], *one_epoch)
+    resume = ["train", f"model.resume={done.run_dir}", "training.max_epochs=2", UNTRACKED]
+    moved = one_video.rename(work / "moved")
+    resume += [f"data.video_dir={moved}", f"eval.test_videos_directory={moved}"]
+    shutil.copy(next(moved.iterdir()), moved / "another.mp4")
+    refused = litpose(*resume)
+    assert refused.code == 1
+    assert "another.mp4 (it is new) changed since the training" in refused.sentences
+    video = (moved / "another.mp4").replace(next(moved.glob("[!a]*.mp4")))
+    content = video.read_bytes()
+    video.write_bytes(content + b"more")
+    refused = litpose(*resume)
+    assert f"{video.name} changed since the training" in refused.sentences
+    video.write_bytes(content)
+    assert litpose(*resume).code == 0
+
+
+def test_frames_that_were_lost_are_told_after_the_training(toy: Path, work: Path) -> None:
+    folder = work / "damaged"
+    folder.mkdir()
+    whole = encode(work / "whole.avi", range(30), codec="mjpeg", pix_fmt="yuvj420p")
+    copy_packets(whole, folder / "damaged.avi", damage=[12])
+    done = train_on_video(toy, ["temporal"], f"data.video_dir={folder}", "training.max_epochs=1")
+    assert done.code == 0, done.err
+    assert "frames that could not be decoded were replaced" in done.sentences
+
+
+def test_video_counts_after_a_fifth_of_a_length_in_steps(toy: Path, one_video: Path) -> None:
+    in_steps = ("training.max_epochs=null", "training.max_steps=30")  # three epochs
+    usual = (
+        "callbacks.anneal_weight.init_val=0",
+        "callbacks.anneal_weight.freeze_until_epoch=null",
+    )
+    words = (*in_steps, *usual, f"data.video_dir={one_video}", "training.train_frames=4")
+    done = train_on_video(toy, ["temporal"], *words)
+    assert done.code == 0, done.err
+    curves = EventAccumulator(str(done.run_dir / "tb_logs")).Reload()
+    counted = [event.value for event in curves.Scalars("total_unsupervised_importance")]
+    assert counted == pytest.approx([0, 0, 0.01])

@@ -51,6 +51,15 @@ from tests.config.conftest import Message
             "without it the length counts in epochs",
         ),
         (
+            [
+                "callbacks.anneal_weight.freeze_until_step=9",
+                "callbacks.anneal_weight.freeze_until_epoch=3",
+            ],
+            "callbacks.anneal_weight.freeze_until_epoch = 3 (override "
+            "callbacks.anneal_weight.freeze_until_epoch=3): cannot be set together with "
+            "callbacks.anneal_weight.freeze_until_step = 9; set one of them to null",
+        ),
+        (
             ["training.max_steps=10", "training.unfreezing_step=11"],
             "training.unfreezing_step = 11 (override training.unfreezing_step=11): lies past the "
             "end of training, max_steps 10; leave it out or set it to null to let it follow "

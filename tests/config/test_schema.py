@@ -143,6 +143,15 @@ def test_annealing_that_is_given_stays() -> None:
     assert config.callbacks.anneal_weight.freeze_until_epoch == 7
 
 
+def test_annealing_follows_a_length_in_steps() -> None:
+    anneal = Config(training=TrainingConfig(max_steps=500)).callbacks.anneal_weight
+    assert (anneal.freeze_until_epoch, anneal.freeze_until_step) == (None, 100)
+    in_epochs = anneal.in_epochs(lambda step: step // 10)
+    assert [in_epochs.weight_at(epoch) for epoch in (10, 11, 49)] == [
+        pytest.approx(weight) for weight in (0, 0.01, 0.39)
+    ]
+
+
 def test_one_csv_is_a_list_of_one() -> None:
     assert DataConfig().csv_files == ["CollectedData.csv"]
     assert DataConfig(csv_file=["a.csv", "b.csv"]).csv_files == ["a.csv", "b.csv"]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from lightning_pose.contracts.errors import DataError, WriteError
-from lightning_pose.contracts.files import file_sha256, write_atomically, write_text
+from lightning_pose.contracts.files import (
+    file_sha256,
+    sampled_sha256,
+    write_atomically,
+    write_text,
+)
 
 
 def test_a_text_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -75,3 +81,40 @@ def test_a_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
         file_sha256(tmp_path / "none.csv")
+
+
+def test_name_and_time_do_not_count(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    first.write_bytes(b"x" * 1000)
+    second.write_bytes(b"x" * 1000)
+    os.utime(second, (1, 1))
+    assert sampled_sha256(first) == sampled_sha256(second)
+
+
+def test_content_and_length_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    seen = set()
+    for content in (b"", b"x", b"xx", b"y"):
+        path.write_bytes(content)
+        seen.add(sampled_sha256(path))
+    assert len(seen) == 4
+
+
+def test_both_ends_of_a_large_file_count(tmp_path: Path) -> None:
+    path = tmp_path / "big.mp4"
+    seen = set()
+    for place in (None, 0, 50 * 2**20 - 1):
+        with path.open("wb") as file:
+            file.truncate(50 * 2**20)
+            if place is not None:
+                file.seek(place)
+                file.write(b"!")
+        seen.add(sampled_sha256(path))
+    assert len(seen) == 3
+
+
+def test_the_order_of_files_counts(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
+    forth = [tmp_path / "a", tmp_path / "b"]
+    assert sampled_sha256(forth) != sampled_sha256(forth[::-1])

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from lightning_pose.contracts.batches import DataSpec
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.fingerprint import data_fingerprint
+from lightning_pose.data.fingerprint import data_fingerprint, video_fingerprint
 from lightning_pose.data.image_cache import ImageCache
 from lightning_pose.data.labels import read_labels, write_labels
 
@@ -64,3 +65,22 @@ def test_a_renamed_image_changes_the_hash(table: LabelTable) -> None:
 def test_hashes_known_from_decoding_give_the_same(table: LabelTable) -> None:
     cache = ImageCache([table], spec=DataSpec(height=32, width=32))
     assert data_fingerprint([table], digests=cache.digests) == data_fingerprint([table])
+
+
+def test_each_video_and_its_boxes_have_a_size_and_a_hash(tmp_path: Path) -> None:
+    for name, content in (("a.mp4", b"aa"), ("b.mp4", b"b"), ("b_bbox.csv", b"x,y,h,w")):
+        (tmp_path / name).write_bytes(content)
+    boxes = {tmp_path / "b.mp4": tmp_path / "b_bbox.csv"}
+    entry = video_fingerprint([tmp_path / "a.mp4", tmp_path / "b.mp4"], boxes)["videos"]
+    assert entry["root"] == str(tmp_path)
+    assert [(name, file["bytes"]) for name, file in entry["files"].items()] == [
+        ("a.mp4", 2),
+        ("b.mp4", 1),
+        ("b_bbox.csv", 7),
+    ]
+    assert entry["files"]["b.mp4"]["sha256"] != entry["files"]["a.mp4"]["sha256"]
+
+
+def test_a_video_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.mp4 cannot be read"):
+        video_fingerprint([tmp_path / "gone.mp4"], {})

@@ -39,21 +39,24 @@ def all_rows(loader: LabeledLoader) -> list[int]:
     return [row for batch in row_ids(loader) for row in batch]
 
 
-def shift_and_note(notes: list[tuple[int, int]]) -> Any:
-    """Return an augmentation that adds a random number to everything and notes its calls."""
+class ShiftAndNote:
+    """Adds a random number to everything, and notes what is drawn."""
 
-    def augment(
-        images: Tensor, keypoints_net: Tensor, net_to_image: Tensor, *, seed: int, groups: int = 1
+    def __init__(self) -> None:
+        self.notes: list[tuple[int, int]] = []
+
+    def draw(self, n: int, num_keypoints: int, hw: Any, *, seed: int, groups: int = 1) -> Tensor:
+        self.notes.append((n, seed))
+        return torch.rand(n, generator=torch.Generator().manual_seed(seed))
+
+    def apply(
+        self, images: Tensor, keypoints_net: Tensor, net_to_image: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        notes.append((len(images), seed))
-        amount = torch.rand(len(images), generator=torch.Generator().manual_seed(seed))
         return (
-            images + amount.view(-1, 1, 1, 1, 1, 1),
-            keypoints_net + amount.view(-1, 1, 1, 1),
+            images + drawn.view(-1, 1, 1, 1, 1, 1),
+            keypoints_net + drawn.view(-1, 1, 1, 1),
             net_to_image,
         )
-
-    return augment
 
 
 def test_without_shuffling_rows_come_in_their_order(cache: ImageCache) -> None:
@@ -116,14 +119,14 @@ def test_images_are_normalised_as_the_spec_says(cache: ImageCache) -> None:
 
 
 def test_images_lie_ready_for_a_channels_last_network(cache: ImageCache) -> None:
-    for batch in loader_of(cache, augment=shift_and_note([])):
+    for batch in loader_of(cache, augment=ShiftAndNote()):
         assert isinstance(batch, LabeledBatch)
         assert batch.images.flatten(0, 2).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_augmentation_is_a_function_of_seed_and_epoch(cache: ImageCache) -> None:
     def images(seed: int, epoch: int) -> Tensor:
-        loader = loader_of(cache, augment=shift_and_note([]), seed=seed)
+        loader = loader_of(cache, augment=ShiftAndNote(), seed=seed)
         loader.set_epoch(epoch)
         return torch.cat([batch.images for batch in loader])
 
@@ -161,18 +164,18 @@ def test_each_epoch_draws_for_itself_what_its_samples_share(
     monkeypatch.setattr(CoarseSalt, "draw", spy)
     wishes = {"CoarseSalt": {"p": 1.0, "args": {"size_percent": [0.2, 0.9]}}}
     list(loader_of(cache, augment=build_augmenter(wishes)))
-    assert [n for n, _ in grids] == [11] * 8  # eight epochs at once, none knows of the others
-    assert len({grid for _, grid in grids}) > 4
+    assert [n for n, _ in grids[:8]] == [11] * 8  # eight epochs at once, none knows of the others
+    assert len({grid for _, grid in grids[:8]}) > 4
 
 
 def test_several_batches_are_augmented_at_once_each_chunk_with_its_own_seed(
     cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(loaders._CHUNK_PIXELS, "cpu", 9 * SPEC.height * SPEC.width)
-    notes: list[tuple[int, int]] = []
-    assert len(list(loader_of(cache, augment=shift_and_note(notes)))) == 3
-    assert [number for number, _ in notes] == [8, 3]
-    assert notes[0][1] != notes[1][1]
+    augment = ShiftAndNote()
+    assert len(list(loader_of(cache, augment=augment))) == 3
+    assert [number for number, _ in augment.notes[:2]] == [8, 3]
+    assert augment.notes[0][1] != augment.notes[1][1]
 
 
 def test_chunks_change_no_batch_without_augmentation(
@@ -186,11 +189,14 @@ def test_chunks_change_no_batch_without_augmentation(
 
 
 def test_augmentation_cannot_spoil_the_cache(cache: ImageCache) -> None:
-    def blacken(images: Tensor, *rest: Tensor, **_: int) -> tuple[Tensor, ...]:
-        return (images.zero_(), *rest)
+    class Blacken(ShiftAndNote):
+        def apply(
+            self, images: Tensor, keypoints_net: Tensor, net_to_image: Tensor, drawn: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            return images.zero_(), keypoints_net, net_to_image
 
     before = cache.fetch(torch.arange(11)).images.clone()
-    list(loader_of(cache, augment=blacken))
+    list(loader_of(cache, augment=Blacken()))
     assert torch.equal(cache.fetch(torch.arange(11)).images, before)
 
 

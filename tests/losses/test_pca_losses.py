@@ -226,6 +226,13 @@ def test_keeping_everything_is_refused(
         fitted("pca_singleview", poses(80, seed=0), centering=centering, components_to_keep=keep)
 
 
+def test_two_points_about_their_median_have_two_directions() -> None:
+    basis, two = LossBasis(singleview_columns=[0, 1]), {"components_to_keep": 2}
+    for centering in ("mean", "median"):
+        with pytest.raises(DataError, match="would keep all 2 components"):
+            fitted("pca_singleview", poses(80, seed=0), basis, centering=centering, **two)
+
+
 @pytest.mark.parametrize("keep", [0, -2, 1.0, 3.0, 0.0])
 def test_a_number_of_components_that_is_no_count_or_share_is_refused(keep: int | float) -> None:
     with pytest.raises(ConfigError, match=f"components_to_keep is {keep}; it must be a whole"):
@@ -362,5 +369,6 @@ class TestDoubt:
     ) -> None:
         torch.testing.assert_close(self.slopes(sure, power)[1], self.slopes(None, 0.0)[1])
 
-    def test_certainty_everywhere_leaves_finite_gradients(self) -> None:
-        assert self.slopes(torch.ones(5, 6), 12.0)[1].isfinite().all()
+    @pytest.mark.parametrize("power", [12.0, 100.0])
+    def test_certainty_everywhere_leaves_finite_gradients(self, power: float) -> None:
+        assert self.slopes(torch.ones(5, 6), power)[1].isfinite().all()

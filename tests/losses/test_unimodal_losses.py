@@ -11,6 +11,7 @@ from scipy.stats import entropy
 from lightning_pose.losses.base import LossBasis
 from lightning_pose.losses.factory import build_loss
 from lightning_pose.losses.unimodal import UnimodalLoss, ideal_heatmaps
+from lightning_pose.ops.heatmaps import soft_argmax
 
 HEIGHT, WIDTH = 16, 20
 FORMULAE = {
@@ -59,6 +60,18 @@ def test_the_width_is_that_of_the_tracker(name: str) -> None:
     wide = build_loss(name, basis=LossBasis(heatmap_sigma=2.0))
     assert wide(heatmaps_pred=pred, confidences=sure).item() == pytest.approx(0, abs=1e-5)
     assert evaluate(name, pred, [1.0]).item() > 1e-3
+
+
+@pytest.mark.parametrize("name", FORMULAE)
+def test_the_peak_is_read_off_as_the_tracker_does(name: str) -> None:
+    pred = batch(0.7 * gaussian(9.0, 8.0) + 0.3 * gaussian(12.0, 8.0))
+    found = build_loss(name, basis=LossBasis(window_radius=4))(
+        heatmaps_pred=pred, confidences=torch.ones(1, 1)
+    )
+    place = soft_argmax(pred, sigma=1.25, radius=4)[0, 0].tolist()
+    expected = FORMULAE[name](gaussian(*place).ravel(), pred[0, 0].numpy().ravel())
+    assert found.item() == pytest.approx(expected, rel=1e-3)
+    assert found.item() != pytest.approx(evaluate(name, pred, [1.0]).item(), rel=1e-2)
 
 
 @pytest.mark.parametrize("name", FORMULAE)

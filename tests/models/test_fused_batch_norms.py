@@ -89,7 +89,11 @@ class TestOnGPU:
         like = [maps, reference.weight, reference.bias, *([added] if adds else [])]
         found = torch.autograd.grad((ours * weights).sum(), inputs)
         wanted = torch.autograd.grad((theirs * weights.double()).sum(), like)
-        assert all(nearly_all_close(a, b, tolerance) for a, b in zip(found, wanted, strict=True))
+        for one, two in zip(found, wanted, strict=True):
+            if one.ndim > 1:
+                assert nearly_all_close(one, two, tolerance)
+            else:  # a sum over pixels: some lie at the bend of an activation
+                assert (one.double() - two).norm() < 2.5 * tolerance * two.norm()
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             torch.testing.assert_close(
                 getattr(norm, name).double(),
@@ -113,16 +117,37 @@ class TestOnGPU:
             assert all(torch.equal(a, b) for a, b in zip(one, results[0], strict=True))
 
     @pytest.mark.parametrize("name", networks())
-    def test_a_whole_network_learns_as_ever(self, name: str) -> None:
+    def test_a_whole_network_learns_as_ever(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
         plain = networks()[name].cuda().to(memory_format=torch.channels_last).train()
+        for module in plain.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.ones_(module.weight)  # ResNets begin with blocks that do nothing
         other = copy.deepcopy(plain)
         fuse_batch_norms(other)
         images = torch.randn(8, 3, 96, 96, device="cuda").to(memory_format=torch.channels_last)
         for net in (plain, other):
             net(images).square().mean().backward()
+        largest = max(value.grad.norm() for value in plain.parameters())
         for (label, one), two in zip(plain.named_parameters(), other.parameters(), strict=True):
-            likeness = torch.cosine_similarity(one.grad.flatten(), two.grad.flatten(), dim=0)
-            assert likeness > 0.99, label
+            # Some gradients, of a shift that a later norm takes away, are nothing but rounding.
+            difference = (one.grad - two.grad).norm()
+            assert difference < 0.2 * one.grad.norm() + 1e-4 * largest, label
         for (label, one), two in zip(plain.named_buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(two, one, rtol=1e-3, atol=1e-4, msg=label)
         assert any(isinstance(m, BatchNormAct2d) for m in other.modules()) == ("lite0" in name)
+
+    def test_maps_of_more_tiles_than_a_grid_has_rows(self) -> None:
+        norm = nn.BatchNorm2d(64).cuda()
+        shape = (260, 64, 128, 128)
+        maps = torch.randn(shape, device="cuda", dtype=torch.bfloat16)
+        maps = maps.to(memory_format=torch.channels_last).requires_grad_()
+        found = fused(norm, maps, nn.ReLU())
+        assert found is not None
+        gradient = torch.autograd.grad(found.square().sum(), maps)[0]
+        assert gradient.isfinite().all()
+        for end in (found[0].float(), found[-1].float()):
+            assert abs(end.mean() - 0.399) < 0.01  # of relu of a normal number
+            assert abs(end.std() - 0.584) < 0.01

@@ -124,11 +124,6 @@ def test_a_long_table_is_projected_as_a_short_one(
     torch.testing.assert_close(project(rows, subspace), whole)
 
 
-def test_a_promise_of_complete_rows_changes_nothing(rows: torch.Tensor) -> None:
-    subspace = fit(rows)
-    torch.testing.assert_close(project(rows, subspace, complete=True), project(rows, subspace))
-
-
 def test_half_precision_around_it_does_not_reach_it(rows: torch.Tensor) -> None:
     subspace = fit(rows)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -403,3 +404,14 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
     before = threading.active_count()
     train_tiny(tmp_path, settings(max_epochs=1))
     assert threading.active_count() <= before
+
+
+def test_a_disk_that_knows_no_locks_is_told_from_another_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    with pytest.raises(WriteError, match="cannot be locked for the training: No locks available"):
+        locked(tmp_path).__enter__()

@@ -6,7 +6,6 @@ NVDEC, colours and speed need a GPU: ``pytest -m gpu tests/video``.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -194,17 +193,18 @@ def test_nvdec_gives_the_colours_of_bt601(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", sorted(DAMAGED_INSIDE))
-def test_damage_inside_pictures_ends_at_the_next_key_frame_or_is_an_error(
+def test_damage_inside_pictures_is_an_error_or_ends_at_the_next_key_frame(
     corpus: Corpus, name: str
 ) -> None:
     """The damaged packet is one of the frames 20 to 29, which hang on the key frame 20."""
     whole = [picture.pixels.copy() for picture in Decoder(corpus("gop10.mp4"))]
     read: list[tuple[int, np.ndarray]] = []
-    with contextlib.suppress(VideoError):
+    try:
         for raw in DaliReader(corpus(name), batch_size=7, device="cuda"):
             read += zip(raw.frame_ids.tolist(), raw.frames.cpu().numpy(), strict=True)
-        assert len(read) == NUM_FRAMES
-    assert [number for number, _ in read] == list(range(len(read)))
+    except VideoError:
+        return
+    assert [number for number, _ in read] == list(range(NUM_FRAMES))
     for number, frame in read:
         if number < FIRST_DAMAGED or number > LAST_DAMAGED:
             difference = np.abs(frame - whole[number].astype(int)).mean()

@@ -28,20 +28,32 @@ def run(args: argparse.Namespace) -> int:
         from lightning_pose.cli.following import follow
 
         return follow(world)
+    if world is None:
+        return _train(args.words)
+    from lightning_pose.cli.ranks import jobs_end  # imports torch
+
+    with jobs_end(world):  # the others wait for a job, or for the word that there is none
+        return _train(args.words)
+
+
+def _train(words: list[str]) -> int:
+    """Show what Hydra was asked to show, or train; return the exit code 0.
+
+    Raises:
+        ConfigError: something in the configuration is wrong; all of it is in the message.
+    """
     from lightning_pose.cli.hooks import HOOKS
     from lightning_pose.cli.terminal import note
     from lightning_pose.config.compose import prepare
     from lightning_pose.config.run import run_hydra, show
 
-    app = prepare(args.words, hooks=HOOKS)
+    app = prepare(words, hooks=HOOKS)
     if app.shows_only:
         show(app)
         return 0
     for sentence in app.notes:
         note(sentence)
-    from lightning_pose.cli.ranks import jobs_end
     from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
 
-    with jobs_end(world):
-        run_hydra(train_task, app)
+    run_hydra(train_task, app)
     return 0

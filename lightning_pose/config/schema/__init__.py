@@ -6,7 +6,7 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from lightning_pose.config.schema.data import (
@@ -24,7 +24,7 @@ from lightning_pose.config.schema.training import (
     CallbacksConfig,
     TrainingConfig,
 )
-from lightning_pose.contracts.settings import REFERENCE_EPOCHS, rule_of, setting
+from lightning_pose.contracts.settings import rule_of, setting
 
 __all__ = [
     "AnnealWeightConfig",
@@ -73,17 +73,16 @@ class Config:
     def __post_init__(self) -> None:
         """Fill in what follows the length of training in other sections."""
         anneal = self.callbacks.anneal_weight
-        if anneal.freeze_until_epoch is None:
-            self.callbacks.anneal_weight = _annealing_for(anneal, self.training.max_epochs)
+        if anneal.freeze_until_epoch is None and anneal.freeze_until_step is None:
+            self.callbacks.anneal_weight = _annealing_for(anneal, self.training)
 
 
-def _annealing_for(anneal: AnnealWeightConfig, max_epochs: int | None) -> AnnealWeightConfig:
-    """Return the annealing with its start at its share of the epochs (of 300 if in steps)."""
-    follows = rule_of(AnnealWeightConfig.__dataclass_fields__["freeze_until_epoch"]).follows
-    start = follows.at(max_epochs or REFERENCE_EPOCHS) if follows else 0
-    return AnnealWeightConfig(
-        init_val=anneal.init_val,
-        increase_factor=anneal.increase_factor,
-        final_val=anneal.final_val,
-        freeze_until_epoch=start if isinstance(start, int) else None,
-    )
+def _annealing_for(anneal: AnnealWeightConfig, training: TrainingConfig) -> AnnealWeightConfig:
+    """Return the annealing with its start at its share of the length of training."""
+    starts: dict[str, Any] = {}
+    for item in fields(anneal):
+        follows = rule_of(item).follows
+        end = training.end_in(follows.unit) if follows is not None else None
+        if follows is not None and end is not None:
+            starts[item.name] = follows.at(end)
+    return replace(anneal, **starts)

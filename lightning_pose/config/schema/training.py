@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,6 +210,24 @@ class AnnealWeightConfig:
         minimum=0,
         follows=Follows(60, "share"),
     )
+    freeze_until_step: int | None = setting(
+        None,
+        "The same in steps, instead of freeze_until_epoch; the weight rises by the epoch.",
+        minimum=0,
+        follows=Follows(60, "share", "steps"),
+        default_text="a fifth of max_steps, with max_steps",
+    )
+
+    def in_epochs(self, epoch_of: Callable[[int], int]) -> AnnealWeightConfig:
+        """Return the same with its start as an epoch.
+
+        Args:
+            epoch_of: returns the first epoch that begins at a step or after it.
+        """
+        if self.freeze_until_step is None:
+            return self
+        start = epoch_of(self.freeze_until_step)
+        return dataclasses.replace(self, freeze_until_epoch=start, freeze_until_step=None)
 
     def weight_at(self, epoch: int) -> float:
         """Return the weight of the unsupervised losses in an epoch, counted from 0."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -14,10 +13,13 @@ from torch import Tensor
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.data.bboxes import read_video_bboxes
+from lightning_pose.data.fingerprint import video_fingerprint
+from lightning_pose.data.unlabeled.ahead import DecodingAhead
 from lightning_pose.data.unlabeled.changes import draw_change
 from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
 from lightning_pose.data.wording import count
 from lightning_pose.ops.resize import crop_and_resize
+from lightning_pose.ops.transfer import to_device
 from lightning_pose.video.sequence_input import (
     SequenceChange,
     SequenceInput,
@@ -25,11 +27,6 @@ from lightning_pose.video.sequence_input import (
     sequence_input,
 )
 from lightning_pose.video.sequence_pool import SequencePool
-
-_WORKERS_AT_MOST = 8
-_STEPS_AHEAD = 2  # beyond one for each thread
-
-Views = Future[list[UInt8[Tensor, "t _ _ 3"]]]
 
 
 class UnlabeledLoader:
@@ -50,6 +47,7 @@ class UnlabeledLoader:
         augment: change sequences at random; otherwise they are only resized and normalised.
         rank: which of the processes that share the work this is; each draws other frames.
         world_size: how many there are.
+        processes_here: how many of them share the processors of this machine.
         goes_on: the next epoch will be asked for after the one at hand.
         engine: makes network input from frames (see
             :func:`~lightning_pose.video.sequence_input.sequence_input`).
@@ -59,8 +57,8 @@ class UnlabeledLoader:
 
     Raises:
         VideoError: a video cannot be read (the message names it), or the engine does not work.
-        DataError: there is no video, one is too short, views differ in their frame counts, or
-            there is not one box a frame.
+        DataError: there is no video, one is too short, views differ in their frame counts, there
+            is not one box a frame, or frames that boxes or views match by number have no sure one.
     """
 
     def __init__(
@@ -75,6 +73,7 @@ class UnlabeledLoader:
         augment: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        processes_here: int = 1,
         goes_on: bool = True,
         engine: str = "auto",
         videos: SequencePool | None = None,
@@ -92,9 +91,11 @@ class UnlabeledLoader:
         self.epoch = 0
         self._window = sequence_length + 2 * spec.halo
         self._num_views = len(self.sessions[0])
-        paths = [video for session in self.sessions for video in session]
-        self.videos = videos or SequencePool(paths)
-        self._boxes = [self._read_boxes(n, (box_files or {}).get(v)) for n, v in enumerate(paths)]
+        self._paths = [video for session in self.sessions for video in session]
+        self.videos = videos or SequencePool(self._paths)
+        self._box_files = dict(box_files or {})
+        self._check_numbers()
+        self._boxes = [self._read_boxes(n, path) for n, path in enumerate(self._paths)]
         self._plan = SequencePlan(
             self._lengths(),
             window=self._window,
@@ -105,9 +106,9 @@ class UnlabeledLoader:
         )
         self._input: SequenceInput = sequence_input(spec, device=self.device, engine=engine)
         self._goes_on = goes_on
-        self._ahead: dict[int, Views] = {}
-        self._workers = min(_WORKERS_AT_MOST, max(1, (os.cpu_count() or 1) // 2))
-        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="litpose-unlabeled")
+        self._ahead = DecodingAhead(
+            self._decode, sequence_bytes=self._sequence_bytes(), processes=processes_here
+        )
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -134,6 +135,10 @@ class UnlabeledLoader:
             for number in range(len(self.sessions))
         ]
 
+    def fingerprint(self) -> dict[str, dict[str, Any]]:
+        """Return hashes of the videos (see :func:`video_fingerprint`)."""
+        return video_fingerprint(self._paths, self._box_files)
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches come next."""
         self.epoch = epoch
@@ -148,29 +153,21 @@ class UnlabeledLoader:
         epoch = self.epoch
         first = epoch * len(self)
         for number in range(first, first + len(self)):
-            self._decode_ahead(number, end=None if self._goes_on else first + len(self))
-            views = self._ahead.pop(number).result()
+            views = self._ahead.take(number, end=None if self._goes_on else first + len(self))
             yield self._batch(views, epoch=epoch, step=number - first)
 
-    def _decode_ahead(self, number: int, *, end: int | None) -> None:
-        """Have the sequence of a step and those of the next ones decoded; forget all others.
+    def _sequence_bytes(self) -> int:
+        sizes = (sum(height * width for height, width in views) for views in self.frame_sizes)
+        return 3 * max(sizes) * self._window
 
-        Steps are counted through all epochs.
+    def _decode(self, number: int) -> list[UInt8[Tensor, "t _ _ 3"]]:
+        """Return what is shown of every view of a sequence; boxes are at network size already.
+
+        Args:
+            number: of the step, counted through all epochs.
         """
-        last = number + self._workers + _STEPS_AHEAD
-        wanted = range(number, last if end is None else min(last, end))
-        for other in [step for step in self._ahead if step not in wanted]:
-            self._ahead.pop(other).cancel()
-        for step in wanted:
-            if step not in self._ahead:
-                self._ahead[step] = self._threads.submit(self._decode, self._draw(step))
-
-    def _draw(self, number: int) -> Draw:
         epoch, step = divmod(number, len(self))
-        return self._plan.draw(epoch=epoch, step=step)
-
-    def _decode(self, draw: Draw) -> list[UInt8[Tensor, "t _ _ 3"]]:
-        """Return what is shown of every view of a sequence; boxes are at network size already."""
+        draw = self._plan.draw(epoch=epoch, step=step)
         return [self._shown(video, draw.start) for video in self._videos_of(draw)]
 
     def _videos_of(self, draw: Draw) -> range:
@@ -198,10 +195,11 @@ class UnlabeledLoader:
             ways.append(net_to_image(shown, self.spec, change).expand(number, 2, 3))
         return torch.stack(ways, dim=1)
 
-    def _read_boxes(self, video: int, path: Path | None) -> Int[Tensor, "n 4"] | None:
-        if path is None:
+    def _read_boxes(self, video: int, path: Path) -> Int[Tensor, "n 4"] | None:
+        if path not in self._box_files:
             return None
-        return torch.from_numpy(read_video_bboxes(path, num_frames=self.videos.num_frames(video)))
+        number = self.videos.num_frames(video)
+        return torch.from_numpy(read_video_bboxes(self._box_files[path], num_frames=number))
 
     def _batch(
         self,
@@ -213,19 +211,32 @@ class UnlabeledLoader:
         draw = self._plan.draw(epoch=epoch, step=step)
         frames: list[Tensor] = []
         changes = [self._change(epoch, step, view) for view in range(len(views))]
-        for pixels, change in zip(views, changes, strict=True):
-            # Pinned here, not in the threads: while a CUDA graph is captured no other thread may
-            # ask the driver for memory.
-            on_way = pixels.pin_memory() if self.device.type == "cuda" else pixels
-            frames.append(self._input(on_way, change))
+        for video, pixels, change in zip(self._videos_of(draw), views, changes, strict=True):
+            frames.append(self._input(self._on_way(video, draw.start, pixels), change))
         ways_back = self._ways_back(draw, changes)
         first = draw.start + self.spec.halo
         return VideoBatch(
             frames=torch.stack(frames, dim=1) if len(frames) > 1 else frames[0].unsqueeze(1),
-            net_to_image=ways_back.to(self.device, non_blocking=True),
+            net_to_image=to_device(ways_back, self.device),
             frame_ids=torch.arange(first, first + len(ways_back), device=self.device),
             halo=self.spec.halo,
         )
+
+    def _on_way(
+        self, video: int, start: int, pixels: UInt8[Tensor, "t _ _ 3"]
+    ) -> UInt8[Tensor, "t _ _ 3"]:
+        """Return frames as bytes: on the device if they are held there, or on their way to it.
+
+        Called by the thread that trains: while a CUDA graph is captured no other one may ask the
+        driver for memory.
+        """
+        if self.device.type != "cuda":
+            return pixels
+        if self._boxes[video] is None and self._input.takes_device_frames:
+            whole = self.videos.held_on(self.device, video)
+            if whole is not None:
+                return whole[start : start + self._window]
+        return pixels.pin_memory()
 
     def _change(self, epoch: int, step: int, view: int) -> SequenceChange | None:
         if not self.augment:
@@ -233,6 +244,17 @@ class UnlabeledLoader:
         return draw_change(
             self.spec, seed=self.seed, epoch=epoch, step=step, rank=self.rank, view=view
         )
+
+    def _check_numbers(self) -> None:
+        """Raise DataError if boxes or views are matched by numbers that are not certain."""
+        for number, path in enumerate(self._paths):
+            is_matched = self._num_views > 1 or path in self._box_files
+            if is_matched and not self.videos.is_exact(number):
+                raise DataError(
+                    f"{path} has no index of its frames, so their numbers may be off, by which "
+                    "boxes and views are matched. Copy it into a container with an index "
+                    "(ffmpeg -i IN -c copy OUT.mp4), or re-encode it (ffmpeg -i IN OUT.mp4)."
+                )
 
     def _lengths(self) -> list[int]:
         """Return the number of frames of each session; all views must have it."""

@@ -3,7 +3,8 @@
 All sessions are cut into windows that do not overlap, beginning at a random frame, and the
 windows are shuffled: one *lap*. Steps and ranks take the windows of a lap in turn; then the next
 lap is cut and shuffled anew. So a session is drawn as often as it is long, ranks never see the
-same frames in a lap, and every frame of a long recording comes up before any comes up again.
+same frames in a lap, and every frame of a long recording but those at its ends comes up before any
+comes up again.
 """
 
 from __future__ import annotations

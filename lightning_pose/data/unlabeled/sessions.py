@@ -48,11 +48,12 @@ def find_box_files(
 
     Args:
         sessions: see :func:`find_sessions`.
-        required_by: files that crop labelled images, so that videos must be cropped too; none: a
-            video without boxes is shown whole.
+        required_by: files that crop labelled images, so that videos must be cropped too; none:
+            labelled images are shown whole, and so must videos be.
 
     Raises:
-        DataError: boxes are required, and a video has none; the message names it.
+        DataError: labelled images are cropped and a video is not, or the other way round; the
+            message names the file.
     """
     beside = {video: bbox_file_beside(video) for session in sessions for video in session}
     missing = [video for video, path in beside.items() if not path.is_file()]
@@ -64,7 +65,15 @@ def find_box_files(
             f"must be as well; beside {missing[0]} there is no {names}, with the columns x, y, h, "
             "w and one row a frame."
         )
-    return {video: path for video, path in beside.items() if video not in missing}
+    found = {video: path for video, path in beside.items() if video not in missing}
+    if found and not required_by:
+        video, path = next(iter(found.items()))
+        raise DataError(
+            f"{path} crops {video.name}, but labelled images are shown whole: the network would "
+            "learn from two kinds of pictures. Name the boxes of labelled images in "
+            "data.bbox_file, or move the file away."
+        )
+    return found
 
 
 def _by_session(videos: Sequence[Path], view_names: Sequence[str]) -> list[tuple[Path, ...]]:

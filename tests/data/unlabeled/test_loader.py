@@ -16,8 +16,9 @@ from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.data.unlabeled import UnlabeledLoader
 from lightning_pose.ops.affine import apply_affine, invert_affine
 from lightning_pose.ops.resize import crop_frames, resize_frames
+from lightning_pose.video import frame_index
 from lightning_pose.video.decode import Decoder
-from tests.video.corpus import HEIGHT, WIDTH, encode, read_number, truncate
+from tests.video.corpus import HEIGHT, WIDTH, copy_packets, encode, read_number, truncate
 
 SPEC = DataSpec(height=HEIGHT, width=WIDTH)
 CONTEXT = DataSpec(context=5, height=64, width=96)
@@ -225,6 +226,19 @@ def test_sessions_that_cannot_be_used_are_refused_at_once(
 ) -> None:
     with pytest.raises(DataError, match=reason):
         make_loader([tuple(videos[name] for name in session) for session in names])
+
+
+def test_frames_without_sure_numbers_are_not_matched_with_boxes_or_views(
+    videos: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_index, "SCANNED_BYTES_AT_MOST", 0)
+    video = copy_packets(videos["a"], tmp_path / "a.mkv")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("x,y,h,w\n" + "0,0,40,40\n" * 80)
+    assert len(make_loader([(video,)])) == 4
+    for sessions, beside in (([(video,)], {video: boxes}), ([(video, video)], {})):
+        with pytest.raises(DataError, match=r"a\.mkv has no index .*ffmpeg -i IN -c copy OUT"):
+            make_loader(sessions, box_files=beside)
 
 
 def test_a_window_with_context_needs_more_frames(videos: dict[str, Path]) -> None:

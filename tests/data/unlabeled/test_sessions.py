@@ -68,9 +68,20 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
 
 
 def test_boxes_beside_videos_are_found(tmp_path: Path) -> None:
-    touch(tmp_path, "a.mp4", "a_bbox.csv", "b.mp4")
-    found = find_box_files(find_sessions(tmp_path))
-    assert {video.name: path.name for video, path in found.items()} == {"a.mp4": "a_bbox.csv"}
+    touch(tmp_path, "a.mp4", "a_bbox.csv", "b.mkv", "b_bbox.csv")
+    found = find_box_files(find_sessions(tmp_path), required_by=["boxes.csv"])
+    assert {video.name: path.name for video, path in found.items()} == {
+        "a.mp4": "a_bbox.csv",
+        "b.mkv": "b_bbox.csv",
+    }
+
+
+def test_boxes_beside_a_video_are_refused_where_labelled_images_are_whole(tmp_path: Path) -> None:
+    sessions = find_sessions(touch(tmp_path, "a.mp4", "b.mp4"))
+    assert find_box_files(sessions) == {}
+    touch(tmp_path, "b_bbox.csv")
+    with pytest.raises(DataError, match=r"b_bbox\.csv crops b\.mp4, .*data\.bbox_file, or move"):
+        find_box_files(sessions)
 
 
 def test_a_video_without_the_boxes_it_needs_is_named(tmp_path: Path) -> None:

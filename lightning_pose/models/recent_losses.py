@@ -28,7 +28,7 @@ class BrokenStep:
     with_video: bool = False
 
 
-class LossWatch:
+class RecentLosses:
     """The losses of the latest training steps, on the device, with the rows they came from."""
 
     def __init__(self) -> None:
