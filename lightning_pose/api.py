@@ -199,8 +199,7 @@ def get_model(
         config: the configuration.
         keypoint_names: of a view, in column order.
         losses: on labelled frames; None = the configured ones.
-        unsupervised_losses: on unlabelled video; None = the configured ones. With none of them
-            the tracker is a supervised one.
+        unsupervised_losses: on unlabelled video; None = the configured ones, of which may be none.
         pretrained: start the backbone from the weights its name stands for; None = as configured.
 
     Raises:
