@@ -37,6 +37,7 @@ from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.prediction_handler import PredictionHandler
 from lightning_pose.losses.base import LossBasis
 from lightning_pose.losses.factory import LossFactory, build_losses
+from lightning_pose.mlops.registry import local_model
 from lightning_pose.models.base import BaseSupervisedTracker, SemiSupervisedTrackerMixin
 from lightning_pose.models.build import build_tracker, start_from
 from lightning_pose.models.twins import semi_supervised
@@ -63,6 +64,7 @@ __all__ = [
     "load_config",
     "load_plugins",
     "load_run_config",
+    "local_model",
 ]
 
 
@@ -197,8 +199,7 @@ def get_model(
         config: the configuration.
         keypoint_names: of a view, in column order.
         losses: on labelled frames; None = the configured ones.
-        unsupervised_losses: on unlabelled video; None = the configured ones. With none of them
-            the tracker is a supervised one.
+        unsupervised_losses: on unlabelled video; None = the configured ones, of which may be none.
         pretrained: start the backbone from the weights its name stands for; None = as configured.
 
     Raises:
@@ -217,7 +218,8 @@ def get_model(
         unsupervised_losses=on_video if on_video.names else None,
     )
     if config.model.checkpoint:
-        start_from(tracker, ModelFiles.find(config.model.checkpoint).checkpoint)
+        start = local_model(config.model.checkpoint, tracking_uri=config.tracking.uri)
+        start_from(tracker, ModelFiles.find(start).checkpoint)
     return tracker
 
 

@@ -22,6 +22,8 @@ from lightning_pose.inference.model import Model
 from lightning_pose.inference.predict_files import Outcome
 from lightning_pose.metrics.summary import Summary, summarise_video
 from lightning_pose.metrics.views import ALL_VIEWS, computed_by_view
+from lightning_pose.mlops.figures import FOLDER as FIGURES
+from lightning_pose.mlops.figures import write_figures
 
 METRICS = "metrics.json"
 _, _, TEST, _ = SETS
@@ -70,6 +72,13 @@ def evaluate_run(
         note(failure)
     say_summary(summary, model.view_names)
     run.keep(*found.files, metrics)
+    figures = write_figures(
+        run_dir / FIGURES,
+        history=run.history,
+        predictions=found.predictions[0],
+        labels=data.tables[0],
+    )
+    run.keep(*figures, folder=FIGURES)
     for view, numbers in views.items():
         run.log_summary(numbers, prefix=f"{view}_" if view not in ("", ALL_VIEWS) else "")
     return tuple(failed)

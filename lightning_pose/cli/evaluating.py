@@ -29,7 +29,12 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
     """Evaluate a model on labels and print the numbers; return 0."""
     if args.out is not None:
         check_is_no_file(args.out)
-    model = open_model(args.model, device=args.device, precision=args.precision)
+    model = open_model(
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        tracking_uri=args.tracking_uri,
+    )
     tables, sets = _labels(model, args)
     bbox_files = label_bbox_files(model, args.bbox_file)
     bboxes = read_bboxes(*bbox_files) if bbox_files else None

@@ -9,23 +9,31 @@ from pathlib import Path
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.registry import load_plugins
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
+from lightning_pose.mlops.registry import local_model
 
-PLUGINS = "plugins"
 
-
-def open_model(model: Path | str, *, device: str, precision: str) -> Model:
-    """Return the model of a run directory or checkpoint, its plug-ins imported first.
+def open_model(
+    model: Path | str, *, device: str, precision: str, tracking_uri: str | None = None
+) -> Model:
+    """Return the model of a run directory, checkpoint or registry, its plug-ins imported first.
 
     Plug-ins are looked for as any module is, in the current folder, and where they were when the
-    model was trained.
+    model was trained; a model of the registry brings them.
+
+    Args:
+        model: a path, or ``models:/NAME@alias``.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32, bf16 or fp16.
+        tracking_uri: of the registry; None = the default store.
 
     Raises:
         ConfigError: a plug-in cannot be imported; there is no such device or precision.
         ModelError: there is no such model, or its checkpoint is not that of its run.
     """
+    model = local_model(model, tracking_uri=tracking_uri)
     run_dir = ModelFiles.find(model).run_dir
     if run_dir is None:
         return Model.load(model, device=device, precision=precision)
@@ -33,7 +41,7 @@ def open_model(model: Path | str, *, device: str, precision: str) -> Model:
     folders = _recorded_folders(run_dir) if config.plugins else {}
     for name in config.plugins:
         load_plugins([], search_dir=Path.cwd())
-        load_plugins([name], search_dir=Path(folders[name]) if name in folders else None)
+        load_plugins([name], search_dir=folders.get(name))
     opened = Model.load(model, device=device, precision=precision)
     names = config.data.keypoint_names
     if names and tuple(names) != opened.keypoint_names:
@@ -58,9 +66,10 @@ def plugin_folders(plugins: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _recorded_folders(run_dir: Path) -> dict[str, str]:
+def _recorded_folders(run_dir: Path) -> dict[str, Path]:
     try:
-        folders = RunRecord.read(run_dir / "run.json").code.get(PLUGINS, {})
+        folders = RunRecord.read(run_dir / "run.json").plugin_folders
     except DataError:  # the model itself says what is wrong with the record
         return {}
-    return folders if isinstance(folders, dict) else {}
+    packed = run_dir / PLUGIN_FOLDER
+    return dict.fromkeys(folders, packed) if packed.is_dir() else folders

@@ -32,6 +32,7 @@ from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.predict_files import Outcome, predict_files
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
+from lightning_pose.mlops.registry import is_registered
 
 FOLDER = "video_preds"
 
@@ -56,6 +57,7 @@ class PredictRequest:
     data_dir: Path | None = None
     bbox_files: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
+    tracking_uri: str | None = None
 
 
 def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int:
@@ -73,8 +75,13 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     if request.out is not None:
         check_is_no_file(request.out)
     inputs = expand_inputs(request.inputs)
-    model = open_model(request.model, device=request.device, precision=request.precision)
-    out = request.out or _default_folder(model)
+    model = open_model(
+        request.model,
+        device=request.device,
+        precision=request.precision,
+        tracking_uri=request.tracking_uri,
+    )
+    out = request.out or _default_folder(model, request)
     metrics: tuple[Metric, ...] = ()
     if request.metrics:
         built = metrics_of(model)
@@ -187,8 +194,11 @@ class _Show:
             print_error(str(outcome.failed))
 
 
-def _default_folder(model: Model) -> Path:
+def _default_folder(model: Model, request: PredictRequest) -> Path:
+    """Return a folder in the run directory, or in the current one if there is no run directory."""
     run_dir = model.files.run_dir if model.files else None
+    if is_registered(request.model):  # it lies in a cache
+        run_dir = None
     return run_dir / FOLDER if run_dir else Path.cwd() / "predictions"
 
 

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from lightning.pytorch.loggers.logger import Logger
 
-from lightning_pose.cli.opening import PLUGINS, plugin_folders
+from lightning_pose.cli.lineage import (
+    data_set_name,
+    datasets,
+    default_run_name,
+    describing_tags,
+)
+from lightning_pose.cli.opening import plugin_folders
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import DataError, TrainingError, WriteError
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.run_record import PLUGINS, RunRecord
 from lightning_pose.metrics.summary import Summary
-from lightning_pose.mlops.provenance import close_record, open_record
+from lightning_pose.mlops.figures import History
+from lightning_pose.mlops.provenance import (
+    close_record,
+    code_difference,
+    dvc_md5,
+    open_record,
+)
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
+from lightning_pose.mlops.tracking.spool import NAME
 from lightning_pose.training.result import INTERRUPTED, FitResult
 
 FILE = "run.json"
-SPOOL = "tracking_spool.jsonl"
+PATCH = "code.patch"
 FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
 Recorded = TypeVar("Recorded", bound="RecordedRun")
+DECIMALS = 4  # of numbers in a table of runs, whose columns are narrow
 NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
 
 
@@ -51,7 +65,10 @@ class RecordedRun:
         self._record = open_record(
             run_dir=context.run_dir,
             overrides=context.overrides,
-            data=data,
+            data={
+                name: entry | dvc_md5(Path(entry.get("path") or entry["root"]))
+                for name, entry in data.items()
+            },
             seeds={
                 "data": config.training.rng_seed_data_pt,
                 "model": config.training.rng_seed_model_pt,
@@ -67,6 +84,11 @@ class RecordedRun:
     def loggers(self) -> list[Logger]:
         """Return what takes the curves of the training."""
         return [self._tracker.logger]
+
+    @property
+    def history(self) -> History:
+        """Return (step, value) of each metric that was logged since this process began."""
+        return self._tracker.logger.history
 
     def __enter__(self: Recorded) -> Recorded:
         return self
@@ -112,16 +134,17 @@ class RecordedRun:
             if isinstance(values, dict) and values.get(name) is not None
         }
         self._metrics |= numbers
-        self._tracker.log_metrics(numbers, step=self._fit.steps if self._fit else 0)
+        shown = {name: round(value, DECIMALS) for name, value in numbers.items()}
+        self._tracker.log_metrics(shown, step=self._fit.steps if self._fit else 0)
 
     def log_video(self, name: str, summary: Summary) -> None:
         """Take down the numbers of a predicted video."""
         self._metrics[f"video_{name}"] = summary
 
-    def keep(self, *files: Path) -> None:
+    def keep(self, *files: Path, folder: str | None = None) -> None:
         """Store files with the run."""
         for path in files:
-            self._tracker.log_artifact(path)
+            self._tracker.log_artifact(path, folder)
 
     def _note_identity(self, identity: dict[str, str]) -> None:
         """Write down at once where the run is recorded, so that a killed run can be carried on."""
@@ -142,77 +165,9 @@ class RecordedRun:
         self._record.write(self._path)
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
-            self._tracker.log_artifact(best, folder="checkpoints")
+            self._tracker.log_model(self._path.parent)
         for warning in self._tracker.finish(outcome):
             note(warning)
-
-
-def check_resumable(run_dir: Path, data: Mapping[str, dict[str, Any]]) -> None:
-    """Refuse a run that cannot be carried on, before anything of it is written to.
-
-    Args:
-        run_dir: of the run.
-        data: hashes of what it would learn from now.
-
-    Raises:
-        DataError: its data is no longer the same.
-        TrainingError: its last checkpoint is lost.
-    """
-    if (run_dir / FILE).exists():
-        before = RunRecord.read(run_dir / FILE)
-        _check_can_go_on(before, run_dir)
-        _check_same_data(before.data, data, run_dir)
-
-
-def _check_can_go_on(before: RunRecord, run_dir: Path) -> None:
-    """Refuse to train a finished run from the start, over its own results.
-
-    Raises:
-        TrainingError: the state to carry on from is lost.
-    """
-    last = run_dir / "checkpoints" / "last.ckpt"
-    if before.outcome == FINISHED and not last.exists():
-        raise TrainingError(
-            f"{run_dir} was trained to its end, but {last.name} is gone, so it cannot be carried "
-            f"on. Start a new training from its weights: model.checkpoint={run_dir}"
-        )
-
-
-def _check_same_data(
-    before: Mapping[str, dict[str, Any]], now: Mapping[str, dict[str, Any]], run_dir: Path
-) -> None:
-    """Refuse to carry a training on with other labels, images or videos than it began with.
-
-    Raises:
-        DataError: some have changed since.
-    """
-    changed = [
-        change
-        for name, entry in now.items()
-        if name in before
-        for change in _changes(name, before[name], entry)
-    ]
-    if changed:
-        raise DataError(
-            f"{' and '.join(changed)} changed since the training in {run_dir} began, so it cannot "
-            "be resumed as it was. Bring the old files back, or start a new training from its "
-            f"weights: model.checkpoint={run_dir}"
-        )
-
-
-def _changes(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what of an entry of the record differs: itself, or some of its files."""
-    if before.get("sha256") != now.get("sha256"):
-        yield name
-    old, new = before.get("files"), now.get("files")
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for file in sorted({*old, *new}):
-            if file not in new:
-                yield f"{file} (it is no longer there)"
-            elif file not in old:
-                yield f"{file} (it is new)"
-            elif old[file] != new[file]:
-                yield file
 
 
 def _start(
@@ -223,8 +178,8 @@ def _start(
     on_open: Callable[[dict[str, str]], None],
 ) -> RunTracker:
     wishes = config.tracking
-    data_set = config.data.generator or Path(config.data.data_dir or "data").name
-    name = wishes.run_name or config.model.model_name or _default_name(config, context)
+    data_set = data_set_name(config.data)
+    name = wishes.run_name or config.model.model_name or default_run_name(config, context)
     tracker = start_tracking(
         wishes,
         experiment=wishes.experiment or data_set,
@@ -238,18 +193,16 @@ def _start(
             "backbone": config.model.backbone,
             "data": data_set,
             "overrides": " ".join(context.overrides),
-            "git_commit": str(record.code.get("commit", "")),
+            **describing_tags(record, config),
         },
-        spool=context.run_dir / SPOOL,
+        spool=context.run_dir / NAME,
         resume_id=record.tracking.get("run_id"),
         on_open=on_open,
     )
-    for path in ("config.yaml", "splits.csv"):
+    patch = code_difference()
+    if patch:
+        write_text(context.run_dir / PATCH, patch)
+    for path in ("config.yaml", "splits.csv", PATCH):
         tracker.log_artifact(context.run_dir / path)
+    tracker.log_inputs(datasets(record.data))
     return tracker
-
-
-def _default_name(config: Config, context: RunContext) -> str:
-    stamp = time.strftime("%m-%d %H:%M:%S")
-    job = "" if context.job is None else f" #{context.job}"
-    return f"{config.model.model_type} {config.model.backbone} {stamp}{job}"

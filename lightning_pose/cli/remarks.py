@@ -57,11 +57,15 @@ def remarks(*, debug: bool = False) -> Iterator[None]:
 
 
 def _note_varying(seen: set[str]) -> Callable[..., None]:
-    """Return what shows torch's warning of an operation in a sentence of ours, once."""
+    """Return what shows torch's warning of an operation in a sentence of ours, once.
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        operation = str(message).partition(VARYING)[0].strip()
-        if operation not in seen:
+    Other warnings come through if a library changes the filters, as MLflow does; they stay unsaid.
+    """
+
+    def show(message: Warning | str, *_args: Any, **_kwargs: Any) -> None:
+        operation, found, _ = str(message).partition(VARYING)
+        operation = operation.strip()
+        if found and operation not in seen:
             seen.add(operation)
             note(
                 f"torch has no version of {operation} that sums in a fixed order, so "

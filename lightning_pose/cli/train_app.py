@@ -6,8 +6,9 @@ import sys
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
+from lightning_pose.cli.carrying_on import check_resumable
 from lightning_pose.cli.ranks import with_other_ranks
-from lightning_pose.cli.recorded_run import RecordedRun, check_resumable
+from lightning_pose.cli.recorded_run import RecordedRun
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.cross_checks import keypoint_column_problems

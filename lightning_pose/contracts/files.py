@@ -56,6 +56,13 @@ def file_sha256(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def user_cache() -> Path:
+    """Return the folder of what can be made or fetched again: $XDG_CACHE_HOME or ~/.cache."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+    return root / "lightning_pose"
+
+
 def sampled_sha256(files: Path | Iterable[Path]) -> str:
     """Return the SHA-256 of files in hexadecimal digits, quickly: large ones are sampled.
 

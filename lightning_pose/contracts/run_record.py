@@ -11,6 +11,9 @@ from typing import Any
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 
+PLUGINS = "plugins"
+PLUGIN_FOLDER = "plugins"  # of a run directory that was packed: copies of the user's modules
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
@@ -21,7 +24,8 @@ class RunRecord:
         parent: run id of the sweep or run this one belongs to, or null.
         command: the command line.
         overrides: configuration overrides as given.
-        code: commit, dirty (bool), diff_sha256; empty outside git.
+        code: commit, dirty (bool), diff_sha256, plugins (name -> folder); without the first three
+            outside git.
         data: name -> {path, sha256, rows...} of labels, images and videos.
         config_sha256: hash of config.yaml.
         seeds: data and model seeds.
@@ -50,6 +54,12 @@ class RunRecord:
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
     metrics: dict[str, Any] = field(default_factory=dict[str, Any])
     tracking: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def plugin_folders(self) -> dict[str, Path]:
+        """Return the folder that each module of the user's own was found in, by its name."""
+        found: dict[str, str] = self.code.get(PLUGINS) or {}
+        return {name: Path(folder) for name, folder in found.items()}
 
     def write(self, path: Path) -> Path:
         """Write the record as JSON; return ``path``."""

@@ -38,8 +38,8 @@ class ModelFiles:
         """
         if str(model).startswith("models:"):
             raise ModelError(
-                f"{model} names a model in the registry, which cannot be looked up here. Give its "
-                "run directory or checkpoint file."
+                f"{model} names a model in the registry. Fetch it first: "
+                f"lightning_pose.api.local_model({str(model)!r})"
             )
         path = Path(model)
         if path.is_dir():

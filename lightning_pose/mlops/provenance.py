@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 import uuid
@@ -108,6 +109,23 @@ def code_state() -> dict[str, Any]:
     return state
 
 
+def code_difference() -> str:
+    """Return the uncommitted changes of the code as a patch; empty outside git, or without any."""
+    folder = Path(lightning_pose.__file__).parent
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return ""
+    return _git(folder, "diff", "HEAD", "--binary") or ""
+
+
+def dvc_md5(path: Path) -> dict[str, str]:
+    """Return ``dvc_md5`` of a file or folder that has a ``.dvc`` file beside it, else nothing."""
+    note = path.parent / f"{path.name}.dvc"
+    if not note.is_file():
+        return {}
+    found = re.search(r"^[\s-]*md5:\s*(\S+)", note.read_text(encoding="utf-8"), re.MULTILINE)
+    return {"dvc_md5": found[1]} if found else {}
+
+
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results hang on."""
     versions = {"python": platform.python_version()}
@@ -133,6 +151,7 @@ def device_facts() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name(),
             "gpus": torch.cuda.device_count(),
             "cuda": torch.version.cuda,
+            "driver": _driver(),
         }
     return facts
 
@@ -153,6 +172,16 @@ def _git(folder: Path, *words: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def _driver() -> str:
+    """Return the version of NVIDIA's kernel driver; empty if it does not say."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", text)
+    return found[0] if found else ""
 
 
 def _processor() -> str:

@@ -120,6 +120,20 @@ def test_a_model_from_a_folder_of_ones_own(
     del TRACKERS._entries["mine"], sys.modules["my_plugin"]
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != tmp_path]
     _predicts(litpose, run_dir, toy)
+    _registered_model_brings_the_plugin(run_dir, toy, plugin=tmp_path / "my_plugin.py")
+
+
+def _registered_model_brings_the_plugin(run_dir: Path, toy: Path, *, plugin: Path) -> None:
+    store = f"sqlite:///{Path.cwd()}/mlflow.db"
+    words = ("--name", "mouse", "--tracking-uri", store)
+    assert litpose("registry", "register", run_dir, *words).code == 0
+    shutil.rmtree(run_dir)
+    plugin.unlink()
+    del TRACKERS._entries["mine"], sys.modules["my_plugin"]
+    sys.path[:] = [folder for folder in sys.path if Path(folder) != plugin.parent]
+    done = litpose("predict", "models:/mouse@challenger", toy / "videos" / "new1.mp4")
+    assert done.code == 0, done.err
+    assert "plugins" in str(sys.modules["my_plugin"].__file__)
 
 
 @pytest.mark.usefixtures("_forgotten_afterwards")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lightning_pose.cli.main import guarded
+from lightning_pose.cli.remarks import remarks
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from tests.cli.conftest import TINY, litpose, tiny_data
 
@@ -48,6 +49,15 @@ def test_an_operation_of_varying_order_is_told_once(capsys: pytest.CaptureFixtur
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("torch has no version of put_") == 1
     assert "training.deterministic cannot make equal seeds" in said
+
+
+def test_a_library_that_changes_the_filters_stays_unheard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with remarks():
+        warnings.simplefilter("always")
+        warnings.warn("add type hints", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_log_is_as_before_afterwards() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_pose.cli.lineage import datasets
+from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 from tests.video.corpus import copy_packets, encode
@@ -58,6 +61,15 @@ def test_the_subspace_of_poses_is_in_the_checkpoint(learnt: Done) -> None:
         key.rpartition(".")[2]: tuple(value.shape) for key, value in content["losses"].items()
     }
     assert shapes["components"] == (1, 2, 4)
+
+
+def test_the_videos_are_in_the_record_by_their_hash(learnt: Done, toy: Path) -> None:
+    listed = datasets(RunRecord.read(learnt.run_dir / "run.json").data)
+    for path in (toy / "videos").glob("*.mp4"):  # so small that they are hashed whole
+        size = path.stat().st_size.to_bytes(8, "big")
+        assert listed[path.name]["sha256"] == sha256(size + path.read_bytes()).hexdigest()
+        assert listed[path.name]["path"] == str(path)
+    assert {"CollectedData.csv", "images"} <= set(listed)
 
 
 def test_a_model_that_learnt_from_video_predicts(learnt: Done, toy: Path, tmp_path: Path) -> None:

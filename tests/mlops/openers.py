@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import mlflow.tracking  # noqa: F401  here, so that all processes open the store at one time
+
 from lightning_pose.config.schema import TrackingConfig
 from lightning_pose.mlops.tracking import start_tracking
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops import provenance
-from lightning_pose.mlops.provenance import close_record, open_record
+from lightning_pose.mlops.provenance import (
+    close_record,
+    code_difference,
+    code_state,
+    dvc_md5,
+    open_record,
+)
 
 
 def opened(run_dir: Path, resumed: RunRecord | None = None) -> RunRecord:
@@ -60,3 +67,31 @@ def test_outside_git_only_the_version_is_known(
 
 def test_versions_of_what_results_hang_on_are_there() -> None:
     assert {"python", "torch", "lightning"} <= set(provenance.package_versions())
+
+
+def test_what_dvc_tracks_is_known_by_its_md5(tmp_path: Path) -> None:
+    labels = tmp_path / "CollectedData.csv"
+    labels.write_text("x")
+    assert dvc_md5(labels) == {}
+    note = "outs:\n- md5: 9dd4e461268c8034f5c8564e155c67a6\n  size: 1\n  path: CollectedData.csv\n"
+    labels.with_name("CollectedData.csv.dvc").write_text(note)
+    assert dvc_md5(labels)["dvc_md5"] == "9dd4e461268c8034f5c8564e155c67a6"
+
+
+def test_uncommitted_changes_are_kept_as_a_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    module = package / "__init__.py"
+    module.write_text("before = 1\n")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True)
+    monkeypatch.setattr(provenance.lightning_pose, "__file__", str(module))
+    assert (code_difference(), code_state()["dirty"]) == ("", False)
+    module.write_text("after = 1\n")
+    assert "+after = 1" in code_difference()
+    state = code_state()
+    assert state["dirty"] is True
+    assert len(state["diff_sha256"]) == 64

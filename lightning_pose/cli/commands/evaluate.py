@@ -1,7 +1,7 @@
 """Measure a trained model on labelled frames, with intervals.
 
 Without --csv: the labels the model was made from, by training, validation and test set. MODEL is
-a run directory or a checkpoint file (which needs --csv).
+a run directory, a checkpoint file (which needs --csv) or a registered model, models:/NAME@alias.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("model", metavar="MODEL", help="run directory or checkpoint")
+    parser.add_argument(
+        "model", metavar="MODEL", help="run directory, checkpoint or models:/NAME@alias"
+    )
     parser.add_argument("--csv", type=Path, nargs="+", help="label csv; one a view")
     parser.add_argument("--data-dir", type=Path, help="folder the images are relative to")
     parser.add_argument(
@@ -25,6 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="also write predictions and metric files here")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument(
+        "--tracking-uri",
+        help="where models:/ is looked up [MLFLOW_TRACKING_URI, else ./mlflow.db]",
+    )
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
 
 

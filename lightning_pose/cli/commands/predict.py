@@ -4,9 +4,10 @@
   litpose predict outputs/DATE/TIME mouse1.mp4 mouse2.avi --out preds --format csv,parquet
   litpose predict outputs/DATE/TIME CollectedData.csv
 
-MODEL is a run directory or a checkpoint file. INPUT is a video, a folder of videos, a folder of
-images, a label csv, or a manifest (.txt, one path a line). Results that are there already, made by
-the same model from the same input, are not made again.
+MODEL is a run directory, a checkpoint file or a registered model, models:/NAME@champion. INPUT is
+a video, a folder of videos, a folder of images, a label csv, or a manifest (.txt, one path a
+line). Results that are there already, made by the same model from the same input, are not
+made again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("model", metavar="MODEL", help="run directory or checkpoint")
+    parser.add_argument(
+        "model", metavar="MODEL", help="run directory, checkpoint or models:/NAME@alias"
+    )
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="what to predict")
     parser.add_argument("--out", type=Path, help="folder of the results [MODEL/video_preds]")
     parser.add_argument("--format", default="csv", help="csv, h5, parquet; several with commas")
@@ -45,6 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="K=V",
         help="change the run's configuration for this prediction (eval.* and dali.* keys)",
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        help="where models:/ is looked up [MLFLOW_TRACKING_URI, else ./mlflow.db]",
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -75,5 +82,6 @@ def run(args: argparse.Namespace) -> int:
         data_dir=args.data_dir,
         bbox_files=tuple(args.bbox_file),
         overrides=tuple(args.overrides),
+        tracking_uri=args.tracking_uri,
     )
     return predict_and_report(request, as_json=args.json)

@@ -62,7 +62,9 @@ class TrackingConfig:
 
     enabled: bool = setting(True, "Record the run.")
     uri: str | None = setting(
-        None, "Store of the records.", default_text="sqlite file ./mlflow.db"
+        None,
+        "Store of the records.",
+        default_text="$MLFLOW_TRACKING_URI, or sqlite file ./mlflow.db",
     )
     artifact_dir: str | None = setting(
         None, "Folder of the stored files.", path="output", default_text="./mlruns"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.files import user_cache
 from lightning_pose.data.toy.dataset import STEM, make_toy_dataset
 
 TOY_VERSION = 1  # raise it whenever anything drawn or written changes
@@ -35,7 +35,8 @@ def toy_dataset_dir(
         WriteError: the cache cannot be written.
     """
     kind = "toy-cameras" if separate_cameras else "toy"
-    folder = (cache_root or _user_cache()) / "lightning_pose" / f"{kind}-v{TOY_VERSION}-seed{seed}"
+    root = cache_root / "lightning_pose" if cache_root else user_cache()
+    folder = root / f"{kind}-v{TOY_VERSION}-seed{seed}"
     if _is_whole(folder):
         return folder
     _log.info("Drawing the toy data set in %s; this takes about fifteen seconds.", folder)
@@ -75,11 +76,6 @@ def _rename(temporary: Path, folder: Path) -> None:
 def _is_whole(folder: Path) -> bool:
     """Tell whether a finished data set lies there: label files are written last."""
     return any(folder.glob(f"{STEM}*.csv"))
-
-
-def _user_cache() -> Path:
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
 
 
 def _why_not(folder: Path, error: OSError) -> str:

@@ -1,5 +1,6 @@
 """Recording runs in MLflow without ever stopping or slowing them."""
 
 from lightning_pose.mlops.tracking.run_tracker import RunTracker, start_tracking
+from lightning_pose.mlops.tracking.upload import Upload, find_spools, upload
 
-__all__ = ["RunTracker", "start_tracking"]
+__all__ = ["RunTracker", "Upload", "find_spools", "start_tracking", "upload"]

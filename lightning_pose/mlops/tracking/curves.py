@@ -7,11 +7,15 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-from lightning_pose.mlops.tracking.writer import Metrics, StoreWriter, now_ms
+from lightning_pose.mlops.tracking.items import Metrics, now_ms
+from lightning_pose.mlops.tracking.writer import StoreWriter
 
 
 class TrackingCurves(Logger):
     """Hands metrics to the writer; returns at once.
+
+    Attributes:
+        history: (step, value) of each metric since the process began, to be drawn.
 
     Args:
         writer: None for a run that is not tracked.
@@ -20,6 +24,7 @@ class TrackingCurves(Logger):
     def __init__(self, writer: StoreWriter | None) -> None:
         super().__init__()
         self._writer = writer
+        self.history: dict[str, list[tuple[int, float]]] = {}
 
     @property
     def name(self) -> str:
@@ -33,8 +38,10 @@ class TrackingCurves(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Hand over the values of a step."""
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            self.history.setdefault(name, []).append((step or 0, value))
         if self._writer is not None:
-            values = {name: float(value) for name, value in metrics.items()}
             self._writer.put(Metrics(values, step or 0, now_ms()))
 
     def log_hyperparams(

@@ -8,8 +8,10 @@ from typing import Any
 
 from lightning_pose.config.schema import TrackingConfig
 from lightning_pose.mlops.tracking.curves import TrackingCurves
+from lightning_pose.mlops.tracking.items import Artifact, Inputs, Metrics, TrainedModel, now_ms
+from lightning_pose.mlops.tracking.spool import Spool
 from lightning_pose.mlops.tracking.store import RunStart, StorePlace
-from lightning_pose.mlops.tracking.writer import Artifact, Identity, Metrics, StoreWriter, now_ms
+from lightning_pose.mlops.tracking.writer import Identity, StoreWriter
 
 
 class RunTracker:
@@ -38,6 +40,16 @@ class RunTracker:
         if self._writer is not None:
             self._writer.put(Artifact(path, folder))
 
+    def log_inputs(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record what the run is made from: name -> path, sha256 and more; returns at once."""
+        if self._writer is not None:
+            self._writer.put(Inputs({name: dict(entry) for name, entry in entries.items()}))
+
+    def log_model(self, run_dir: Path) -> None:
+        """Store the best checkpoint as a model that predicts; returns at once."""
+        if self._writer is not None:
+            self._writer.put(TrainedModel(run_dir))
+
     def finish(self, outcome: str) -> tuple[str, ...]:
         """End the run: finished, failed or interrupted; return warnings for the user."""
         return self._writer.finish(outcome) if self._writer else ()
@@ -62,7 +74,7 @@ def start_tracking(
         run_name: name of the run.
         params: the configuration, nested.
         tags: what the run can be searched by.
-        spool: file that takes what the store does not.
+        spool: file that keeps the run until the store holds it.
         resume_id: MLflow id of the run to carry on.
         on_open: is told ``uri``, ``experiment`` and ``run_id`` when they are known.
     """
@@ -77,7 +89,7 @@ def start_tracking(
             tags=tags,
             resume_id=resume_id,
         ),
-        spool=spool,
+        spool=Spool(spool),
         flush_s=wishes.flush_s,
         system=wishes.system_metrics,
         on_open=on_open,

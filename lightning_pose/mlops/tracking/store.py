@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+RUN_TAG = "litpose.run_id"
 LONGEST_PARAM = 500
 LONGEST_TAG = 5000
-BATCH = 1000  # metrics MLflow takes at once
 PARAMS_AT_ONCE = 100
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,11 @@ class StorePlace:
     def choose(cls, *, uri: str | None, artifact_dir: str | None, cwd: Path) -> StorePlace:
         """Return the place named in a configuration; by default ``mlflow.db`` and ``mlruns/``.
 
-        A bare ``mlflow ui`` in ``cwd`` finds the default.
+        The variable MLFLOW_TRACKING_URI names another default, as it does for MLflow's own
+        commands. A bare ``mlflow ui`` in ``cwd`` finds the default.
         """
-        if uri is None:
-            uri = f"{SQLITE}{cwd / 'mlflow.db'}"
-        elif uri.startswith(SQLITE):
+        uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+        if uri.startswith(SQLITE):
             uri = f"{SQLITE}{cwd / uri.removeprefix(SQLITE)}"
         is_server = uri.startswith(("http://", "https://", "databricks"))
         if is_server and artifact_dir is None:
@@ -75,61 +79,41 @@ class RunStart:
     resume_id: str | None = None
 
 
-class OpenRun:
-    """A run in an open store.
+def open_client(place: StorePlace) -> MlflowClient:
+    """Return a client of the store.
 
-    Args:
-        client: of the store.
-        run_id: MLflow's.
-        experiment: name.
+    Each write to a sqlite file opens it anew: a file that was deleted meanwhile is an error then,
+    where a kept connection would write into the void.
     """
-
-    def __init__(self, client: MlflowClient, run_id: str, experiment: str) -> None:
-        self.client = client
-        self.run_id = run_id
-        self.experiment = experiment
-
-    def log_metrics(self, points: list[tuple[str, float, int, int]]) -> None:
-        """Write (name, value, step, time in ms) points."""
-        from mlflow.entities import Metric
-
-        for start in range(0, len(points), BATCH):
-            metrics = [
-                Metric(name, value, stamp, step)
-                for name, value, step, stamp in points[start : start + BATCH]
-            ]
-            self.client.log_batch(self.run_id, metrics=metrics)
-
-    def log_artifact(self, path: Path, folder: str | None) -> None:
-        """Copy a file into the store."""
-        self.client.log_artifact(self.run_id, str(path), folder)
-
-    def end(self, status: str, outcome: str) -> None:
-        """Close the run."""
-        self.client.set_tag(self.run_id, "outcome", outcome)
-        self.client.set_terminated(self.run_id, status)
-
-
-def open_run(place: StorePlace, start: RunStart) -> OpenRun:
-    """Return a new run in the store, or the one to carry on; the store is made if need be."""
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
+    if place.database is not None:
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     from mlflow import MlflowClient
 
     for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with _alone(place.database):
-        client = MlflowClient(tracking_uri=place.uri)
-        experiment_id = _experiment(client, place, start.experiment)
-    run_id = start.resume_id and _carry_on(client, start.resume_id)
-    if not run_id:
-        tags = {key: value[:LONGEST_TAG] for key, value in start.tags.items() if value}
-        run_id = client.create_run(experiment_id, run_name=start.name, tags=tags).info.run_id
-        _log_params(client, run_id, start.params)
-    return OpenRun(client, run_id, start.experiment)
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with alone(place.database):  # a new client makes the tables
+        return MlflowClient(tracking_uri=place.uri)
 
 
-def _experiment(client: MlflowClient, place: StorePlace, name: str) -> str:
+def find_or_create_run(
+    client: MlflowClient, place: StorePlace, start: RunStart
+) -> tuple[str, str]:
+    """Return the ids of experiment and run; a run of the same ``litpose.run_id`` is carried on."""
+    with alone(place.database):
+        experiment_id = experiment_named(client, place, start.experiment)
+        run_id = _carry_on(client, start, experiment_id)
+        if run_id is None:
+            tags = {key: value[:LONGEST_TAG] for key, value in start.tags.items() if value}
+            run = client.create_run(experiment_id, run_name=start.name, tags=tags)
+            run_id = run.info.run_id
+    _log_params(client, run_id, start.params)
+    return experiment_id, run_id
+
+
+def experiment_named(client: MlflowClient, place: StorePlace, name: str) -> str:
+    """Return the id of an experiment, made if it is not there."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -146,27 +130,35 @@ def _experiment(client: MlflowClient, place: StorePlace, name: str) -> str:
         return found.experiment_id
 
 
-def _carry_on(client: MlflowClient, run_id: str) -> str | None:
+def _carry_on(client: MlflowClient, start: RunStart, experiment_id: str) -> str | None:
+    """Return the id of the run if the store has it, and let it run again."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        client.get_run(run_id)
+    run_id = None
+    if start.resume_id:
+        with contextlib.suppress(MlflowException):
+            run_id = client.get_run(start.resume_id).info.run_id
+    own = start.tags.get(RUN_TAG)
+    if run_id is None and own:
+        same = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{own}'", max_results=1)
+        run_id = same[0].info.run_id if same else None
+    if run_id is not None:
         client.update_run(run_id, status="RUNNING")
-    except MlflowException:
-        return None
     return run_id
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
+    """Write the settings that the run does not have yet; MLflow lets none be changed."""
     from mlflow.entities import Param
 
-    entities = [Param(key, value[:LONGEST_PARAM]) for key, value in params.items()]
+    there = client.get_run(run_id).data.params
+    entities = [Param(k, v[:LONGEST_PARAM]) for k, v in params.items() if k not in there]
     for start in range(0, len(entities), PARAMS_AT_ONCE):
         client.log_batch(run_id, params=entities[start : start + PARAMS_AT_ONCE])
 
 
 @contextlib.contextmanager
-def _alone(database: Path | None) -> Iterator[None]:
+def alone(database: Path | None) -> Iterator[None]:
     """Hold a lock beside the database: processes that make its tables at once would crash."""
     if database is None:
         yield

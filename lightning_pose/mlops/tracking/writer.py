@@ -2,65 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from lightning_pose.mlops.tracking.store import OpenRun, RunStart, StorePlace, open_run
+from lightning_pose.mlops.tracking.items import End, Item, Metrics, now_ms
+from lightning_pose.mlops.tracking.open_run import OpenRun, open_run
+from lightning_pose.mlops.tracking.spool import Spool
+from lightning_pose.mlops.tracking.store import RunStart, StorePlace
 from lightning_pose.mlops.tracking.system import system_metrics
 
 FINISH_TIMEOUT_S = 300.0
 SYSTEM_EVERY_S = 10.0
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _logger = logging.getLogger(__name__)
 
 Identity = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Values of one step."""
-
-    values: dict[str, float]
-    step: int
-    time_ms: int
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file to store."""
-
-    path: Path
-    folder: str | None = None
-
-
-@dataclass(frozen=True)
-class End:
-    """The run is over."""
-
-    outcome: str
-
-
-Item = Metrics | Artifact | End
-
-
 class StoreWriter(threading.Thread):
     """Writes what it is given to an MLflow run, now and then, in the background.
 
-    The store is opened here too: importing MLflow and making its tables takes seconds. When the
-    store fails, one warning is logged and everything goes to the spool file instead.
+    The store is opened here too: importing MLflow and making its tables takes seconds. Everything
+    goes to the spool file first, which is deleted when the run is over and wholly in the store.
+    When the store fails, one warning is logged, and the spool stays for ``litpose track sync``.
 
     Args:
         place: of the store.
         start: the run.
-        spool: file that takes what the store does not.
+        spool: keeps the run until the store holds it.
         flush_s: seconds between two writes.
         system: also record load and memory of the machine.
         on_open: is told where the run is as soon as that is known.
@@ -71,7 +42,7 @@ class StoreWriter(threading.Thread):
         place: StorePlace,
         start: RunStart,
         *,
-        spool: Path,
+        spool: Spool,
         flush_s: float,
         system: bool,
         on_open: Callable[[Identity], None] | None,
@@ -95,15 +66,17 @@ class StoreWriter(threading.Thread):
 
     def run(self) -> None:
         """Open the store and write until the run is over."""
+        self.spool.begin(self.place, self.begin)
         opened = self._try_open()
         over = False
         while not over:
             items = self._collect()
             over = any(isinstance(item, End) for item in items)
+            self.spool.add(items)
             if opened is not None and not self.failure:
-                items = self._try_write(opened, items)
-            if opened is None or self.failure:
-                self._spool(items)
+                self._try_write(opened, items)
+        if not self.failure:
+            self.spool.remove()
 
     def finish(self, outcome: str) -> tuple[str, ...]:
         """End the run and wait until everything is written; return warnings for the user."""
@@ -113,7 +86,11 @@ class StoreWriter(threading.Thread):
             self.failure = f"the store {self.place.uri} does not answer"
         if not self.failure:
             return ()
-        return (f"The run is not, or not wholly, in the tracking store; see {self.spool}.",)
+        folder = self.spool.path.parent
+        return (
+            f"The run is not, or not wholly, in the tracking store ({self.failure[:200]}). When "
+            f"the store works again: litpose track sync {folder}",
+        )
 
     def _collect(self) -> list[Item]:
         """Return what has come in until it is time to write, or the run is over."""
@@ -139,7 +116,6 @@ class StoreWriter(threading.Thread):
             opened = open_run(self.place, self.begin)
         except Exception as error:  # whatever a store or its drivers raise: training goes on
             self._fail(error)
-            self._spool_start()
             return None
         self.identity = {
             "uri": self.place.uri,
@@ -150,66 +126,18 @@ class StoreWriter(threading.Thread):
             self.on_open(self.identity)
         return opened
 
-    def _try_write(self, opened: OpenRun, items: list[Item]) -> list[Item]:
-        """Write the items; return those that could not be written."""
+    def _try_write(self, opened: OpenRun, items: list[Item]) -> None:
         try:
-            points = [
-                (name, value, item.step, item.time_ms)
-                for item in items
-                if isinstance(item, Metrics)
-                for name, value in item.values.items()
-                if math.isfinite(value)
-            ]
-            opened.log_metrics(points)
-            for item in items:
-                if isinstance(item, Artifact) and item.path.is_file():
-                    opened.log_artifact(item.path, item.folder)
-            for item in items:
-                if isinstance(item, End):
-                    opened.end(STATUS.get(item.outcome, "FAILED"), item.outcome)
+            opened.write(items)
         except Exception as error:  # as above
             self._fail(error)
-            return items
-        return []
 
     def _fail(self, error: Exception) -> None:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        self.failure = reason
+        text = str(error).strip()
+        self.failure = text.splitlines()[0] if text else type(error).__name__
         _logger.warning(
-            "The tracking store %s fails (%s). Training goes on; metrics are kept in %s.",
+            "The tracking store %s fails (%s). Training goes on; the run is kept in %s.",
             self.place.uri,
-            reason[:200],
-            self.spool,
+            self.failure[:200],
+            self.spool.path,
         )
-
-    def _spool_start(self) -> None:
-        begin = self.begin
-        self._append(
-            {
-                "kind": "start",
-                "experiment": begin.experiment,
-                "name": begin.name,
-                "params": dict(begin.params),
-                "tags": dict(begin.tags),
-            }
-        )
-
-    def _spool(self, items: list[Item]) -> None:
-        for item in items:
-            plain = {
-                key: str(value) if isinstance(value, Path) else value
-                for key, value in vars(item).items()
-            }
-            self._append({"kind": type(item).__name__.lower(), **plain})
-
-    def _append(self, line: dict[str, Any]) -> None:
-        try:
-            with self.spool.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            _logger.warning("Metrics cannot be kept in %s: %s.", self.spool, error)
-
-
-def now_ms() -> int:
-    """Return the time in milliseconds since 1970, as MLflow wants it."""
-    return int(time.time() * 1000)

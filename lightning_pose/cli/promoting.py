@@ -1,0 +1,229 @@
+"""Promotion for the command line: champion and challenger on the frozen test set."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lightning_pose.cli.boxes import label_bbox_files
+from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.run_metrics import SPLIT
+from lightning_pose.cli.terminal import note, print_error, say, say_json
+from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
+from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.contracts.predictions import SETS, Predictions
+from lightning_pose.data.bboxes import read_bboxes
+from lightning_pose.data.fingerprint import data_fingerprint
+from lightning_pose.data.label_checks import checked_labels
+from lightning_pose.data.labels import read_labels
+from lightning_pose.data.splits import Split
+from lightning_pose.inference.model import Model
+from lightning_pose.metrics.comparison import paired_difference
+from lightning_pose.mlops.registry import (
+    CHALLENGER,
+    CHAMPION,
+    RULE,
+    ModelRegistry,
+    RegisteredVersion,
+    judge,
+)
+
+ROUNDS = 3
+LEARNT = SETS[:2]  # validation chose the checkpoint
+_, _, TEST, _ = SETS
+
+
+def promote(args: argparse.Namespace) -> int:
+    """Compare challenger and champion, and promote or refuse; return 1 if it was refused.
+
+    Raises:
+        LitposeError: they cannot be compared; nothing was changed.
+    """
+    registry = ModelRegistry.open(args.tracking_uri)
+    name, challenger = _challenger(registry, args.name)
+    champion = registry.holder(name, CHAMPION)
+    if champion is None:
+        if args.csv:
+            registry.freeze_test_set(name, _test_set(registry, name, args))
+        registry.promote(challenger)
+        _report_first(challenger, as_json=args.json)
+        return 0
+    if champion.version == challenger.version:
+        raise ModelError(f"{challenger.uri} is the champion already.")
+    test_set = _test_set(registry, name, args)
+    opened = [
+        open_model(
+            version.uri,
+            device=args.device,
+            precision=args.precision,
+            tracking_uri=args.tracking_uri,
+        )
+        for version in (champion, challenger)
+    ]
+    tables = _unseen(_read(opened[0], test_set), opened)
+    predict = [partial(_predict, model, tables, args.bbox_file) for model in opened]
+    of_champion, of_challenger = (_errors(run(), tables) for run in predict)
+    verdict = judge(
+        paired_difference(of_champion, of_challenger, tables[0].images),
+        rates=lambda: _rates(predict, frames=len(tables[0])),
+    )
+    registry.freeze_test_set(name, test_set)
+    plain = {"champion": champion.version, **verdict.as_plain()}
+    registry.note_verdict(challenger, plain)
+    if verdict.promoted:
+        registry.promote(challenger)
+    if args.json:
+        say_json({"challenger": challenger.version, **plain})
+    elif verdict.promoted:
+        say(f"{challenger.uri} is the champion now, {verdict.reason}: {verdict.sentence()}.")
+    else:
+        print_error(
+            f"{challenger.uri} is not promoted, version {champion.version} stays the champion. It "
+            f"is {verdict.reason}: {verdict.sentence()}. The rule: {RULE}."
+        )
+    return int(not verdict.promoted)
+
+
+def _challenger(registry: ModelRegistry, words: str) -> tuple[str, RegisteredVersion]:
+    """Return the name of the model and the version that challenges."""
+    name, _, number = words.partition("/")
+    versions = registry.versions(name)
+    chosen = [
+        version
+        for version in versions
+        if (str(version.version) == number if number else CHALLENGER in version.aliases)
+    ]
+    if not chosen:
+        known = ", ".join(str(version.version) for version in reversed(versions))
+        what = f"version {number}" if number else "challenger"
+        raise ModelError(
+            f"The model {name!r} has no {what} (versions: {known}). Register one with `litpose "
+            f"registry register RUN --name {name}`."
+        )
+    return name, chosen[0]
+
+
+def _report_first(version: RegisteredVersion, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"challenger": version.version, "promoted": True, "reason": "the first"})
+    else:
+        say(f"{version.uri} is the champion now: there was none to compare it with.")
+
+
+def _test_set(registry: ModelRegistry, name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the test set: label files, folder of images and the hash of both.
+
+    Raises:
+        ConfigError: none was named yet.
+        DataError: it is another than the frozen one.
+    """
+    frozen = registry.test_set(name)
+    if not args.csv and not frozen:
+        raise ConfigError(
+            f"The model {name!r} has no test set yet. Name labelled frames that no version learns "
+            "from with --csv; they are the test set of all later promotions too."
+        )
+    files = [str(path.resolve()) for path in args.csv or map(Path, frozen["csv"])]
+    gone = [file for file in files if not Path(file).is_file()]
+    if gone:
+        raise DataError(f"The test set {' and '.join(gone)} is not there. Name it with --csv.")
+    folder = args.data_dir or (Path(files[0]).parent if args.csv else Path(frozen["data_dir"]))
+    tables = [read_labels(Path(file), data_dir=folder) for file in files]
+    hashes = sorted(entry["sha256"] for entry in data_fingerprint(tables).values())
+    digest = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    if frozen and frozen["sha256"] != digest and not args.new_test_set:
+        raise DataError(
+            f"{' and '.join(files)} is not the test set that {name!r} was frozen with (labels or "
+            f"images differ; the frozen one was {' and '.join(frozen['csv'])}). Bring that back, "
+            "or freeze this one with --new-test-set: numbers before and after cannot be compared."
+        )
+    return {"csv": files, "data_dir": str(folder.resolve()), "sha256": digest}
+
+
+def _read(model: Model, test_set: dict[str, Any]) -> list[LabelTable]:
+    tables = []
+    for file in test_set["csv"]:
+        table = read_labels(
+            Path(file), data_dir=Path(test_set["data_dir"]), keypoint_names=model.keypoint_names
+        )
+        scored, warnings = checked_labels(table)
+        for warning in warnings:
+            note(warning)
+        tables.append(scored)
+    return tables
+
+
+def _unseen(tables: list[LabelTable], models: Sequence[Model]) -> list[LabelTable]:
+    """Return the frames that neither model was trained on, nor chosen by.
+
+    Raises:
+        ModelError: the models are of other keypoints or views.
+        DataError: none is left.
+    """
+    first, second = models
+    if (first.keypoint_names, first.view_names) != (second.keypoint_names, second.view_names):
+        raise ModelError(
+            "Champion and challenger have other keypoints or views, so they cannot be compared. "
+            "Register the challenger under another name."
+        )
+    seen = {image for model in models for image in _learnt(model)}
+    keep = np.array([image not in seen for image in tables[0].images])
+    if not keep.any():
+        raise DataError(
+            f"One of the models was trained on every frame of {tables[0].source}. Label frames "
+            "that none learns from, and name them with --csv."
+        )
+    if not keep.all():
+        note(
+            f"{(~keep).sum()} of {len(keep)} frames are left out: one of the models was trained "
+            "on them, or chosen by them."
+        )
+    return [table.rows(keep) for table in tables]
+
+
+def _learnt(model: Model) -> list[str]:
+    run_dir = model.files.run_dir if model.files else None
+    if run_dir is None or not (run_dir / SPLIT).is_file():
+        return []
+    split = Split.read(run_dir / SPLIT)
+    pairs = zip(split.images, split.sets, strict=True)
+    return [image for image, part in pairs if part in LEARNT]
+
+
+def _predict(
+    model: Model, tables: Sequence[LabelTable], bbox_files: Sequence[Path]
+) -> list[Predictions]:
+    boxes = label_bbox_files(model, bbox_files)
+    return model.predict_labels(
+        tables, [TEST] * len(tables[0]), bboxes=read_bboxes(*boxes) if boxes else None
+    )
+
+
+def _errors(
+    predictions: Sequence[Predictions], tables: Sequence[LabelTable]
+) -> Float[np.ndarray, "n k"]:
+    """Return the distance of each keypoint from its label in pixels, views side by side."""
+    pairs = zip(predictions, tables, strict=True)
+    return np.concatenate(
+        [np.linalg.norm(found.xy_img - table.xy_img, axis=-1) for found, table in pairs], axis=1
+    )
+
+
+def _rates(predict: Sequence[Any], *, frames: int) -> tuple[float, float]:
+    """Return the frames per second of both models, the best of some rounds in turns."""
+    best = [float("inf")] * len(predict)
+    for _ in range(ROUNDS):
+        for number, run in enumerate(predict):
+            started = time.perf_counter()
+            run()
+            best[number] = min(best[number], time.perf_counter() - started)
+    champion, challenger = (frames / seconds for seconds in best)
+    return champion, challenger
