@@ -22,7 +22,7 @@ from lightning_pose.data.labeled_data import LabeledData
 from lightning_pose.metrics.summary import Summary
 from lightning_pose.mlops.provenance import close_record, open_record
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
-from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.result import INTERRUPTED, PRUNED, FitResult
 
 FILE = "run.json"
 SPOOL = "tracking_spool.jsonl"
@@ -79,12 +79,15 @@ class RecordedRun:
         interrupted = isinstance(error, KeyboardInterrupt) or (
             self._fit is not None and self._fit.outcome == INTERRUPTED
         )
-        outcome = KILLED if interrupted else FAILED if error is not None else FINISHED
+        outcome = KILLED if interrupted else FAILED if error is not None else self._end()
         try:
             self._finish(outcome)
         except WriteError:
             if error is None:  # else what went wrong first is to be told
                 raise
+
+    def _end(self) -> str:
+        return PRUNED if self._fit is not None and self._fit.outcome == PRUNED else FINISHED
 
     def trained(self, result: FitResult) -> None:
         """Take down how the training went."""
@@ -142,7 +145,7 @@ class RecordedRun:
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
             self._tracker.log_artifact(best, folder="checkpoints")
-        for warning in self._tracker.finish(outcome):
+        for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
             note(warning)
 
 

@@ -28,7 +28,7 @@ class RunRecord:
         packages: name -> version.
         device: what it ran on.
         started, ended: ISO 8601 times, UTC.
-        outcome: running, finished, failed or interrupted.
+        outcome: running, finished, failed, interrupted, or pruned (ended early by a sweep).
         checkpoint: best checkpoint relative to the run directory, and its hash.
         metrics: final numbers.
         tracking: store, experiment and run id in it; empty when the run is not tracked.

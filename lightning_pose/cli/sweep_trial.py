@@ -1,0 +1,97 @@
+"""A training that is a trial of a sweep: it reports, may be pruned, and tells how it ended."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lightning_pose.cli.terminal import note
+from lightning_pose.config.app import RunContext
+from lightning_pose.config.schema import Config
+from lightning_pose.contracts.errors import TrainingError
+from lightning_pose.inference.model import Model
+from lightning_pose.mlops.sweeps.trial import RunningTrial
+from lightning_pose.mlops.sweeps.trial_tags import tag_trial
+from lightning_pose.training.device import choose_device
+from lightning_pose.training.pruning import Judge
+from lightning_pose.training.result import PRUNED, FitResult
+
+REPEATS = 5
+Train = Callable[[Judge | None], FitResult]
+
+
+def run_trial(config: Config, context: RunContext, train: Train) -> float | None:
+    """Train as the trial that ``context`` names, and tell the sweep; return the pixel error.
+
+    Raises:
+        Whatever the training raises, told before. An interrupted one is not told: the sweep
+        queues it to be carried on.
+    """
+    assert context.trial is not None
+    trial = _open(config, context)
+    values = " ".join(f"{key}={value}" for key, value in trial.params.items())
+    note(f"Trial {trial.number}{' goes on' if context.resumed else ''}: {values}")
+    several = config.training.processes > 1
+    try:
+        result = train(trial.report if trial.can_be_pruned and not several else None)
+        if result.outcome == PRUNED:
+            trial.pruned()
+            note(f"Trial {trial.number} was pruned after {result.epochs} epochs.")
+        else:
+            trial.complete(_objectives(context, result))
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        trial.failed(reason)
+        note(f"Trial {trial.number} failed: {reason}")
+        raise
+    finally:
+        tag_trial(context.run_dir, trial)
+    return result.val_pixel_error
+
+
+def _open(config: Config, context: RunContext) -> RunningTrial:
+    assert context.trial is not None
+    first = context.trial.settings.first_judged_epoch(
+        uses_video_losses=bool(config.model.losses_to_use),
+        freeze_until_epoch=config.callbacks.anneal_weight.freeze_until_epoch or 0,
+    )
+    trial = RunningTrial(
+        context.trial, max_epochs=config.training.max_epochs, first_judged_epoch=first
+    )
+    trial.note_device(str(choose_device(config.training).device), number=config.training.processes)
+    return trial
+
+
+def _objectives(context: RunContext, result: FitResult) -> list[float]:
+    assert context.trial is not None
+    if result.val_pixel_error is None:
+        raise TrainingError(
+            "A sweep compares validation errors, and there are no validation frames; set "
+            "training.val_prob."
+        )
+    measured = {
+        "val_pixel_error": lambda: float(result.val_pixel_error or 0),
+        "predict_ms": lambda: predict_ms(context.run_dir),
+    }
+    return [measured[name]() for name in context.trial.settings.objective]
+
+
+def predict_ms(run_dir: Path) -> float:
+    """Return the milliseconds a trained model takes for a frame of its own size, resizing included.
+
+    The median of five full batches after a first one; other work on the machine counts in.
+    """
+    model = Model.load(run_dir)
+    size = (model.data_spec.height, model.data_spec.width)
+    frames = np.zeros((model.default_batch_size, *size, 3), dtype=np.uint8)
+    model.predict_frames(frames)
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        model.predict_frames(frames)
+        seconds.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(seconds) / len(frames), 4)
