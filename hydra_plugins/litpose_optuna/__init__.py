@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lightning_pose.mlops.sweeps.worker import Attempt
 
 __all__ = ["LitposeOptunaSweeper"]
-MAY_CHANGE = ("eval.", "tracking.", "hydra.", "hydra/")
+MAY_CHANGE = ("eval.", "eval=", "tracking.", "tracking=", "hydra.", "hydra/")
 
 
 class LitposeOptunaSweeper(Sweeper):
@@ -91,4 +91,3 @@ class LitposeOptunaSweeper(Sweeper):
 
 def _override(key: str, text: str) -> str:
     return f"{key}={quoted(text)}"
-

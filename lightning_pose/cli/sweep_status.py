@@ -39,7 +39,8 @@ def say_status(found: Findings, *, as_json: bool = False) -> None:
 
 def _line(params: dict[str, object]) -> str:
     return " ".join(
-        f"{key.rpartition('.')[2]}={value:.4g}" if isinstance(value, float)
+        f"{key.rpartition('.')[2]}={value:.4g}"
+        if isinstance(value, float)
         else f"{key.rpartition('.')[2]}={value}"
         for key, value in params.items()
     )

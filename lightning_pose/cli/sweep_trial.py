@@ -81,7 +81,7 @@ def _objectives(context: RunContext, result: FitResult) -> list[float]:
 
 
 def predict_ms(run_dir: Path) -> float:
-    """Return the milliseconds a trained model takes for a frame of its own size, resizing included.
+    """Return the milliseconds a trained model takes for a frame of its own size.
 
     The median of five full batches after a first one; other work on the machine counts in.
     """

@@ -68,7 +68,11 @@ def _train_task(config: Config, context: RunContext, judge: Judge | None = None)
             failed = predict_run_videos(model, run_dir, config, run)
     except KeyboardInterrupt as stop:
         done = f" {stop}" if str(stop) else ""
-        way = f"litpose train model.resume={run_dir}" if context.trial is None else "the same command"
+        way = (
+            f"litpose train model.resume={run_dir}"
+            if context.trial is None
+            else "the same command"
+        )
         raise KeyboardInterrupt(f"Interrupted.{done} To carry on: {way}") from stop
     say(f"run: {run_dir}")
     left = {f"litpose evaluate {run_dir} --csv": unscored, f"litpose predict {run_dir}": failed}

@@ -58,7 +58,9 @@ class SweepSettings:
                     f"hydra.sweeper.{name} = {value}: must be a whole number of at least {least}."
                 )
         if len(self.objective) not in (1, 2) or len(set(self.objective)) < len(self.objective):
-            raise ConfigError("hydra.sweeper.objective: name one objective, or two different ones.")
+            raise ConfigError(
+                "hydra.sweeper.objective: name one objective, or two different ones."
+            )
         if len(self.objective) == 2 and self.pruner != PRUNERS[0]:
             raise ConfigError(
                 f"hydra.sweeper.pruner = {self.pruner}: trials with two objectives cannot be "

@@ -15,8 +15,9 @@ COLORS = {"COMPLETE": "#1668a7", "PRUNED": "#b9b9b9", "FAIL": "#c0392b", "RUNNIN
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
-table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;
-text-align:left;vertical-align:top}.big{font-size:1.3rem}code{background:#f3f3f3;padding:.1rem .3rem}
+table{border-collapse:collapse;font-size:13px}
+td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+.big{font-size:1.3rem}code{background:#f3f3f3;padding:.1rem .3rem}
 .bar{background:#1668a7;height:.8rem;display:inline-block}
 """
 

@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.mlops.sweeps.locks import JournalLock, alone
@@ -52,7 +52,7 @@ def patiently(call: Callable[[], T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             return call()
-        except (SQLAlchemyError, StorageInternalError) as error:
+        except (DBAPIError, StorageInternalError) as error:
             if attempt == ATTEMPTS - 1:
                 raise
             _logger.info("The store of the sweep does not answer (%s).", error)

@@ -163,8 +163,10 @@ def _check_same(study: optuna.Study, settings: SweepSettings, signature: Signatu
     keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     changes = [f"{key} was {old.get(key, 'not swept')}" for key in keys]
     others = set(before["settings"]) ^ set(signature["settings"])
-    changes += [f"{text} was {'set' if text in before['settings'] else 'not set'}"
-                for text in sorted(others)]
+    changes += [
+        f"{text} was {'set' if text in before['settings'] else 'not set'}"
+        for text in sorted(others)
+    ]
     objective = study.user_attrs.get(SETTINGS, {}).get("objective", list(settings.objective))
     if list(objective) != list(settings.objective):
         raise ConfigError(
