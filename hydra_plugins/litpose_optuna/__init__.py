@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lightning_pose.config.overrides import quoted
+from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.search_space import as_texts, read_space
 from lightning_pose.config.sweep_jobs import settings_of_sweep
 from lightning_pose.contracts.sweeps import SweepSettings
@@ -65,7 +66,7 @@ class LitposeOptunaSweeper(Sweeper):
             "space": as_texts(space),
             "settings": sorted(text for text in fixed if not text.startswith(MAY_CHANGE)),
         }
-        with Worker(settings, space, folder, signature) as worker:
+        with Worker(settings, space, folder, signature, claim=claim) as worker:
             while attempts := worker.next_attempts():
                 with worker.running(attempts):
                     self._launch(attempts, fixed, settings)

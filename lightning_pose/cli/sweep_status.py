@@ -33,6 +33,10 @@ def say_status(found: Findings, *, as_json: bool = False) -> None:
     ]
     if rows:
         say_table(rows, header=("val px", "sd px", "seeds", "values"))
+    if found.unbeaten:
+        say("Trials that no other beats in both:")
+        header = ("trial", *found.objective, "values")
+        say_table([(o.number, *o.values, _line(o.params)) for o in found.unbeaten], header=header)
     for step in next_steps(found):
         say(step)
 

@@ -75,15 +75,13 @@ def fit(
         resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
-        judge: is told each validation pixel error, and may end the training: it is pruned then.
+        judge: is told each validation pixel error, and may end (prune) the training.
         world: of the processes that train together; all call this, only the first one writes.
 
     Raises:
         ConfigError: this machine has not what the settings ask, or the tracker no use for video.
-        DataError: there is nothing to train on.
-        TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
-            is in use, or it cannot be resumed.
-        WriteError: a checkpoint could not be written.
+        TrainingError: a number became NaN, the folder is in use, or it cannot be resumed.
+        DataError, WriteError: there is nothing to train on; a checkpoint could not be written.
     """
     started = time.perf_counter()
     with _together(world, settings, run_dir):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lightning_pose.config.run_dirs import claim
 from lightning_pose.contracts.search_space import Choice, Parameter, Range
 from lightning_pose.contracts.sweeps import SweepSettings, TrialPlace
 from lightning_pose.mlops.sweeps.trial import RunningTrial
@@ -54,7 +55,7 @@ def search(
     """Search until there are enough trials; return those that were run here."""
     settings = settings_in(folder, **changes)
     done = []
-    with Worker(settings, space, folder, signature) as worker:
+    with Worker(settings, space, folder, signature, claim=claim) as worker:
         while attempts := worker.next_attempts():
             with worker.running(attempts):
                 for attempt in attempts:

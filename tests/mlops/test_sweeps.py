@@ -18,6 +18,7 @@ import searching
 from optuna.trial import FrozenTrial, TrialState
 from searching import LOSSES, RATE, SIGNATURE, WEIGHT, curve, search, settings_in
 
+from lightning_pose.config.run_dirs import claim
 from lightning_pose.contracts.errors import ConfigError, TrainingError
 from lightning_pose.contracts.search_space import Parameter, Range
 from lightning_pose.contracts.sweeps import SweepSettings, TrialPlace
@@ -118,7 +119,7 @@ def test_patience_ends_a_trial_that_no_longer_gets_better(tmp_path: Path) -> Non
 def test_no_trial_is_pruned_before_it_may_be_judged(tmp_path: Path) -> None:
     search(tmp_path, n_trials=3)
     settings = settings_in(tmp_path, pruner="median", n_startup_trials=1, n_trials=4)
-    with Worker(settings, searching.SPACE, tmp_path, SIGNATURE) as worker:
+    with Worker(settings, searching.SPACE, tmp_path, SIGNATURE, claim=claim) as worker:
         (attempt,) = worker.next_attempts()
         place = TrialPlace(settings=settings, number=attempt.number)
         trial = RunningTrial(place, first_judged_epoch=3)
@@ -130,7 +131,11 @@ def test_two_objectives_are_compared_by_both(tmp_path: Path) -> None:
         trial.complete([10.0 + attempt.number, 10.0 - attempt.number])
 
     search(tmp_path, both, sampler="nsga2", objective=("val_pixel_error", "predict_ms"))
-    assert len(find_study(tmp_path).best_trials) == 6
+    found = findings_of(find_study(tmp_path))
+    assert [(one.number, one.values) for one in found.unbeaten] == [
+        (number, (10.0 + number, 10.0 - number)) for number in range(6)
+    ]
+    assert "Trials that no other beats" in page_of(found)
 
 
 def test_a_failing_trial_is_recorded_and_the_sweep_goes_on(tmp_path: Path) -> None:
@@ -297,7 +302,7 @@ def test_findings_group_seeds_and_name_what_to_try_next(tmp_path: Path) -> None:
 
 
 def test_a_page_of_an_empty_sweep_says_so(tmp_path: Path) -> None:
-    with Worker(settings_in(tmp_path), searching.SPACE, tmp_path, SIGNATURE):
+    with Worker(settings_in(tmp_path), searching.SPACE, tmp_path, SIGNATURE, claim=claim):
         pass
     assert "No trial is complete yet." in page_of(findings_of(find_study(tmp_path)))
 

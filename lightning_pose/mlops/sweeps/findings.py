@@ -55,6 +55,21 @@ class Configuration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unbeaten:
+    """A complete trial that no other one beats in every objective.
+
+    Attributes:
+        number: of the trial.
+        values: of the objectives.
+        params: swept key -> value.
+    """
+
+    number: int
+    values: tuple[float, ...]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """A sweep as it stands.
 
@@ -64,6 +79,7 @@ class Findings:
         wanted: number of trials it is to have.
         states: number of trials in each state; attempts that were begun again are RETRIED.
         configurations: complete ones, the best first.
+        unbeaten: with two objectives, the trials to choose from, the lowest error first.
         importance: swept key -> share of the differences it explains, 0..1; empty if too few.
         device_hours: by device; attempts that died count up to their last validation.
         trials: all of them.
@@ -74,6 +90,7 @@ class Findings:
     wanted: int
     states: dict[str, int]
     configurations: tuple[Configuration, ...]
+    unbeaten: tuple[Unbeaten, ...]
     importance: dict[str, float]
     device_hours: dict[str, float]
     trials: tuple[FrozenTrial, ...]
@@ -92,6 +109,7 @@ def findings_of(study: optuna.Study) -> Findings:
         wanted=wanted_trials(study),
         states=dict(sorted(states.items())),
         configurations=_configurations(trials),
+        unbeaten=_unbeaten(study),
         importance=_importance(study),
         device_hours=_device_hours(trials),
         trials=trials,
@@ -173,6 +191,16 @@ def _configurations(trials: Sequence[FrozenTrial]) -> tuple[Configuration, ...]:
         for members in groups.values()
     ]
     return tuple(sorted(found, key=lambda one: one.mean_px))
+
+
+def _unbeaten(study: optuna.Study) -> tuple[Unbeaten, ...]:
+    if len(study.directions) == 1:
+        return ()
+    found = [
+        Unbeaten(number=t.number, values=tuple(t.values), params=t.params)
+        for t in study.best_trials
+    ]
+    return tuple(sorted(found, key=lambda one: one.values))
 
 
 def _without_seeds(trial: FrozenTrial) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def page_of(found: Findings) -> str:
     """Return the page as text."""
     parts = [
         _best(found),
+        _unbeaten(found),
         _section("What to try next", _list(next_steps(found))),
         _section("What mattered", _importance(found)),
         _section("What it cost", _cost(found)),
@@ -55,6 +56,19 @@ def _best(found: Findings) -> str:
         f'{head}<p class="big">Best: validation pixel error {best.mean_px:.2f} px{spread}</p>'
         f"<p><code>{_params(best.params)}</code></p>"
     )
+
+
+def _unbeaten(found: Findings) -> str:
+    if not found.unbeaten:
+        return ""
+    rows = [
+        f"<tr><td>{one.number}</td>{''.join(f'<td>{value:.4g}</td>' for value in one.values)}"
+        f"<td>{_params(one.params)}</td></tr>"
+        for one in found.unbeaten
+    ]
+    names = "".join(f"<th>{html.escape(name)}</th>" for name in found.objective)
+    head = f"<tr><th>trial</th>{names}<th>values</th></tr>"
+    return _section("Trials that no other beats", f"<table>{head}{''.join(rows)}</table>")
 
 
 def _importance(found: Findings) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.errors import ConfigError
@@ -47,7 +48,7 @@ def begin_study(
         lambda: optuna.create_study(
             storage=storage,
             study_name=settings.study_name,
-            directions=["minimize"] * len(settings.objective),
+            directions=[StudyDirection.MINIMIZE] * len(settings.objective),
             pruner=make_pruner(settings),
             load_if_exists=True,
         )

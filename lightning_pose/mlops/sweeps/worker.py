@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from types import TracebackType
 
 from optuna.trial import FrozenTrial
 
-from lightning_pose.config.run_dirs import claim
 from lightning_pose.contracts.search_space import Parameter
 from lightning_pose.contracts.sweeps import SweepSettings
 from lightning_pose.mlops.sweeps.locks import Presence, alone, is_present
@@ -58,6 +57,7 @@ class Worker:
         space: what is searched.
         sweep_dir: the folder of the sweep, which all workers see.
         signature: ``space`` and ``settings`` as texts, which must stay the same.
+        claim: makes a folder that did not exist, of that name or one like it, and returns it.
 
     Raises:
         ConfigError: the study cannot be opened, or was begun with other settings.
@@ -70,10 +70,13 @@ class Worker:
         space: Sequence[Parameter],
         sweep_dir: Path,
         signature: Signature,
+        *,
+        claim: Callable[[Path], Path],
     ) -> None:
         self.settings = settings
         self.space = space
         self.sweep_dir = sweep_dir
+        self._claim = claim
         with self._alone():
             self.study = begin_study(settings, space, sweep_dir, signature)
         self._presence = Presence(sweep_dir)
@@ -159,7 +162,7 @@ class Worker:
         values = draw(trial, self.space)
         folder = trial.user_attrs.get(FOLDER)
         if folder is None:
-            folder = claim(self.sweep_dir / str(trial.number)).name
+            folder = self._claim(self.sweep_dir / str(trial.number)).name
             trial.set_user_attr(FOLDER, folder)
         overrides = tuple(f"{key}={value}" for key, value in values.items())
         return Attempt(number=trial.number, folder=str(folder), overrides=overrides)
