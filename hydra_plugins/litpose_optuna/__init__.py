@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -16,14 +17,15 @@ from omegaconf import DictConfig
 from lightning_pose.config.overrides import quoted
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.search_space import as_texts, read_space
+from lightning_pose.config.sweep_identity import Tracked, fixed_settings, tracked
 from lightning_pose.config.sweep_jobs import settings_of_sweep
-from lightning_pose.contracts.sweeps import SweepSettings
+from lightning_pose.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lightning_pose.mlops.sweeps.worker import Attempt
+    from lightning_pose.mlops.sweeps.sweep_run import SweepRun
+    from lightning_pose.mlops.sweeps.worker import Attempt, Worker
 
 __all__ = ["LitposeOptunaSweeper"]
-MAY_CHANGE = ("eval.", "eval=", "tracking.", "tracking=", "hydra.", "hydra/")
 
 
 class LitposeOptunaSweeper(Sweeper):
@@ -64,30 +66,48 @@ class LitposeOptunaSweeper(Sweeper):
         space, fixed = read_space(settings.params, settings.conditions, arguments)
         signature = {
             "space": as_texts(space),
-            "settings": sorted(text for text in fixed if not text.startswith(MAY_CHANGE)),
+            "settings": fixed_settings(self.config, space),
+            "words": [text for text in fixed if not text.startswith(("hydra.", "hydra/"))],
         }
-        with Worker(settings, space, folder, signature, claim=claim) as worker:
+        place = tracked(self.config)
+        common = [
+            *fixed,
+            _override("hydra.sweeper.storage", settings.storage),
+            _override("hydra.sweeper.study_name", settings.study_name),
+            *([_override("tracking.experiment", place.experiment)] if place else []),
+        ]
+        record = _record(place) if place else None
+        with Worker(settings, space, folder, signature, claim=claim, record=record) as worker:
             while attempts := worker.next_attempts():
                 with worker.running(attempts):
-                    self._launch(attempts, fixed, settings)
+                    self._launch(attempts, common, worker)
         return folder
 
-    def _launch(
-        self, attempts: Sequence[Attempt], fixed: Sequence[str], settings: SweepSettings
-    ) -> None:
+    def _launch(self, attempts: Sequence[Attempt], common: Sequence[str], worker: Worker) -> None:
         assert self.launcher is not None
         jobs = [
             [
-                *fixed,
+                *common,
                 *attempt.overrides,
                 _override("hydra.sweep.subdir", attempt.folder),
-                _override("hydra.sweeper.storage", settings.storage),
-                _override("hydra.sweeper.study_name", settings.study_name),
+                _override("hydra.sweeper.parent_run", worker.record_id),
                 f"hydra.sweeper.trial={attempt.number}",
             ]
             for attempt in attempts
         ]
-        self.launcher.launch(jobs, initial_job_idx=attempts[0].number)
+        ends: Sequence[JobReturn] = self.launcher.launch(jobs, initial_job_idx=attempts[0].number)
+        for attempt, end in zip(attempts, ends, strict=False):
+            error = getattr(end, "_return_value", None)  # `return_value` would raise it
+            if end.status == JobStatus.FAILED and isinstance(error, ConfigError):
+                worker.failed(attempt.number, str(error))
+
+
+def _record(place: Tracked) -> SweepRun:
+    from lightning_pose.mlops.sweeps.sweep_run import SweepRun
+    from lightning_pose.mlops.tracking.store import StorePlace
+
+    store = StorePlace.choose(uri=place.uri, artifact_dir=place.artifact_dir, cwd=Path.cwd())
+    return SweepRun(store, experiment=place.experiment)
 
 
 def _override(key: str, text: str) -> str:

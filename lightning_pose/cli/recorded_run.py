@@ -58,7 +58,8 @@ class RecordedRun:
             resumed=before,
         )
         code = self._record.code | {PLUGINS: plugin_folders(config.plugins)}
-        self._record = dataclasses.replace(self._record, code=code)
+        parent = context.trial.parent_run or None if context.trial else None
+        self._record = dataclasses.replace(self._record, code=code, parent=parent)
         self._record.write(self._path)
         self._tracker = _start(config, context, self._record, on_open=self._note_identity)
 
@@ -212,6 +213,7 @@ def _start(
         params=plain_tree(config),
         tags={
             **wishes.tags,
+            **(context.trial.tags if context.trial else {}),
             "litpose.run_id": record.run_id,
             "run_dir": str(context.run_dir),
             "model": config.model.model_type,

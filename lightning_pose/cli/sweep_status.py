@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lightning_pose.cli.terminal import say, say_json, say_table
-from lightning_pose.mlops.sweeps.findings import Findings, next_steps
+from lightning_pose.contracts.files import write_text
+from lightning_pose.mlops.sweeps.advice import next_steps
+from lightning_pose.mlops.sweeps.findings import Findings, findings_of
+from lightning_pose.mlops.sweeps.page import REPORT, page_of
+from lightning_pose.mlops.sweeps.study import find_study
 
 MOST = 10
 
@@ -48,3 +54,12 @@ def _line(params: dict[str, object]) -> str:
         else f"{key.rpartition('.')[2]}={value}"
         for key, value in params.items()
     )
+
+
+def say_end(sweep_dir: Path) -> int:
+    """Tell what a sweep has come to; return the exit code, 1 if no trial was of use."""
+    found = findings_of(find_study(sweep_dir))
+    write_text(sweep_dir / REPORT, page_of(found))
+    say_status(found)
+    say(f"sweep: {sweep_dir}")
+    return 0 if found.number_in("COMPLETE", "PRUNED") else 1

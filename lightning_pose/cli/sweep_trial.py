@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
@@ -15,7 +19,6 @@ from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.inference.model import Model
 from lightning_pose.mlops.sweeps.trial import RunningTrial
-from lightning_pose.mlops.sweeps.trial_tags import tag_trial
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.pruning import Judge
 from lightning_pose.training.result import PRUNED, FitResult
@@ -31,25 +34,24 @@ def run_trial(config: Config, context: RunContext, train: Train) -> float | None
         Whatever the training raises, told before. An interrupted one is not told: the sweep
         queues it to be carried on.
     """
-    assert context.trial is not None
+    _give_back_memory()
     trial = _open(config, context)
     values = " ".join(f"{key}={value}" for key, value in trial.params.items())
     note(f"Trial {trial.number}{' goes on' if context.resumed else ''}: {values}")
-    several = config.training.processes > 1
     try:
-        result = train(trial.report if trial.can_be_pruned and not several else None)
-        if result.outcome == PRUNED:
-            trial.pruned()
-            note(f"Trial {trial.number} was pruned after {result.epochs} epochs.")
-        else:
-            trial.complete(_objectives(context, result))
+        result = train(trial.report)
+        pruned = result.outcome == PRUNED
+        found = [] if pruned else _objectives(context, result)
     except Exception as error:
         reason = str(error) or type(error).__name__
         trial.failed(reason)
         note(f"Trial {trial.number} failed: {reason}")
         raise
-    finally:
-        tag_trial(context.run_dir, trial)
+    if pruned:
+        trial.pruned()
+        note(f"Trial {trial.number} was pruned after {result.epochs} epochs.")
+    else:
+        trial.complete(found)
     return result.val_pixel_error
 
 
@@ -59,11 +61,26 @@ def _open(config: Config, context: RunContext) -> RunningTrial:
         uses_video_losses=bool(config.model.losses_to_use),
         freeze_until_epoch=config.callbacks.anneal_weight.freeze_until_epoch or 0,
     )
+    number = config.training.processes
     trial = RunningTrial(
-        context.trial, max_epochs=config.training.max_epochs, first_judged_epoch=first
+        context.trial,
+        max_epochs=config.training.max_epochs,
+        first_judged_epoch=first,
+        can_be_pruned=number == 1,  # the others would wait for the one that was told to stop
     )
-    trial.note_device(str(choose_device(config.training).device), number=config.training.processes)
+    trial.note_device(_device_name(choose_device(config.training).device), number=number)
     return trial
+
+
+def _give_back_memory() -> None:
+    """Free what an earlier trial of this process has left; else it grows with every trial."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
 def _objectives(context: RunContext, result: FitResult) -> list[float]:

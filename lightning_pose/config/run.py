@@ -144,7 +144,11 @@ def _trial(about: Any) -> TrialPlace | None:
     if number is None:
         return None
     composed = OmegaConf.create({"hydra": about})
-    return TrialPlace(settings=settings_of_sweep(composed, Path()), number=int(number))
+    return TrialPlace(
+        settings=settings_of_sweep(composed, Path()),
+        number=int(number),
+        parent_run=str(about.sweeper.parent_run or ""),
+    )
 
 
 def _has_begun(run_dir: Path) -> bool:

@@ -18,7 +18,7 @@ class RunRecord:
 
     Attributes:
         run_id: 32 hexadecimal digits; the tracking store's own id is under ``tracking``.
-        parent: run id of the sweep or run this one belongs to, or null.
+        parent: run of the sweep that this one is a trial of, in the tracking store, or null.
         command: the command line.
         overrides: configuration overrides as given.
         code: commit, dirty (bool), diff_sha256; empty outside git.

@@ -9,6 +9,7 @@ from typing import Any
 from lightning_pose.contracts.errors import ConfigError
 
 SAMPLERS = ("tpe", "random", "grid", "cmaes", "nsga2")
+FOR_ONE_OBJECTIVE = ("cmaes",)
 PRUNERS = ("none", "median", "hyperband", "patience")
 OBJECTIVES = ("val_pixel_error", "predict_ms")
 LEARNING_EPOCHS = 5  # after losses on video begin to count, before a trial may be judged
@@ -36,6 +37,7 @@ class SweepSettings:
     patience: int = 5
     n_jobs: int = 1
     max_retries: int = 10
+    repeat_best: int = 0
     accept_changes: bool = False
     max_epochs: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -61,15 +63,29 @@ class SweepSettings:
             raise ConfigError(
                 "hydra.sweeper.objective: name one objective, or two different ones."
             )
-        if len(self.objective) == 2 and self.pruner != PRUNERS[0]:
-            raise ConfigError(
-                f"hydra.sweeper.pruner = {self.pruner}: trials with two objectives cannot be "
-                "pruned; set it to none."
-            )
+        if len(self.objective) == 2:
+            self._check_for_two_objectives()
         if self.objective[0] != OBJECTIVES[0]:
             raise ConfigError(
                 f"hydra.sweeper.objective = {list(self.objective)}: begin with {OBJECTIVES[0]}; "
                 "the fastest network alone is an untrained one."
+            )
+
+    def _check_for_two_objectives(self) -> None:
+        if self.pruner != PRUNERS[0]:
+            raise ConfigError(
+                f"hydra.sweeper.pruner = {self.pruner}: trials with two objectives cannot be "
+                "pruned; set it to none."
+            )
+        if self.sampler in FOR_ONE_OBJECTIVE:
+            raise ConfigError(
+                f"hydra.sweeper.sampler = {self.sampler}: searches for one objective only; for "
+                "two take nsga2, tpe, random or grid."
+            )
+        if self.repeat_best:
+            raise ConfigError(
+                "hydra.sweeper.repeat_best: of two objectives there is no one best configuration "
+                "to repeat; set it to 0."
             )
 
     @classmethod
@@ -99,10 +115,18 @@ class TrialPlace:
     Attributes:
         settings: of the sweep; ``storage`` and ``study_name`` say where it is kept.
         number: of the trial.
+        parent_run: the run of the sweep in the tracking store; empty if it has none.
     """
 
     settings: SweepSettings
     number: int
+    parent_run: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return what the trial's run is tagged with; MLflow shows it under its parent then."""
+        tags = {"study": self.settings.study_name, "trial": str(self.number)}
+        return tags | ({"mlflow.parentRunId": self.parent_run} if self.parent_run else {})
 
 
 _LEAST = {
@@ -113,6 +137,7 @@ _LEAST = {
     "patience": 1,
     "n_jobs": 1,
     "max_retries": 0,
+    "repeat_best": 0,
     "seed": 0,
 }
 

@@ -64,6 +64,23 @@ def test_the_tracking_store_knows_the_state_of_each_trial(sweep: tuple[Path, Don
         assert run.data.tags["study"] == "learning_rate"
 
 
+def test_the_trials_lie_under_the_run_of_the_sweep(sweep: tuple[Path, Done]) -> None:
+    folder, done = sweep
+    identity = record(folder, 0)["tracking"]
+    client = MlflowClient(tracking_uri=identity["uri"])
+    parent = client.get_run(record(folder, 0)["parent"])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"training.optimizer_params.learning_rate": "0.003,0.0000001"}
+    children = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    assert sorted(run.data.tags["trial"] for run in children) == ["0", "1"]
+    assert parent.data.metrics["best_val_pixel_error"] == pytest.approx(
+        record(folder, 0)["metrics"]["val_pixel_error"]
+    )
+    assert f"sweep: {folder}" in done.out.splitlines()[-1]
+
+
 def test_status_and_report_show_the_best_trial(sweep: tuple[Path, Done]) -> None:
     folder, _ = sweep
     status = litpose("sweep", "status", folder, "--json").json

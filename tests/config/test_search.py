@@ -93,7 +93,7 @@ def test_a_search_on_the_command_line_is_carried_on_by_the_same_command(
     assert [context.job for _, context in more] == [3, 4]
     with pytest.raises(ConfigError, match="begun with other settings"):
         trained(prepared, RATE.replace("1e-2", "1e-1"))
-    with pytest.raises(ConfigError, match=r"training\.max_epochs=7 was not set"):
+    with pytest.raises(ConfigError, match=r"training\.max_epochs was not set"):
         trained(prepared, RATE, "training.max_epochs=7")
 
 
@@ -121,3 +121,28 @@ def test_settings_of_a_search_are_checked_with_everything_else(complaint: Messag
         "callbacks.anneal_weight.freeze_until_epoch=26",
     )
     assert "leaves a pruner nothing to do" in late
+
+
+def test_a_trial_whose_values_cannot_be_is_recorded_and_not_tried_again(
+    prepared: Prepare, tmp_path: Path
+) -> None:
+    import optuna
+
+    from lightning_pose.mlops.sweeps.study import find_study
+
+    def never(config: Config, context: RunContext) -> None:
+        raise ConfigError("training.optimizer_params is nothing this machine can do.")
+
+    run_hydra(never, prepared(*SEARCH, RATE, "hydra.sweeper.n_trials=2"))
+    trials = find_study(tmp_path / "multirun" / "learning_rate").trials
+    assert [trial.state for trial in trials] == [optuna.trial.TrialState.FAIL] * 2
+    assert "nothing this machine can do" in trials[0].user_attrs["error"]
+
+
+def test_the_same_study_in_another_folder_is_refused(prepared: Prepare, tmp_path: Path) -> None:
+    storage = f"hydra.sweeper.storage=sqlite:///{tmp_path / 'studies.db'}"
+    trained(prepared, RATE, "hydra.sweeper.n_trials=1", storage)
+    with pytest.raises(ConfigError, match=r"is the one of the sweep in .*multirun/learning_rate"):
+        trained(
+            prepared, RATE, "hydra.sweeper.n_trials=1", storage, f"hydra.sweep.dir={tmp_path}/b"
+        )

@@ -5,26 +5,32 @@ python searching.py FOLDER [TRIALS] [STORAGE]
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import FrozenTrial
+
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.contracts.search_space import Choice, Parameter, Range
 from lightning_pose.contracts.sweeps import SweepSettings, TrialPlace
+from lightning_pose.mlops.sweeps.study import find_study
 from lightning_pose.mlops.sweeps.trial import RunningTrial
 from lightning_pose.mlops.sweeps.worker import Attempt, Worker
 from lightning_pose.training.run_lock import locked
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 RATE = Parameter(key="rate", values=Range(low=1e-4, high=1e-1, log=True), text="interval")
 LOSSES = Parameter(key="losses", values=Choice(values=("[]", "[a]", "[a,b]")), text="choice")
 WEIGHT = Parameter(
     key="b.weight", values=Range(low=3.0, high=9.0), text="weight", when={"losses": ("b",)}
 )
 SPACE = (RATE, LOSSES, WEIGHT)
-SIGNATURE = {"space": {"rate": "interval"}, "settings": []}
+SIGNATURE: dict[str, Any] = {"space": {"rate": "interval"}, "settings": {}}
 Train = Callable[[Attempt, RunningTrial], None]
 
 
@@ -64,6 +70,17 @@ def search(
                         train(attempt, RunningTrial(place))
                     done.append(attempt)
     return done
+
+
+def process(folder: Path, number: int, *more: str) -> subprocess.Popen[str]:
+    """Begin a search in a process of its own."""
+    command = [sys.executable, __file__, str(folder), str(number), *more]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def trials_of(folder: Path) -> list[FrozenTrial]:
+    return find_study(folder).get_trials(deepcopy=False)
 
 
 if __name__ == "__main__":

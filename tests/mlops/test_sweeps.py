@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import math
 import random
+import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,14 +14,25 @@ from typing import Any
 import optuna
 import pytest
 import searching
-from optuna.trial import FrozenTrial, TrialState
-from searching import LOSSES, RATE, SIGNATURE, WEIGHT, curve, search, settings_in
+from optuna.trial import TrialState
+from searching import (
+    LOSSES,
+    RATE,
+    SIGNATURE,
+    WEIGHT,
+    curve,
+    process,
+    search,
+    settings_in,
+    trials_of,
+)
 
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.contracts.errors import ConfigError, TrainingError
-from lightning_pose.contracts.search_space import Parameter, Range
+from lightning_pose.contracts.search_space import Choice, Parameter, Range
 from lightning_pose.contracts.sweeps import SweepSettings, TrialPlace
-from lightning_pose.mlops.sweeps.findings import findings_of, next_steps
+from lightning_pose.mlops.sweeps.advice import next_steps
+from lightning_pose.mlops.sweeps.findings import findings_of
 from lightning_pose.mlops.sweeps.page import page_of
 from lightning_pose.mlops.sweeps.samplers import grid
 from lightning_pose.mlops.sweeps.storage import open_storage
@@ -30,22 +40,11 @@ from lightning_pose.mlops.sweeps.study import find_study
 from lightning_pose.mlops.sweeps.trial import RunningTrial
 from lightning_pose.mlops.sweeps.worker import Attempt, Worker
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-def trials_of(folder: Path) -> list[FrozenTrial]:
-    return find_study(folder).get_trials(deepcopy=False)
 
 
 def states(folder: Path) -> list[str]:
     return [trial.state.name for trial in trials_of(folder)]
-
-
-def process(folder: Path, number: int, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, searching.__file__, str(folder), str(number), *more]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_sweep_has_as_many_trials_as_wanted_each_with_a_folder(tmp_path: Path) -> None:
@@ -200,12 +199,15 @@ def test_a_trial_that_was_given_up_is_not_run(tmp_path: Path) -> None:
 
 def test_other_ranges_are_refused_unless_said(tmp_path: Path) -> None:
     search(tmp_path)
-    other: dict[str, Any] = {"space": {"rate": "choice"}, "settings": ["data=mine"]}
+    other: dict[str, Any] = {
+        "space": {"rate": "choice"},
+        "settings": {"data.csv_file": "mine.csv"},
+    }
     with pytest.raises(ConfigError) as raised:
         search(tmp_path, signature=other)
     assert str(raised.value) == (
-        "The study sweep was begun with other settings (rate was interval; data=mine was not set)"
-        "; name another hydra.sweeper.study_name, or go on in the same one all the same with "
+        "The study sweep was begun with other settings (rate was interval; data.csv_file was not "
+        "set); name another hydra.sweeper.study_name, or go on in the same one all the same with "
         "hydra.sweeper.accept_changes=true."
     )
     assert len(search(tmp_path, signature=other, accept_changes=True, n_trials=7)) == 1
@@ -279,7 +281,7 @@ def test_processes_that_start_at_once_share_a_study(tmp_path: Path, kind: str) -
 
 
 def test_findings_group_seeds_and_name_what_to_try_next(tmp_path: Path) -> None:
-    seed = Parameter(key="training.rng_seed_model_pt", values=Range(low=0, high=1), text="0,1")
+    seed = Parameter(key="training.rng_seed_model_pt", values=Range(low=0, high=3), text="0,1,2,3")
     size = Parameter(key="size", values=Range(low=1, high=3), text="range")
 
     def by_size(attempt: Attempt, trial: RunningTrial) -> None:
@@ -291,14 +293,15 @@ def test_findings_group_seeds_and_name_what_to_try_next(tmp_path: Path) -> None:
     search(tmp_path, by_size, sampler="grid", n_trials=None, space=(seed, size))
     found = findings_of(find_study(tmp_path))
     best = found.configurations[0]
-    assert (best.params, best.mean_px, best.errors_px) == ({"size": 3}, 8.5, (8.0, 9.0))
-    assert best.spread_px == pytest.approx(0.7071, abs=1e-4)
+    assert (best.params, best.mean_px) == ({"size": 3}, 9.5)
+    assert best.errors_px == (8.0, 9.0, 10.0, 11.0)
+    assert best.spread_px == pytest.approx(1.291, abs=1e-3)
     assert max(found.importance, key=lambda key: found.importance[key]) == "size"
     assert any("The best size (3) lies at the end of its range" in s for s in next_steps(found))
     page = page_of(found)
-    assert "8.50 px &plusmn; 0.71 px over 2 seeds" in page
-    assert page.count("<polyline") == 6
-    assert "http" not in page  # one file that needs no other
+    assert "9.50 px &plusmn; 1.29 px over 4 seeds" in page
+    assert page.count("<svg") == 2  # error against the settings, and what mattered
+    assert not re.search(r"(src|href)=\"?http", page)  # one file that needs no other
 
 
 def test_a_page_of_an_empty_sweep_says_so(tmp_path: Path) -> None:
@@ -317,3 +320,62 @@ def test_a_sweep_that_was_moved_is_found(tmp_path: Path) -> None:
     search(tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new")
     assert isinstance(find_study(tmp_path / "new"), optuna.Study)
+
+
+def test_other_choices_are_refused_whatever_is_said(tmp_path: Path) -> None:
+    search(tmp_path)
+    fewer = Parameter(key="losses", values=Choice(values=("[]", "[a]")), text="fewer")
+    with pytest.raises(ConfigError, match="losses = fewer cannot be searched in the study sweep"):
+        search(tmp_path, space=(RATE, fewer), accept_changes=True)
+
+
+def test_wider_ranges_go_on_in_the_same_study_if_said(tmp_path: Path) -> None:
+    search(tmp_path, space=(RATE,))
+    wider = Parameter(key="rate", values=Range(low=1e-6, high=1.0, log=True), text="wider")
+    other = {"space": {"rate": "wider"}, "settings": {}}
+    done = search(tmp_path, space=(wider,), signature=other, accept_changes=True, n_trials=9)
+    assert len(done) == 3
+
+
+def test_the_best_configuration_is_repeated_with_other_seeds(tmp_path: Path) -> None:
+    def by_seed(attempt: Attempt, trial: RunningTrial) -> None:
+        seeds = [text for text in attempt.overrides if text.startswith("training.rng_seed")]
+        value = 12.0 if seeds else 10.0 + attempt.number
+        assert not any(trial.report(epoch, 99.0 if seeds else value) for epoch in (1, 2, 3, 4))
+        trial.complete([value])
+
+    settings = {"repeat_best": 2, "pruner": "median", "n_startup_trials": 3}
+    done = search(tmp_path, by_seed, n_trials=3, **settings)
+    assert [attempt.overrides[-1] for attempt in done[3:]] == [
+        "training.rng_seed_model_pt=101",
+        "training.rng_seed_model_pt=102",
+    ]
+    best = next(c for c in findings_of(find_study(tmp_path)).configurations if 0 in c.trials)
+    assert best.errors_px == (10.0, 12.0, 12.0)
+    assert search(tmp_path, by_seed, n_trials=3, **settings) == []
+
+
+def test_pruned_trials_count_in_what_mattered(tmp_path: Path) -> None:
+    noise = Parameter(key="noise", values=Range(low=0.0, high=1.0), text="noise")
+
+    def by_rate(attempt: Attempt, trial: RunningTrial) -> None:
+        value = 10 + 5 * abs(math.log10(trial.params["rate"]) + 2)
+        trial.report(1, value)
+        trial.pruned() if value > 13 else trial.complete([value])
+
+    search(tmp_path, by_rate, space=(RATE, noise), sampler="random", n_trials=24)
+    assert states(tmp_path).count("PRUNED") > 8
+    found = findings_of(find_study(tmp_path))
+    assert found.importance["rate"] > 0.6 > found.importance["noise"]
+
+
+def test_progress_with_two_objectives_is_no_fruitless_death(tmp_path: Path) -> None:
+    def dies(attempt: Attempt, trial: RunningTrial) -> None:
+        if attempt.number < 5:
+            assert not trial.report(attempt.number + 1, 9.0)
+            raise RuntimeError("the job is gone")
+        trial.complete([1.0, 2.0])
+
+    both = ("val_pixel_error", "predict_ms")
+    search(tmp_path, dies, n_trials=1, max_retries=1, objective=both)
+    assert states(tmp_path) == [*["FAIL"] * 5, "COMPLETE"]

@@ -28,12 +28,12 @@ def run(args: argparse.Namespace) -> int:
     from lightning_pose.cli.terminal import say
     from lightning_pose.contracts.files import write_text
     from lightning_pose.mlops.sweeps.findings import findings_of
-    from lightning_pose.mlops.sweeps.page import page_of
+    from lightning_pose.mlops.sweeps.page import REPORT, page_of
     from lightning_pose.mlops.sweeps.study import find_study
 
     found = findings_of(find_study(args.sweep))
     if args.action == ACTIONS[0]:
         say_status(found, as_json=args.json)
     else:
-        say(f"report: {write_text(args.out or args.sweep / 'report.html', page_of(found))}")
+        say(f"report: {write_text(args.out or args.sweep / REPORT, page_of(found))}")
     return 0

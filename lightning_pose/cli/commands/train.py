@@ -12,6 +12,7 @@ configuration for your own data; docs/configuration.md explains every key.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,5 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
 
     with jobs_end(world):
-        run_hydra(train_task, app)
+        result = run_hydra(train_task, app)
+    if app.multirun and isinstance(result, Path):  # of a search; it has a study to tell from
+        from lightning_pose.cli.sweep_status import say_end
+
+        return say_end(result)
     return 0

@@ -33,11 +33,14 @@ def alone(path: Path) -> Iterator[None]:
 class JournalLock(JournalFileSymlinkLock):
     """Optuna's lock of a journal file, freed when its holder is killed.
 
-    Optuna's own ones are files, and a killed holder's is in the way for half a minute.
+    Optuna's own ones are files, and a killed holder's is in the way for half a minute. What a
+    killed holder, or a machine that lost power, left of a line is cut off: Optuna could read no
+    further.
     """
 
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
+        self._journal = journal
         self._path = journal.with_name(f".{journal.name}.lock")
         self._file: TextIO | None = None
 
@@ -46,6 +49,7 @@ class JournalLock(JournalFileSymlinkLock):
         file = _opened(self._path)
         fcntl.flock(file, fcntl.LOCK_EX)
         self._file = file
+        self._drop_torn_line()
         return True
 
     def release(self) -> None:
@@ -53,6 +57,19 @@ class JournalLock(JournalFileSymlinkLock):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _drop_torn_line(self) -> None:
+        if not self._journal.is_file():
+            return
+        with self._journal.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                return
+            file.seek(size - 1)
+            if file.read(1) == b"\n":
+                return
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 class Presence:
@@ -89,6 +106,12 @@ def is_present(sweep_dir: Path, name: str) -> bool:
             return True
     path.unlink(missing_ok=True)
     return False
+
+
+def anyone_else(sweep_dir: Path, name: str) -> bool:
+    """Tell whether a process other than the one of that name is at work in the sweep."""
+    names = [path.name for path in (sweep_dir / FOLDER).glob("*") if path.name != name]
+    return any(is_present(sweep_dir, other) for other in names)
 
 
 def _opened(path: Path) -> TextIO:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from lightning_pose.mlops.sweeps.findings import Findings, next_steps
-from lightning_pose.mlops.sweeps.study import ERROR, RETRIED_AS, RETRY_OF
+from lightning_pose.mlops.sweeps.advice import command_for, next_steps
+from lightning_pose.mlops.sweeps.drawings import drawn_svg
+from lightning_pose.mlops.sweeps.findings import Configuration, Findings
+from lightning_pose.mlops.sweeps.study import (
+    ERROR,
+    PROGRESS,
+    REPEAT_OF,
+    RETRIED_AS,
+    RETRY_OF,
+    SECONDS,
+)
 
-WIDTH, HEIGHT, MARGIN = 720, 300, 45
-COLORS = {"COMPLETE": "#1668a7", "PRUNED": "#b9b9b9", "FAIL": "#c0392b", "RUNNING": "#2e8b57"}
+REPORT = "report.html"
+MOST = 10
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{font-size:1.6rem;margin-bottom:.2rem}
+h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
 table{border-collapse:collapse;font-size:13px}
-td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
-.big{font-size:1.3rem}code{background:#f3f3f3;padding:.1rem .3rem}
-.bar{background:#1668a7;height:.8rem;display:inline-block}
+td,th{padding:.25rem .8rem;border-bottom:1px solid #eee;text-align:left;vertical-align:top}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+.big{font-size:1.35rem;margin:.6rem 0}.big b{color:#1668a7}
+.quiet{color:#666;font-size:13px}
+code,pre{background:#f4f4f4;padding:.1rem .3rem;font-size:12.5px}
+pre{padding:.6rem;white-space:pre-wrap;word-break:break-word}
+svg{max-width:100%;height:auto}
+.COMPLETE{color:#1668a7}.PRUNED{color:#888}.FAIL{color:#c0392b}.RUNNING{color:#2e8b57}
+details summary{cursor:pointer}
 """
 
 
@@ -26,13 +43,14 @@ def page_of(found: Findings) -> str:
     """Return the page as text."""
     parts = [
         _best(found),
-        _unbeaten(found),
+        _section("Trials that no other beats", _unbeaten(found)),
         _section("What to try next", _list(next_steps(found))),
         _section("What mattered", _importance(found)),
-        _section("What it cost", _cost(found)),
-        _section("Learning curves", _curves(found.trials)),
+        _section("Error against each setting", drawn_svg(found, "settings")),
         _section("Best configurations", _configurations(found)),
-        _section("All trials", _trials(found.trials)),
+        _section("What it cost", _cost(found)),
+        _section("Learning curves", drawn_svg(found, "learning_curves")),
+        _section("All trials", _trials(found)),
     ]
     title = html.escape(f"Sweep {found.name}")
     return (
@@ -43,18 +61,35 @@ def page_of(found: Findings) -> str:
 
 def _best(found: Findings) -> str:
     states = ", ".join(f"{number} {state.lower()}" for state, number in found.states.items())
-    head = f"<p>{found.wanted} trials wanted; {html.escape(states)}.</p>"
+    head = f'<p class="quiet">{found.wanted} trials wanted: {html.escape(states)}.</p>'
     if not found.configurations:
         return f"{head}<p>No trial is complete yet.</p>"
     best = found.configurations[0]
-    spread = (
+    chance = (
         f" &plusmn; {best.spread_px:.2f} px over {len(best.errors_px)} seeds"
         if best.spread_px is not None
-        else ", one seed: how much of it is chance is not known"
+        else ""
     )
+    doubt = "" if chance else " (one seed: how much of it is chance is not known)"
+    rows = [(html.escape(key), html.escape(_text(value))) for key, value in best.params.items()]
     return (
-        f'{head}<p class="big">Best: validation pixel error {best.mean_px:.2f} px{spread}</p>'
-        f"<p><code>{_params(best.params)}</code></p>"
+        f'{head}<p class="big">Best: validation pixel error <b>{best.mean_px:.2f} px{chance}</b>'
+        f"{doubt}</p><p>{_beside(found, best)}</p>{_table(('setting', 'best value'), rows)}"
+        f"<p>To train it again:</p><pre>{html.escape(command_for(found, best))}</pre>"
+    )
+
+
+def _beside(found: Findings, best: Configuration) -> str:
+    """Say what the best one is better than."""
+    if len(found.configurations) < 2:
+        return ""
+    errors = [one.mean_px for one in found.configurations]
+    middle = statistics.median(errors)
+    share = 1 - best.mean_px / middle if middle else 0.0
+    return (
+        f"Of {len(errors)} configurations that were trained to the end the median has "
+        f"{middle:.2f} px and the worst {errors[-1]:.2f} px: the best is {share:.0%} below the "
+        "median."
     )
 
 
@@ -62,101 +97,106 @@ def _unbeaten(found: Findings) -> str:
     if not found.unbeaten:
         return ""
     rows = [
-        f"<tr><td>{one.number}</td>{''.join(f'<td>{value:.4g}</td>' for value in one.values)}"
-        f"<td>{_params(one.params)}</td></tr>"
+        (one.number, *(f"{value:.4g}" for value in one.values), _params(one.params))
         for one in found.unbeaten
     ]
-    names = "".join(f"<th>{html.escape(name)}</th>" for name in found.objective)
-    head = f"<tr><th>trial</th>{names}<th>values</th></tr>"
-    return _section("Trials that no other beats", f"<table>{head}{''.join(rows)}</table>")
+    names = [html.escape(name) for name in found.objective]
+    return _table(("trial", *names, "values"), rows) + drawn_svg(found, "both_objectives")
 
 
 def _importance(found: Findings) -> str:
     if not found.importance:
-        return "<p>Too few complete trials to tell.</p>"
-    rows = [
-        f'<tr><td>{html.escape(key)}</td><td>{share:.0%}</td><td><span class="bar" '
-        f'style="width:{300 * share:.0f}px"></span></td></tr>'
-        for key, share in found.importance.items()
-    ]
-    return f"<table>{''.join(rows)}</table><p>Share of the differences in error (PED-ANOVA).</p>"
-
-
-def _cost(found: Findings) -> str:
-    rows = [f"{hours:.3g} hours of {name}" for name, hours in found.device_hours.items()]
-    note = "Attempts that were killed count up to their last validation."
-    return _list(rows) + f"<p>{note}</p>"
-
-
-def _curves(trials: Sequence[FrozenTrial]) -> str:
-    curves = [trial for trial in trials if trial.intermediate_values]
-    if not curves:
-        return "<p>No validation was reported.</p>"
-    last = max(max(trial.intermediate_values) for trial in curves)
-    values = [value for trial in curves for value in trial.intermediate_values.values()]
-    low, high = min(values), max(values)
-
-    def place(epoch: int, value: float) -> str:
-        x = MARGIN + (WIDTH - 2 * MARGIN) * epoch / max(1, last)
-        y = MARGIN + (HEIGHT - 2 * MARGIN) * (high - value) / ((high - low) or 1)
-        return f"{x:.1f},{y:.1f}"
-
-    lines = [
-        f'<polyline fill="none" stroke="{COLORS.get(trial.state.name, "#888")}" points="'
-        + " ".join(place(e, v) for e, v in sorted(trial.intermediate_values.items()))
-        + f'"><title>trial {trial.number}, {trial.state.name.lower()}</title></polyline>'
-        for trial in curves
-    ]
-    labels = (
-        f'<text x="2" y="{MARGIN}">{high:.1f} px</text>'
-        f'<text x="2" y="{HEIGHT - MARGIN}">{low:.1f} px</text>'
-        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 8}">epoch {last}</text>'
+        return "<p>Too few trials to tell.</p>"
+    note = (
+        "How much the best quarter of the trials differs in each setting from all of them "
+        "(PED-ANOVA). With fewer than about thirty trials, read it as a hint."
     )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" font-size="12">{labels}'
-        f"{''.join(lines)}</svg><p>Blue: complete, grey: pruned, red: failed, green: running.</p>"
-    )
+    return drawn_svg(found, "importance") + f'<p class="quiet">{note}</p>'
 
 
 def _configurations(found: Findings) -> str:
     rows = [
-        f"<tr><td>{one.mean_px:.2f}</td><td>"
-        f"{'' if one.spread_px is None else f'{one.spread_px:.2f}'}</td>"
-        f"<td>{len(one.errors_px)}</td><td>{_params(one.params)}</td></tr>"
-        for one in found.configurations[:10]
-    ]
-    head = "<tr><th>mean px</th><th>sd px</th><th>seeds</th><th>values</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
-
-
-def _trials(trials: Sequence[FrozenTrial]) -> str:
-    rows = []
-    for trial in trials:
-        done = trial.state == TrialState.COMPLETE
-        values = ", ".join(f"{value:.4g}" for value in trial.values) if done else ""
-        remark = str(trial.user_attrs.get(ERROR, ""))
-        if RETRIED_AS in trial.user_attrs:
-            remark = f"died, retried as {trial.user_attrs[RETRIED_AS]}"
-        elif RETRY_OF in trial.user_attrs:
-            remark = f"{remark} carries {trial.user_attrs[RETRY_OF]} on".strip()
-        rows.append(
-            f"<tr><td>{trial.number}</td><td>{trial.state.name}</td><td>{values}</td>"
-            f"<td>{_params(trial.params)}</td><td>{html.escape(remark)}</td></tr>"
+        (
+            f"{one.mean_px:.2f}",
+            "" if one.spread_px is None else f"{one.spread_px:.2f}",
+            len(one.errors_px),
+            _params(one.params),
         )
-    head = "<tr><th>trial</th><th>state</th><th>value</th><th>values</th><th>remark</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+        for one in found.configurations[:MOST]
+    ]
+    return _table(("mean px", "sd px", "seeds", "values"), rows) if rows else ""
+
+
+def _cost(found: Findings) -> str:
+    rows = [
+        f"{_hours(hours)} on {'the CPU' if name == 'CPU' else name}"
+        for name, hours in found.device_hours.items()
+    ]
+    if found.epochs:
+        spared = found.epochs_spared
+        whole = found.epochs + spared
+        rows.append(
+            f"{found.epochs} epochs of training"
+            + (f"; pruning spared {spared} of {whole} ({spared / whole:.0%})" if spared else "")
+        )
+    note = "Attempts that were killed count up to their last validation."
+    return _list(rows) + f'<p class="quiet">{note}</p>' if rows else "<p>Nothing yet.</p>"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2f} device hours" if hours >= 0.1 else f"{60 * hours:.1f} device minutes"
+
+
+def _trials(found: Findings) -> str:
+    rows = [
+        (
+            trial.number,
+            f'<span class="{trial.state.name}">{trial.state.name.lower()}</span>',
+            ", ".join(f"{value:.4g}" for value in trial.values or ()),
+            trial.user_attrs.get(PROGRESS, ""),
+            f"{trial.user_attrs.get(SECONDS, 0) / 60:.1f}",
+            _params(trial.params),
+            html.escape(_remark(trial)),
+        )
+        for trial in found.trials
+    ]
+    header = ("trial", "state", "value", "epochs", "minutes", "values", "remark")
+    table = _table(header, rows)
+    return f"<details><summary>{len(rows)} attempts</summary>{table}</details>"
+
+
+def _remark(trial: FrozenTrial) -> str:
+    known = trial.user_attrs
+    remarks = [str(known.get(ERROR, ""))]
+    if trial.state == TrialState.PRUNED and trial.intermediate_values:
+        last = max(trial.intermediate_values)
+        remarks.append(f"had {trial.intermediate_values[last]:.4g} px")
+    if RETRIED_AS in known:
+        remarks.append(f"died, carried on as {known[RETRIED_AS]}")
+    if RETRY_OF in known:
+        remarks.append(f"carries {known[RETRY_OF]} on")
+    if REPEAT_OF in known:
+        remarks.append(f"repeats {known[REPEAT_OF]} with another seed")
+    return "; ".join(remark for remark in remarks if remark)
 
 
 def _params(params: dict[str, object]) -> str:
-    texts = (
-        f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in params.items()
-    )
-    return html.escape(" ".join(texts))
+    return html.escape(" ".join(f"{key}={_text(value)}" for key, value in params.items()))
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table; its cells are html already."""
+    head = "".join(f"<th>{name}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _section(title: str, body: str) -> str:
-    return f"<h2>{html.escape(title)}</h2>{body}"
+    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
 
 
 def _list(items: Sequence[str]) -> str:

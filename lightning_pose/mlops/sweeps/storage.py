@@ -78,22 +78,9 @@ def _journal(path: Path) -> BaseStorage:
     path = path.absolute()
     lock = JournalLock(path)
     with alone(path.with_name(f".{path.name}.opening")):
-        if path.is_file():
-            _drop_torn_line(path, lock)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-
-
-def _drop_torn_line(path: Path, lock: JournalLock) -> None:
-    """Cut off what a process that was killed while writing left of a line: Optuna would stop."""
-    lock.acquire()
-    try:
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with path.open("r+b") as file:
-                file.truncate(whole)
-    finally:
+        lock.acquire()  # mends the end of the file
         lock.release()
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
 def _database(url: str) -> BaseStorage:

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import write_text
-from lightning_pose.contracts.search_space import Parameter
+from lightning_pose.contracts.search_space import Choice, Parameter
 from lightning_pose.contracts.sweeps import SAMPLERS, SweepSettings
 from lightning_pose.mlops.sweeps.samplers import grid, make_pruner, make_sampler
-from lightning_pose.mlops.sweeps.storage import open_storage, patiently
+from lightning_pose.mlops.sweeps.storage import open_storage, patiently, without_password
 
 USUAL_TRIALS = 20
+FIRST_SEED = 101  # of repeats; far from those that people choose
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 CARD = "sweep.json"
 WORKER, FOLDER, ERROR, SECONDS, DEVICE = "worker", "run_dir", "error", "seconds", "device"
+PROGRESS, REPEAT_OF, SEED = "epochs", "repeat_of", "seed"
 RETRY_OF, RETRIED_AS, FRUITLESS = "retry_of", "retried_as", "died_without_progress"
-SIGNATURE, SETTINGS = "signature", "sweeper"
+SIGNATURE, SETTINGS, PLACE = "signature", "sweeper", "folder"
 Signature = Mapping[str, Any]
 
 
@@ -36,10 +39,11 @@ def begin_study(
         settings: of the sweep.
         space: what is searched.
         sweep_dir: gets a card that says where the study is.
-        signature: ``space`` and ``settings`` as texts; a study is carried on with the same only.
+        signature: ``space`` and ``settings``, key -> text: a study is carried on with the same
+            ones only; ``words`` are overrides that were given.
 
     Raises:
-        ConfigError: it was begun with others, or cannot be opened.
+        ConfigError: it was begun with others or in another folder, or cannot be opened.
     """
     combinations = grid(space) if settings.sampler == SAMPLERS[2] else []
     make_sampler(settings, number=0)
@@ -53,7 +57,9 @@ def begin_study(
             load_if_exists=True,
         )
     )
+    _check_folder(study, settings, sweep_dir)
     _check_same(study, settings, signature)
+    _check_choices(study, space)
     study.set_user_attr(SIGNATURE, dict(signature))
     number = settings.n_trials or len(combinations) or USUAL_TRIALS
     study.set_user_attr(
@@ -63,6 +69,7 @@ def begin_study(
             "objective": list(settings.objective),
             "sampler": settings.sampler,
             "pruner": settings.pruner,
+            "fixed": list(signature.get("words", ())),
         },
     )
     queued = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(deepcopy=False)]
@@ -100,8 +107,10 @@ def find_study(sweep_dir: Path) -> optuna.Study:
 
 
 def wanted_trials(study: optuna.Study) -> int:
-    """Return how many trials the sweep is to have."""
-    return int(study.user_attrs[SETTINGS]["n_trials"])
+    """Return how many trials the sweep is to have, repeats of the best one included."""
+    trials = study.get_trials(deepcopy=False)
+    repeats = [t for t in trials if REPEAT_OF in t.user_attrs and RETRY_OF not in t.user_attrs]
+    return int(study.user_attrs[SETTINGS]["n_trials"]) + len(repeats)
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -122,13 +131,13 @@ def queue_again(study: optuna.Study, trial: FrozenTrial, *, max_retries: int) ->
     """
     trials = study.get_trials(deepcopy=False)
     successor = next((t for t in trials if t.user_attrs.get(RETRY_OF) == trial.number), None)
-    fruitless = 0 if trial.intermediate_values else trial.user_attrs.get(FRUITLESS, 0) + 1
+    fruitless = 0 if PROGRESS in trial.user_attrs else trial.user_attrs.get(FRUITLESS, 0) + 1
     if successor is None and fruitless > max_retries:
         reason = f"its process died {fruitless} times without a new validation"
         fail(study, trial.number, reason=reason)
         return None
     if successor is None:
-        kept = {k: trial.user_attrs[k] for k in (FOLDER,) if k in trial.user_attrs}
+        kept = {k: trial.user_attrs[k] for k in (FOLDER, REPEAT_OF, SEED) if k in trial.user_attrs}
         study.enqueue_trial(
             trial.params, user_attrs={**kept, RETRY_OF: trial.number, FRUITLESS: fruitless}
         )
@@ -156,27 +165,78 @@ def set_attr(study: optuna.Study, number: int, key: str, value: Any) -> None:
         )
 
 
+def queue_repeats(study: optuna.Study, *, number: int) -> None:
+    """Queue the best trial again with other seeds, once; nothing while a trial is not over.
+
+    Args:
+        study: with one objective.
+        number: of repeats.
+    """
+    trials = study.get_trials(deepcopy=False)
+    first = [t for t in trials if REPEAT_OF not in t.user_attrs]
+    complete = [t for t in first if t.state == TrialState.COMPLETE]
+    if not complete or any(not t.state.is_finished() for t in trials):
+        return
+    best = min(complete, key=lambda trial: trial.values[0])
+    there = [t.user_attrs[SEED] for t in trials if t.user_attrs.get(REPEAT_OF) == best.number]
+    for seed in range(FIRST_SEED, FIRST_SEED + number):
+        if seed not in there:
+            study.enqueue_trial(best.params, user_attrs={REPEAT_OF: best.number, SEED: seed})
+
+
+def _check_folder(study: optuna.Study, settings: SweepSettings, sweep_dir: Path) -> None:
+    """Refuse a study of another folder: who is alive is told by locks in the folder."""
+    before = Path(study.user_attrs.get(PLACE, sweep_dir))
+    if before.resolve() != sweep_dir.resolve() and (before / CARD).is_file():
+        raise ConfigError(
+            f"The study {settings.study_name} in {without_password(settings.storage)} is the one "
+            f"of the sweep in {before}. Name another hydra.sweeper.study_name, or share that "
+            f"sweep with hydra.sweep.dir={before}"
+        )
+    study.set_user_attr(PLACE, str(sweep_dir))
+
+
 def _check_same(study: optuna.Study, settings: SweepSettings, signature: Signature) -> None:
     before = study.user_attrs.get(SIGNATURE)
-    if before is None or settings.accept_changes:
+    if before is None:
         return
-    old, new = before["space"], signature["space"]
-    keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
-    changes = [f"{key} was {old.get(key, 'not swept')}" for key in keys]
-    others = set(before["settings"]) ^ set(signature["settings"])
-    changes += [
-        f"{text} was {'set' if text in before['settings'] else 'not set'}"
-        for text in sorted(others)
-    ]
     objective = study.user_attrs.get(SETTINGS, {}).get("objective", list(settings.objective))
     if list(objective) != list(settings.objective):
         raise ConfigError(
             f"The study {settings.study_name} was begun to minimise {' and '.join(objective)}; "
             "search for something else under another hydra.sweeper.study_name."
         )
-    if changes:
+    changes = [
+        *_changes(before["space"], signature["space"], none="not swept"),
+        *_changes(before["settings"], signature["settings"], none="not set"),
+    ]
+    if changes and not settings.accept_changes:
         raise ConfigError(
             f"The study {settings.study_name} was begun with other settings ({'; '.join(changes)})"
             "; name another hydra.sweeper.study_name, or go on in the same one all the same with "
             "hydra.sweeper.accept_changes=true."
         )
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str], *, none: str) -> list[str]:
+    keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    return [f"{key} was {old.get(key, none)}" for key in keys]
+
+
+def _check_choices(study: optuna.Study, space: Sequence[Parameter]) -> None:
+    """Refuse other choices than before, which a study of Optuna cannot take."""
+    for parameter in space:
+        spaces = (
+            trial.distributions.get(parameter.key) for trial in study.get_trials(deepcopy=False)
+        )
+        known = next((one for one in spaces if one is not None), None)
+        if known is None:
+            continue
+        old = known.choices if isinstance(known, CategoricalDistribution) else None
+        new = parameter.values.values if isinstance(parameter.values, Choice) else None
+        if old != new:
+            raise ConfigError(
+                f"{parameter.key} = {parameter.text} cannot be searched in the study "
+                f"{study.study_name}, which draws it from other choices (ranges may change, "
+                "choices may not). Name another hydra.sweeper.study_name."
+            )

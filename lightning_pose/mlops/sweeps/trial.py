@@ -17,7 +17,15 @@ from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.sweeps import TrialPlace
 from lightning_pose.mlops.sweeps.samplers import make_pruner
 from lightning_pose.mlops.sweeps.storage import open_storage, patiently
-from lightning_pose.mlops.sweeps.study import DEVICE, RETRY_OF, SECONDS, fail, set_attr
+from lightning_pose.mlops.sweeps.study import (
+    DEVICE,
+    PROGRESS,
+    REPEAT_OF,
+    RETRY_OF,
+    SECONDS,
+    fail,
+    set_attr,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -29,13 +37,19 @@ class RunningTrial:
         place: which one.
         max_epochs: of the training; the pruner hyperband shares them out.
         first_judged_epoch: epochs that must be done before it may be pruned.
+        can_be_pruned: its process may end the training by itself.
 
     Raises:
         TrainingError: the sweep has given it up meanwhile.
     """
 
     def __init__(
-        self, place: TrialPlace, *, max_epochs: int | None = None, first_judged_epoch: int = 0
+        self,
+        place: TrialPlace,
+        *,
+        max_epochs: int | None = None,
+        first_judged_epoch: int = 0,
+        can_be_pruned: bool = True,
     ) -> None:
         settings = replace(place.settings, max_epochs=place.settings.max_epochs or max_epochs)
         self.number = place.number
@@ -51,7 +65,8 @@ class RunningTrial:
                 f"Trial {self.number} is not to be run: the sweep has it as {frozen.state.name}."
             )
         self.first_judged_epoch = first_judged_epoch
-        self.can_be_pruned = len(settings.objective) == 1
+        self._has_one_objective = len(settings.objective) == 1
+        self.can_be_pruned = can_be_pruned and REPEAT_OF not in frozen.user_attrs
         self._trial = optuna.Trial(self.study, frozen._trial_id)
         self._started = time.monotonic()
 
@@ -100,15 +115,17 @@ class RunningTrial:
         fail(self.study, self.number, reason=reason)
 
     def _report(self, epochs_done: int, error_px: float) -> bool:
-        if not self.can_be_pruned:
+        set_attr(self.study, self.number, PROGRESS, epochs_done)
+        self._note_seconds()
+        if not self._has_one_objective:  # Optuna takes no curves of several
             return False
         known = self._frozen().intermediate_values
         if not known:
             known = self._take_over(epochs_done)
         if epochs_done not in known and math.isfinite(error_px):
             self._trial.report(error_px, epochs_done)
-        self._note_seconds()
-        return epochs_done > self.first_judged_epoch and bool(self._trial.should_prune())
+        may_be_judged = self.can_be_pruned and epochs_done > self.first_judged_epoch
+        return may_be_judged and bool(self._trial.should_prune())
 
     def _take_over(self, epochs_done: int) -> dict[int, float]:
         """Bring the reports of the attempt that this one carries on, up to where it does."""

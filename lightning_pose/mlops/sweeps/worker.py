@@ -5,32 +5,38 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from optuna.trial import FrozenTrial
 
+from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.search_space import Parameter
 from lightning_pose.contracts.sweeps import SweepSettings
-from lightning_pose.mlops.sweeps.locks import Presence, alone, is_present
+from lightning_pose.mlops.sweeps.locks import Presence, alone, anyone_else, is_present
 from lightning_pose.mlops.sweeps.samplers import draw, make_sampler
 from lightning_pose.mlops.sweeps.storage import patiently
 from lightning_pose.mlops.sweeps.study import (
     FOLDER,
+    SEED,
     WORKER,
     Signature,
     begin_study,
     counted,
+    fail,
     queue_again,
+    queue_repeats,
     running,
     wanted_trials,
 )
-from lightning_pose.training.run_lock import is_locked
+from lightning_pose.mlops.sweeps.sweep_run import SweepRun
+from lightning_pose.training.run_lock import is_locked, locked
 
 POLL_S = 2.0
 LOCK = ".sweep.lock"
+SEED_KEY = "training.rng_seed_model_pt"
 _logger = logging.getLogger(__name__)
 
 
@@ -56,8 +62,9 @@ class Worker:
         settings: of the sweep.
         space: what is searched.
         sweep_dir: the folder of the sweep, which all workers see.
-        signature: ``space`` and ``settings`` as texts, which must stay the same.
+        signature: ``space`` and ``settings``, key -> text, which must stay the same.
         claim: makes a folder that did not exist, of that name or one like it, and returns it.
+        record: the sweep's run in the tracking store; None = it is not tracked.
 
     Raises:
         ConfigError: the study cannot be opened, or was begun with other settings.
@@ -72,14 +79,23 @@ class Worker:
         signature: Signature,
         *,
         claim: Callable[[Path], Path],
+        record: SweepRun | None = None,
     ) -> None:
         self.settings = settings
         self.space = space
         self.sweep_dir = sweep_dir
         self._claim = claim
-        with self._alone():
-            self.study = begin_study(settings, space, sweep_dir, signature)
-        self._presence = Presence(sweep_dir)
+        self._record = record
+        with self._alone():  # others, who ask who is there, do so alone too
+            self._presence = Presence(sweep_dir)
+        try:
+            with self._alone():
+                self.study = begin_study(settings, space, sweep_dir, signature)
+                if record is not None:
+                    record.begin(self.study, sweep_dir)
+        except BaseException:
+            self._presence.leave()
+            raise
 
     def __enter__(self) -> Worker:
         return self
@@ -90,7 +106,17 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._presence.leave()
+        try:
+            if self._record is not None:
+                with self._alone():
+                    self._record.end(self.study, self.sweep_dir, status=self._status())
+        finally:
+            self._presence.leave()
+
+    @property
+    def record_id(self) -> str:
+        """Return the id of the sweep's run in the tracking store, empty if it has none."""
+        return self._record.run_id if self._record is not None else ""
 
     def next_attempts(self) -> tuple[Attempt, ...]:
         """Return up to ``n_jobs`` trials to run, none if there are enough.
@@ -102,11 +128,12 @@ class Worker:
         while True:
             with self._alone():
                 self._pick_up_dead()
-                trials = self.study.get_trials(deepcopy=False)
-                left = wanted_trials(self.study) - len(counted(trials)) - len(running(trials))
+                if self._left() <= 0 and self.settings.repeat_best:
+                    queue_repeats(self.study, number=self.settings.repeat_best)
+                left = self._left()
                 if left > 0:
                     return tuple(self._ask() for _ in range(min(left, self.settings.n_jobs)))
-                orphans = [t.number for t in running(trials) if not self._is_cared_for(t)]
+                orphans = [t.number for t in self._running() if not self._is_cared_for(t)]
             if not orphans:
                 return ()
             if not said:
@@ -127,19 +154,60 @@ class Worker:
         finally:
             mine = {attempt.number for attempt in attempts}
             with self._alone():
-                for trial in running(self.study.get_trials(deepcopy=False)):
-                    if trial.number in mine and not is_locked(self._folder(trial)):
-                        self._queue_again(trial)
+                self._queue_dead([trial for trial in self._running() if trial.number in mine])
+                self._note()
+
+    def failed(self, number: int, reason: str) -> None:
+        """Record that a trial could not even begin: its configuration is wrong, for instance."""
+        if any(trial.number == number for trial in self._running()):
+            _logger.warning("Trial %s failed: %s", number, reason)
+            fail(self.study, number, reason=reason)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with alone(self.sweep_dir / LOCK):
             yield
 
+    def _running(self) -> list[FrozenTrial]:
+        return running(self.study.get_trials(deepcopy=False))
+
+    def _left(self) -> int:
+        """Return how many trials are neither over nor at work."""
+        trials = self.study.get_trials(deepcopy=False)
+        return wanted_trials(self.study) - len(counted(trials)) - len(running(trials))
+
+    def _status(self) -> str | None:
+        """Return what the sweep's run has come to; None while others work on it."""
+        if anyone_else(self.sweep_dir, self._presence.name):
+            return None
+        over = self._left() <= 0 and not self._running()
+        return "FINISHED" if over else "KILLED"
+
+    def _note(self) -> None:
+        if self._record is not None:
+            self._record.update(self.study, self.sweep_dir)
+
     def _pick_up_dead(self) -> None:
-        for trial in running(self.study.get_trials(deepcopy=False)):
-            if not self._is_cared_for(trial) and not is_locked(self._folder(trial)):
-                self._queue_again(trial)
+        if self._queue_dead([t for t in self._running() if not self._is_cared_for(t)]):
+            self._note()
+
+    def _queue_dead(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Queue those again that nobody trains; tell whether there was one.
+
+        Each run directory is held meanwhile: a job that comes late finds it taken and leaves.
+        """
+        found = False
+        for trial in trials:
+            folder = self._folder(trial)
+            if folder is not None and is_locked(folder):
+                continue
+            try:
+                with nullcontext() if folder is None else locked(folder):
+                    self._queue_again(trial)
+                    found = True
+            except TrainingError:  # it began this very moment
+                continue
+        return found
 
     def _queue_again(self, trial: FrozenTrial) -> None:
         number = queue_again(self.study, trial, max_retries=self.settings.max_retries)
@@ -151,8 +219,10 @@ class Worker:
         name = str(trial.user_attrs.get(WORKER, ""))
         return name != self._presence.name and is_present(self.sweep_dir, name)
 
-    def _folder(self, trial: FrozenTrial) -> Path:
-        return self.sweep_dir / str(trial.user_attrs.get(FOLDER, f".none-{trial.number}"))
+    def _folder(self, trial: FrozenTrial) -> Path | None:
+        """Return the run directory of a trial; None if its process died before it made one."""
+        name = trial.user_attrs.get(FOLDER)
+        return None if name is None else self.sweep_dir / str(name)
 
     def _ask(self) -> Attempt:
         number = len(self.study.get_trials(deepcopy=False))
@@ -164,5 +234,7 @@ class Worker:
         if folder is None:
             folder = self._claim(self.sweep_dir / str(trial.number)).name
             trial.set_user_attr(FOLDER, folder)
-        overrides = tuple(f"{key}={value}" for key, value in values.items())
-        return Attempt(number=trial.number, folder=str(folder), overrides=overrides)
+        overrides = [f"{key}={value}" for key, value in values.items()]
+        if SEED in trial.user_attrs:
+            overrides.append(f"{SEED_KEY}={trial.user_attrs[SEED]}")
+        return Attempt(number=trial.number, folder=str(folder), overrides=tuple(overrides))
