@@ -15,7 +15,7 @@ from lightning_pose.contracts.errors import ConfigError, TrainingError
 from lightning_pose.contracts.search_space import Choice, Range
 from tests.config.conftest import Message, Prepare
 
-SEARCH = ("data=toy", "-m", "hydra/sweeper=litpose_optuna")
+SEARCH = ("data=toy", "-m", "tracking=none", "hydra/sweeper=litpose_optuna")
 RATE = "training.optimizer_params.learning_rate=tag(log, interval(1e-4, 1e-2))"
 
 

@@ -24,6 +24,7 @@ from lightning_pose.mlops.sweeps.worker import Attempt, Worker
 from lightning_pose.training.run_lock import locked
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+EXTRA = [path for path in [os.environ.get("PYTHONPATH")] if path]
 RATE = Parameter(key="rate", values=Range(low=1e-4, high=1e-1, log=True), text="interval")
 LOSSES = Parameter(key="losses", values=Choice(values=("[]", "[a]", "[a,b]")), text="choice")
 WEIGHT = Parameter(
@@ -75,7 +76,7 @@ def search(
 def process(folder: Path, number: int, *more: str) -> subprocess.Popen[str]:
     """Begin a search in a process of its own."""
     command = [sys.executable, __file__, str(folder), str(number), *more]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *EXTRA]))}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 

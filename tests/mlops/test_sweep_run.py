@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Sweep:
         settings = settings_in(self.folder, **changes)
         return RunningTrial(TrialPlace(settings=settings, number=attempt.number))
 
-    @property
+    @cached_property
     def client(self) -> MlflowClient:
         return MlflowClient(tracking_uri=self.place.uri)
 

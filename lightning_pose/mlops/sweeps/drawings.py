@@ -55,6 +55,7 @@ def _learning_curves(found: Findings) -> Any:
         axis.set_yscale("log")
         _plain_numbers(axis.yaxis)
     axis.set(xlabel="epochs", ylabel="validation pixel error (px)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     _legend(axis, {trial.state.name for trial in shown})
     return figure
 

@@ -22,6 +22,7 @@ from lightning_pose.mlops.sweeps.study import (
 
 REPORT = "report.html"
 MOST = 10
+PROGRAM = "litpose train"
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.6rem;margin-bottom:.2rem}
@@ -46,7 +47,7 @@ def page_of(found: Findings) -> str:
         _section("Trials that no other beats", _unbeaten(found)),
         _section("What to try next", _list(next_steps(found))),
         _section("What mattered", _importance(found)),
-        _section("Error against each setting", drawn_svg(found, "settings")),
+        _section("Error against each setting", _settings(found)),
         _section("Best configurations", _configurations(found)),
         _section("What it cost", _cost(found)),
         _section("Learning curves", drawn_svg(found, "learning_curves")),
@@ -61,7 +62,9 @@ def page_of(found: Findings) -> str:
 
 def _best(found: Findings) -> str:
     states = ", ".join(f"{number} {state.lower()}" for state, number in found.states.items())
-    head = f'<p class="quiet">{found.wanted} trials wanted: {html.escape(states)}.</p>'
+    ends = [t.datetime_complete for t in found.trials if t.datetime_complete is not None]
+    when = f" Last trial: {max(ends):%Y-%m-%d %H:%M}." if ends else ""
+    head = f'<p class="quiet">{found.wanted} trials wanted: {html.escape(states)}.{when}</p>'
     if not found.configurations:
         return f"{head}<p>No trial is complete yet.</p>"
     best = found.configurations[0]
@@ -111,7 +114,15 @@ def _importance(found: Findings) -> str:
         "How much the best quarter of the trials differs in each setting from all of them "
         "(PED-ANOVA). With fewer than about thirty trials, read it as a hint."
     )
+    if len(found.importance) == 1:
+        return "<p>One setting only was searched.</p>"
     return drawn_svg(found, "importance") + f'<p class="quiet">{note}</p>'
+
+
+def _settings(found: Findings) -> str:
+    drawn = drawn_svg(found, "settings")
+    note = "Each dot is a trial trained to the end; a cross is a pruned one, with its last error."
+    return f'{drawn}<p class="quiet">{note}</p>' if drawn else ""
 
 
 def _configurations(found: Findings) -> str:
@@ -144,7 +155,8 @@ def _cost(found: Findings) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.2f} device hours" if hours >= 0.1 else f"{60 * hours:.1f} device minutes"
+    minutes = f" ({60 * hours:.1f} minutes)" if hours < 1 else ""
+    return f"{hours:.3g} device hours{minutes}"
 
 
 def _trials(found: Findings) -> str:
@@ -200,4 +212,11 @@ def _section(title: str, body: str) -> str:
 
 
 def _list(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{html.escape(item)}</li>' for item in items)}</ul>"
+    return f"<ul>{''.join(f'<li>{_with_command(item)}</li>' for item in items)}</ul>"
+
+
+def _with_command(sentence: str) -> str:
+    """Return a sentence with the command at its end, if it has one, on lines of its own."""
+    words, mark, command = sentence.partition(f" {PROGRAM} ")
+    shown = html.escape(words)
+    return f"{shown}<pre>{PROGRAM} {html.escape(command)}</pre>" if mark else shown

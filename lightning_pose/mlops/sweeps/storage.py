@@ -40,7 +40,7 @@ def open_storage(url: str) -> BaseStorage:
     try:
         return patiently(lambda: _database(url))
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ConfigError(
             f"The store of the sweep (hydra.sweeper.storage = {without_password(url)}) cannot be "
             f"opened: {reason}. Mend it, or leave the key out for a file in the sweep's folder."
