@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,9 @@ def begin_study(
             load_if_exists=True,
         )
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(settings.objective))  # as other viewers show them
     _check_folder(study, settings, sweep_dir)
     _check_same(study, settings, signature)
     _check_choices(study, space)
