@@ -91,6 +91,7 @@ class LitposeOptunaSweeper(Sweeper):
                 *attempt.overrides,
                 _override("hydra.sweep.subdir", attempt.folder),
                 _override("hydra.sweeper.parent_run", worker.record_id),
+                _override("hydra.sweeper.worker", worker.name),
                 f"hydra.sweeper.trial={attempt.number}",
             ]
             for attempt in attempts

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +20,7 @@ from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.inference.model import Model
+from lightning_pose.mlops.sweeps.locks import is_own, is_present
 from lightning_pose.mlops.sweeps.trial import RunningTrial
 from lightning_pose.training.device import choose_device
 from lightning_pose.training.pruning import Judge
@@ -70,6 +73,20 @@ def _open(config: Config, context: RunContext) -> RunningTrial:
     )
     trial.note_device(_device_name(choose_device(config.training).device), number=number)
     return trial
+
+
+def leave_if_orphaned(context: RunContext) -> None:
+    """End a process whose sweep is gone, so that nobody waits for what it returns.
+
+    One of joblib would wait for a reader for ever.
+    """
+    worker = context.trial.worker if context.trial is not None else ""
+    if not worker or is_own(worker) or is_present(context.run_dir.parent, worker):
+        return
+    note("The sweep that began this trial is gone, and so is this process now.")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _give_back_memory() -> None:

@@ -36,12 +36,16 @@ def train_task(config: Config, context: RunContext) -> float | None:
     Raises:
         TrainingError: another process trains in the run directory; nothing there was touched.
     """
-    with locked(context.run_dir):
-        if context.trial is None:
+    if context.trial is None:
+        with locked(context.run_dir):
             return _train_task(config, context).val_pixel_error
-        from lightning_pose.cli.sweep_trial import run_trial  # imports Optuna
+    from lightning_pose.cli.sweep_trial import leave_if_orphaned, run_trial  # imports Optuna
 
-        return run_trial(config, context, partial(_train_task, config, context))
+    try:
+        with locked(context.run_dir):
+            return run_trial(config, context, partial(_train_task, config, context))
+    finally:
+        leave_if_orphaned(context)
 
 
 def _train_task(config: Config, context: RunContext, judge: Judge | None = None) -> FitResult:

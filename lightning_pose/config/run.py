@@ -148,6 +148,7 @@ def _trial(about: Any) -> TrialPlace | None:
         settings=settings_of_sweep(composed, Path()),
         number=int(number),
         parent_run=str(about.sweeper.parent_run or ""),
+        worker=str(about.sweeper.worker or ""),
     )
 
 

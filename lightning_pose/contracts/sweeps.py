@@ -116,11 +116,13 @@ class TrialPlace:
         settings: of the sweep; ``storage`` and ``study_name`` say where it is kept.
         number: of the trial.
         parent_run: the run of the sweep in the tracking store; empty if it has none.
+        worker: the process that drew the trial, by the name that shows whether it lives.
     """
 
     settings: SweepSettings
     number: int
     parent_run: str = ""
+    worker: str = ""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Presence:
     """
 
     def __init__(self, sweep_dir: Path) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.name = f"{_this_process()}{uuid.uuid4().hex[:8]}"
         self._path = sweep_dir / FOLDER / self.name
         self._file = _opened(self._path)
         fcntl.lockf(self._file, fcntl.LOCK_EX)
@@ -108,10 +108,19 @@ def is_present(sweep_dir: Path, name: str) -> bool:
     return False
 
 
+def is_own(name: str) -> bool:
+    """Tell whether a name is that of a :class:`Presence` of this process."""
+    return name.startswith(_this_process())
+
+
 def anyone_else(sweep_dir: Path, name: str) -> bool:
     """Tell whether a process other than the one of that name is at work in the sweep."""
     names = [path.name for path in (sweep_dir / FOLDER).glob("*") if path.name != name]
     return any(is_present(sweep_dir, other) for other in names)
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-"
 
 
 def _opened(path: Path) -> TextIO:

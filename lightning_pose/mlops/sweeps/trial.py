@@ -71,11 +71,6 @@ class RunningTrial:
         self._started = time.monotonic()
 
     @property
-    def state(self) -> str:
-        """Return the name of its state in the study."""
-        return self._frozen().state.name
-
-    @property
     def params(self) -> dict[str, Any]:
         """Return the swept keys with the values drawn for them."""
         return dict(self._frozen().params)

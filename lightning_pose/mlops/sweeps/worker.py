@@ -114,6 +114,11 @@ class Worker:
             self._presence.leave()
 
     @property
+    def name(self) -> str:
+        """Return the name by which others can tell whether this process lives."""
+        return self._presence.name
+
+    @property
     def record_id(self) -> str:
         """Return the id of the sweep's run in the tracking store, empty if it has none."""
         return self._record.run_id if self._record is not None else ""
