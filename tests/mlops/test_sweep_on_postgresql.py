@@ -70,9 +70,10 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.timeout(900)
 def test_processes_share_a_study_on_a_server(server: str, tmp_path: Path) -> None:
     workers = [process(tmp_path, 12, server) for _ in range(4)]
-    errors = [worker.communicate(timeout=200)[1] for worker in workers]
+    errors = [worker.communicate(timeout=800)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 4, errors
     trials = trials_of(tmp_path)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 12

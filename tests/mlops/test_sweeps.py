@@ -272,7 +272,7 @@ def test_processes_killed_at_any_moment_are_carried_on(tmp_path: Path) -> None:
 def test_processes_that_start_at_once_share_a_study(tmp_path: Path, kind: str) -> None:
     store = {"journal": [], "sqlite": [f"sqlite:///{tmp_path / 'optuna.db'}"]}[kind]
     workers = [process(tmp_path, 12, *store) for _ in range({"journal": 8, "sqlite": 4}[kind])]
-    errors = [worker.communicate(timeout=100)[1] for worker in workers]
+    errors = [worker.communicate(timeout=250)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * len(workers), errors
     trials = trials_of(tmp_path)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 12
