@@ -89,7 +89,7 @@ def test_status_and_report_show_the_best_trial(sweep: tuple[Path, Done]) -> None
     assert "learning_rate=0.003" in litpose("sweep", "status", folder).out
     done = litpose("sweep", "report", folder)
     assert done.out == f"report: {folder / 'report.html'}\n"
-    assert f"validation pixel error {status['best_px']:.2f} px" in (
+    assert f"validation pixel error <b>{status['best_px']:.2f} px" in (
         folder / "report.html"
     ).read_text(encoding="utf-8")
 
