@@ -141,7 +141,10 @@ def _of_folder(folder: Path) -> Iterator[Input]:
         hint = (
             f" Its folders are not searched; name them: {', '.join(inner[:5])}." if inner else ""
         )
-        raise VideoError(f"The folder {folder} holds no video and no image.{hint}")
+        raise VideoError(
+            f"The folder {folder} holds no video (.mp4, .avi, .mov, ...) and no image (.png, "
+            f".jpg, ...).{hint}"
+        )
     if images:
         yield Input(kind=Kind.IMAGES, path=folder, images=tuple(images))
     yield from (Input(kind=Kind.VIDEO, path=video) for video in videos)

@@ -69,7 +69,7 @@ def test_impossible_inputs_are_named(tmp_path: Path) -> None:
         expand_inputs([tmp_path / "absent.mp4"])
     empty = tmp_path / "empty"
     (empty / "session1").mkdir(parents=True)
-    with pytest.raises(VideoError, match=r"no video and no image\..* session1\."):
+    with pytest.raises(VideoError, match=r"no video \(\.mp4, .*no image \(\.png, .* session1\."):
         expand_inputs([empty])
     touch(tmp_path / "mixed", "a.mp4", "a.png")
     with pytest.raises(VideoError, match=r"holds videos .* and images"):
