@@ -49,7 +49,7 @@ def in_step(
 def _differ(names: Sequence[str], read: Sequence[int]) -> str:
     """Return the sentence on videos of which so many frames were read when the shortest ended."""
     told = ", ".join(
-        f"{name} has {count(number, 'frame')}" if number == min(read) else f"{name} has at least {number}"
+        f"{name} has {'' if number == min(read) else 'at least '}{count(number, 'frame')}"
         for name, number in zip(names, read, strict=True)
     )
     return (
