@@ -27,6 +27,7 @@ def in_step(
     """
     names = [str(reader.info.path) for reader in readers]
     iterators = [iter(reader) for reader in readers]
+    boxes = boxes or [None] * len(readers)
     frames = 0
     while True:
         batches = [next(iterator, None) for iterator in iterators]
@@ -37,11 +38,11 @@ def in_step(
         if len(set(found)) > 1:
             raise VideoError(_differ(names, [frames + more for more in found]))
         frames += found[0]
-        for box, name in zip(boxes, names, strict=False):
+        for box, name in zip(boxes, names, strict=True):
             if box is not None and len(box) < frames:
                 raise VideoError(f"There are {len(box)} boxes for {name}, which has more frames.")
         yield together
-    for box, name in zip(boxes, names, strict=False):
+    for box, name in zip(boxes, names, strict=True):
         if box is not None and len(box) != frames:
             raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
 
