@@ -104,12 +104,12 @@ def predict_run_videos(
     metrics = metrics_of(model).metrics  # which cannot be computed was said at the evaluation
     try:
         inputs = [item for item in expand_inputs([folder]) if item.kind is Kind.VIDEO]
-        outcomes = predict_inputs(
-            model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
-        )
     except VideoError as error:
         note(f"No video was predicted: {error}")
         return ()
+    outcomes = predict_inputs(
+        model, inputs, request=request, metrics=metrics, out=run_dir / FOLDER
+    )
     for outcome in outcomes:
         run.keep(*(path for path in outcome.files if path.suffix == ".csv"))
         if outcome.failed is None:

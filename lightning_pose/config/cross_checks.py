@@ -170,6 +170,9 @@ def keypoint_column_problems(config: Config, number: int | None) -> Iterator[Pro
         number: of keypoints; None = not known yet.
     """
     data = config.data
+    if data.columns_for_singleview_pca == []:
+        rule = "names no keypoint; null takes all"
+        yield Problem(key="data.columns_for_singleview_pca", value=[], rule=rule)
     for key, indices in _keypoint_indices(data):
         wrong = [index for index in indices if number is not None and index >= number]
         if wrong and number is not None:

@@ -200,9 +200,8 @@ def _scheduler_settings(result: Translation) -> None:
 def _unset_lists(result: Translation) -> None:
     """Read null, blank and empty placeholders as "nothing", each key in its own way."""
     data = result.tree.get("data")
-    for name in ("mirrored_column_matches", "columns_for_singleview_pca"):
-        if isinstance(data, dict) and data.get(name) == []:
-            data[name] = None
+    if isinstance(data, dict) and data.get("mirrored_column_matches") == []:
+        data["mirrored_column_matches"] = None
     for key in ("model.losses_to_use", "eval.hydra_paths", "data.view_names"):
         section, _, name = key.partition(".")
         values = result.tree.get(section)

@@ -30,10 +30,16 @@ MAY_CHANGE = (
 
 
 def changes(before: Config, now: Config) -> Iterator[Problem]:
-    """Yield a problem for each value that differs from the stopped run's and may not."""
+    """Yield a problem for each value that differs from the stopped run's and may not.
+
+    The settings of a loss that only one of them uses go without saying.
+    """
     old, new = dict(leaves(plain_tree(before))), dict(leaves(plain_tree(now)))
+    of_one = set(before.model.losses_to_use) ^ set(now.model.losses_to_use)
     for key in dict.fromkeys([*old, *new]):
         if old.get(key) == new.get(key) or any(fnmatchcase(key, free) for free in MAY_CHANGE):
+            continue
+        if key.startswith("losses.") and key.split(".")[1] in of_one:
             continue
         yield Problem(
             key=key,

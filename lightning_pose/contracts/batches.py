@@ -58,7 +58,7 @@ class Batch:
     def with_tensors(self: BatchT, tensors: Iterator[Tensor]) -> BatchT:
         """Return a batch like this one with the next of ``tensors`` in the places of its own."""
         names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
-        return replace(self, **dict(zip(names, tensors, strict=False)))
+        return replace(self, **{name: next(tensors) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.data.wording import count
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.reader import VideoReader
 
@@ -26,19 +27,33 @@ def in_step(
     """
     names = [str(reader.info.path) for reader in readers]
     iterators = [iter(reader) for reader in readers]
+    boxes = boxes or [None] * len(readers)
     frames = 0
     while True:
         batches = [next(iterator, None) for iterator in iterators]
         together = tuple(batch for batch in batches if batch is not None)
         if not together:
             break
-        if len(together) < len(batches) or len({len(raw.frame_ids) for raw in together}) > 1:
-            raise VideoError(f"The videos of one session differ in length: {', '.join(names)}.")
-        frames += len(together[0].frame_ids)
-        for box, name in zip(boxes, names, strict=False):
+        found = [0 if raw is None else len(raw.frame_ids) for raw in batches]
+        if len(set(found)) > 1:
+            raise VideoError(_differ(names, [frames + more for more in found]))
+        frames += found[0]
+        for box, name in zip(boxes, names, strict=True):
             if box is not None and len(box) < frames:
                 raise VideoError(f"There are {len(box)} boxes for {name}, which has more frames.")
         yield together
-    for box, name in zip(boxes, names, strict=False):
+    for box, name in zip(boxes, names, strict=True):
         if box is not None and len(box) != frames:
             raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
+
+
+def _differ(names: Sequence[str], read: Sequence[int]) -> str:
+    """Return the sentence on videos of which so many frames were read when the shortest ended."""
+    told = ", ".join(
+        f"{name} has {'' if number == min(read) else 'at least '}{count(number, 'frame')}"
+        for name, number in zip(names, read, strict=True)
+    )
+    return (
+        f"The videos of one session differ in length: {told}. Cut them to the same frames, or "
+        "take the session out."
+    )

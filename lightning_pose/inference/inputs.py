@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,35 +56,57 @@ def expand_inputs(paths: Sequence[Path | str]) -> list[Input]:
     return list(found.values())
 
 
-def by_view(inputs: Sequence[Input], view_names: Sequence[str]) -> list[tuple[Input, ...]]:
-    """Return the inputs grouped into sessions, one input a view, in the order of the views.
+def by_view(
+    inputs: Sequence[Input], view_names: Sequence[str]
+) -> tuple[list[tuple[Input, ...]], dict[tuple[Input, ...], VideoError]]:
+    """Return the inputs grouped into sessions, and those that make none, with the reason.
 
     A file of a session is named ``<session>_<view>`` (the view may also stand elsewhere in the
     name). A model of one view takes each input by itself.
 
-    Raises:
-        VideoError: a file names no view, a session lacks one, or two files are the same view.
+    Returns:
+        The sessions, one input a view, in the order of the views; and the inputs of which one
+        names no view, that lack a view, or of which two are the same view.
     """
     if len(view_names) <= 1:
-        return [(item,) for item in inputs]
-    sessions: dict[tuple[Path, str], dict[str, Input]] = {}
+        return [(item,) for item in inputs], {}
+    found: dict[tuple[Path, str], dict[str, list[Input]]] = {}
+    sessions: list[tuple[Input, ...]] = []
+    unusable: dict[tuple[Input, ...], VideoError] = {}
     for item in inputs:
-        session, view = split_view(item.path, view_names)
-        members = sessions.setdefault((item.path.parent, session), {})
-        if view in members:
-            raise VideoError(
-                f"{members[view].path} and {item.path} are both the view {view!r} of the session "
+        try:
+            session, view = split_view(item.path, view_names)
+        except VideoError as error:
+            unusable[item,] = error
+            continue
+        found.setdefault((item.path.parent, session), {}).setdefault(view, []).append(item)
+    for (folder, session), members in found.items():
+        reason = _no_session(folder, session, members, view_names)
+        if reason is None:
+            sessions.append(tuple(members[view][0] for view in view_names))
+        else:
+            unusable[tuple(itertools.chain.from_iterable(members.values()))] = VideoError(reason)
+    return sessions, unusable
+
+
+def _no_session(
+    folder: Path, session: str, members: Mapping[str, Sequence[Input]], view_names: Sequence[str]
+) -> str | None:
+    """Return why files are no session of one file a view; None if they are."""
+    for view, items in members.items():
+        if len(items) > 1:
+            return (
+                f"{items[0].path} and {items[1].path} are both the view {view!r} of the session "
                 f"{session!r}; name one of them."
             )
-        members[view] = item
-    for (folder, session), members in sessions.items():
-        missing = [view for view in view_names if view not in members]
-        if missing:
-            raise VideoError(
-                f"The session {session!r} in {folder} has no file for the view "
-                f"{' and '.join(missing)}; its files are to be named {session}_<view>."
-            )
-    return [tuple(members[view] for view in view_names) for members in sessions.values()]
+    missing = [view for view in view_names if view not in members]
+    if not missing:
+        return None
+    return (
+        f"The session {session!r} in {folder} has no file for the view {' and '.join(missing)}. "
+        f"Add it under the name {session}_<view>, take the session out of the folder, or name the "
+        "files to predict."
+    )
 
 
 def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
@@ -118,7 +141,10 @@ def _of_folder(folder: Path) -> Iterator[Input]:
         hint = (
             f" Its folders are not searched; name them: {', '.join(inner[:5])}." if inner else ""
         )
-        raise VideoError(f"The folder {folder} holds no video and no image.{hint}")
+        raise VideoError(
+            f"The folder {folder} holds no video (.mp4, .avi, .mov, ...) and no image (.png, "
+            f".jpg, ...).{hint}"
+        )
     if images:
         yield Input(kind=Kind.IMAGES, path=folder, images=tuple(images))
     yield from (Input(kind=Kind.VIDEO, path=video) for video in videos)

@@ -24,7 +24,7 @@ class Outcome:
     """What became of one input, or of the views of one session.
 
     Attributes:
-        inputs: one a view.
+        inputs: one a view, unless they make no session.
         files: the files of the result, those that were there already included.
         predictions: of these, the table of each view.
         num_frames: rows of the predictions.
@@ -58,7 +58,7 @@ def predict_files(
 ) -> Iterator[Outcome]:
     """Predict every input and write its files into ``out``; yield what became of each.
 
-    One that fails does not keep the others from being predicted.
+    One that fails, or lacks a view, does not keep the others from being predicted.
 
     Args:
         model: the model.
@@ -68,11 +68,12 @@ def predict_files(
         settings: how the inputs are read.
         on_start: is told of each session before it begins.
         on_progress: is told how far the current one is.
-
-    Raises:
-        VideoError: the inputs cannot be sorted into the views the model needs.
     """
-    sessions = by_view(inputs, model.view_names)
+    sessions, unusable = by_view(inputs, model.view_names)
+    for items, reason in unusable.items():
+        if on_start is not None:
+            on_start(items)
+        yield Outcome(inputs=items, failed=reason)
     stems = iter(unique_stems([item.path for session in sessions for item in session]))
     for items in sessions:
         if on_start is not None:

@@ -115,7 +115,8 @@ class PCASingleviewLoss(PCALoss):
     def _subspace(self, labels: Float[Tensor, "n p 2"], view: int) -> PoseSubspace:
         points = labels.shape[1]
         where = f" in view {view + 1}" if self.basis.num_views > 1 else ""
-        what = f"The loss pca_singleview of {points} keypoints{where}"
+        noun = "keypoint" if points == 1 else "keypoints"
+        what = f"The loss pca_singleview of {points} {noun}{where}"
         subspace = fit_subspace(
             labels.flatten(1), keep=self.components_to_keep, min_rows=2 * points, what=what
         )

@@ -220,5 +220,9 @@ def test_videos_that_make_no_session_do_not_undo_a_training(copy: Path) -> None:
     (copy / "videos" / "walk3_below.mp4").unlink()
     words = (*TINY, "training.max_epochs=1", "data.columns_for_singleview_pca=null", UNTRACKED)
     done = litpose("train", "data=toy_cameras", tiny_data(copy), *words)
-    assert done.code == 0, done.err
-    assert "No video was predicted: The session 'walk3'" in done.sentences
+    assert done.code == 1
+    assert "The session 'walk3'" in done.sentences
+    assert "The model is trained, but walk3_side.mp4 could not be predicted." in done.sentences
+    assert f"litpose predict {done.run_dir} FILE" in done.sentences
+    names = {path.name for path in (done.run_dir / "video_preds").glob("*.csv")}
+    assert {"new1_side.csv", "new1_below.csv"} <= names

@@ -117,7 +117,7 @@ def test_a_folder_without_video_is_refused(toy: Path, work: Path) -> None:
 def test_a_video_too_short_for_a_sequence_is_named(toy: Path, work: Path) -> None:
     done = train_on_video(toy, ["temporal"], "dali.base.train.sequence_length=500")
     assert done.code != 0
-    assert "a training batch takes 500 consecutive ones" in done.sentences
+    assert "a training batch needs 500 consecutive ones" in done.sentences
 
 
 def test_too_few_complete_labels_are_counted(toy: Path, work: Path) -> None:

@@ -112,6 +112,11 @@ from tests.config.conftest import Message
             "has 14, but 14 keypoints count 0 to 13",
         ),
         (
+            ["data.columns_for_singleview_pca=[]"],
+            "data.columns_for_singleview_pca = [] (override data.columns_for_singleview_pca=[]): "
+            "names no keypoint; null takes all",
+        ),
+        (
             ["data.mirrored_column_matches=[[0,1],[1,2]]"],
             "data.mirrored_column_matches (override data.mirrored_column_matches=[[0,1],[1,2]]): "
             "has 1 more than once",

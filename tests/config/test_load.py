@@ -14,6 +14,8 @@ from lightning_pose.contracts.errors import ConfigError
 from tests.config.conftest import FILES, Message, Prepare
 from tests.config.test_run import keep
 
+LOSSES_OFF = "model.losses_to_use=[]"
+
 
 @pytest.fixture
 def run_dir(prepared: Prepare) -> Path:
@@ -89,6 +91,14 @@ def test_a_resumed_run_may_be_cut_short(run_dir: Path, prepared: Prepare) -> Non
     config, _ = run_hydra(keep, app)
     assert (config.training.max_epochs, config.training.min_epochs) == (20, 20)
     assert config.training.lr_scheduler_params["milestones"] == [30, 40, 50]
+
+
+def test_another_loss_is_one_mistake_and_not_its_settings_too(
+    run_dir: Path, complaint: Message
+) -> None:
+    message = complaint(f"model.resume={run_dir}", "losses.temporal.epsilon=3", LOSSES_OFF)
+    assert message.startswith("The configuration has a problem.\n  model.losses_to_use = [] (")
+    assert "was ['temporal'] in the run to be resumed" in message
 
 
 def test_a_relative_run_is_found_here_or_under_outputs(run_dir: Path, prepared: Prepare) -> None:

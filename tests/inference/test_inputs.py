@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_impossible_inputs_are_named(tmp_path: Path) -> None:
         expand_inputs([tmp_path / "absent.mp4"])
     empty = tmp_path / "empty"
     (empty / "session1").mkdir(parents=True)
-    with pytest.raises(VideoError, match=r"no video and no image\..* session1\."):
+    with pytest.raises(VideoError, match=r"no video \(\.mp4, .*no image \(\.png, .* session1\."):
         expand_inputs([empty])
     touch(tmp_path / "mixed", "a.mp4", "a.png")
     with pytest.raises(VideoError, match=r"holds videos .* and images"):
@@ -105,7 +106,8 @@ def videos(*names: str) -> list[Input]:
 
 def test_files_of_a_session_are_brought_together_in_the_order_of_the_views() -> None:
     inputs = videos("s1_side.mp4", "s1_top.mp4", "s2_top.mp4", "s2_side.mp4")
-    sessions = by_view(inputs, ("top", "side"))
+    sessions, unusable = by_view(inputs, ("top", "side"))
+    assert not unusable
     assert [[item.path.name for item in session] for session in sessions] == [
         ["s1_top.mp4", "s1_side.mp4"],
         ["s2_top.mp4", "s2_side.mp4"],
@@ -113,19 +115,29 @@ def test_files_of_a_session_are_brought_together_in_the_order_of_the_views() -> 
 
 
 def test_without_views_each_input_stands_alone() -> None:
-    assert [len(session) for session in by_view(videos("a.mp4", "b.mp4"), ())] == [1, 1]
+    sessions, unusable = by_view(videos("a.mp4", "b.mp4"), ())
+    assert [len(session) for session in sessions] == [1, 1]
+    assert not unusable
 
 
 def test_a_session_without_a_view_is_named() -> None:
-    with pytest.raises(VideoError, match="'s1' in videos has no file for the view side"):
-        by_view(videos("s1_top.mp4"), ("top", "side"))
-    with pytest.raises(VideoError, match=r"s1\.mp4 should name one of the views top, side"):
-        by_view(videos("s1.mp4"), ("top", "side"))
+    inputs = videos("s1_top.mp4", "s2.mp4", "s3_top.mp4", "s3_side.mp4")
+    sessions, unusable = by_view(inputs, ("top", "side"))
+    assert sessions == [tuple(inputs[2:])]
+    assert list(unusable) == [(inputs[1],), (inputs[0],)]
+    no_view, no_side = map(str, unusable.values())
+    assert "s2.mp4 should name one of the views top, side" in no_view
+    assert "'s1' in videos has no file for the view side. Add it" in no_side
+    assert no_side.endswith("take the session out of the folder, or name the files to predict.")
 
 
 def test_two_files_of_one_view_are_named() -> None:
-    with pytest.raises(VideoError, match=r"s1_top\.mp4 and .*s1_top\.avi are both the view 'top'"):
-        by_view(videos("s1_top.mp4", "s1_top.avi", "s1_side.mp4"), ("top", "side"))
+    inputs = videos("s1_top.mp4", "s1_top.avi", "s1_side.mp4")
+    sessions, unusable = by_view(inputs, ("top", "side"))
+    assert not sessions
+    ((items, reason),) = unusable.items()
+    assert set(items) == set(inputs)
+    assert re.search(r"s1_top\.mp4 and .*s1_top\.avi are both the view 'top'", str(reason))
 
 
 @pytest.mark.parametrize(

@@ -389,6 +389,20 @@ def test_the_views_of_a_session_are_predicted_together(corpus: Corpus, tmp_path:
     assert numbers(tmp_path / "out" / "s1_side.csv") == list(range(NUM_FRAMES))
 
 
+def test_a_session_without_a_view_does_not_stop_the_others(corpus: Corpus, tmp_path: Path) -> None:
+    model = number_model(tmp_path / "run", view_names=("top", "side"))
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("s1_top", "s2_side", "s2_top"):
+        (folder / f"{name}.mp4").write_bytes(corpus("plain.mp4").read_bytes())
+    lacking, whole = predict(model, folder, out=tmp_path / "out")
+    assert [item.path.name for item in lacking.inputs] == ["s1_top.mp4"]
+    assert "has no file for the view side" in str(lacking.failed)
+    assert whole.failed is None
+    assert names_in(tmp_path / "out") >= {"s2_top.csv", "s2_side.csv"}
+    assert "s1_top.csv" not in names_in(tmp_path / "out")
+
+
 def test_start_and_progress_are_told(model: Model, corpus: Corpus, tmp_path: Path) -> None:
     started: list[Path] = []
     told: list[Progress] = []

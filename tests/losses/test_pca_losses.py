@@ -200,6 +200,13 @@ def test_too_few_complete_frames_are_refused_with_both_numbers() -> None:
         fitted("pca_singleview", labels)
 
 
+def test_one_keypoint_is_spoken_of_as_one() -> None:
+    with pytest.raises(
+        DataError, match=r"pca_singleview of 1 keypoint needs at least 2 .* has 1\."
+    ):
+        fitted("pca_singleview", poses(1, seed=0), LossBasis(singleview_columns=[0]))
+
+
 def test_the_view_with_too_few_complete_frames_is_named() -> None:
     labels = np.concatenate([poses(30, seed=0), poses(30, seed=1)], axis=1)
     labels[5:, 7] = NAN

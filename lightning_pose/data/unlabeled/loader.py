@@ -17,6 +17,7 @@ from lightning_pose.data.fingerprint import video_fingerprint
 from lightning_pose.data.unlabeled.ahead import DecodingAhead
 from lightning_pose.data.unlabeled.changes import draw_change
 from lightning_pose.data.unlabeled.plan import Draw, SequencePlan
+from lightning_pose.data.unlabeled.sessions import open_videos
 from lightning_pose.data.wording import count
 from lightning_pose.ops.resize import crop_and_resize
 from lightning_pose.ops.transfer import to_device
@@ -27,6 +28,9 @@ from lightning_pose.video.sequence_input import (
     sequence_input,
 )
 from lightning_pose.video.sequence_pool import SequencePool
+
+_ALONE = ("dali.base.train.sequence_length", 2)  # the key, and the least it may be
+_OF_CONTEXT = ("dali.context.train.batch_size", 5)
 
 
 class UnlabeledLoader:
@@ -92,7 +96,7 @@ class UnlabeledLoader:
         self._window = sequence_length + 2 * spec.halo
         self._num_views = len(self.sessions[0])
         self._paths = [video for session in self.sessions for video in session]
-        self.videos = videos or SequencePool(self._paths)
+        self.videos = videos or open_videos(self._paths)
         self._box_files = dict(box_files or {})
         self._check_numbers()
         self._boxes = [self._read_boxes(n, path) for n, path in enumerate(self._paths)]
@@ -286,10 +290,10 @@ def _check_lengths(
             "Cut them to the same frames, or take the session out of data.video_dir."
         )
     if lengths[0] < window:
-        context = f" and {2 * halo} frames of context" if halo else ""
+        length, (key, shortest) = window - 2 * halo, _OF_CONTEXT if halo else _ALONE
+        context = f", {length} and {2 * halo} frames of context" if halo else ""
+        shorten = f", or shorten {key}, which is {length}" if length > shortest else ""
         raise DataError(
-            f"{session[0]} has {count(lengths[0], 'frame')}; a training batch takes "
-            f"{window - 2 * halo} consecutive ones{context}. Take it out of data.video_dir, or "
-            "shorten dali.base.train.sequence_length (dali.context.train.batch_size for context "
-            "models)."
+            f"{session[0]} has {count(lengths[0], 'frame')}; a training batch needs {window} "
+            f"consecutive ones{context}. Take it out of data.video_dir{shorten}."
         )

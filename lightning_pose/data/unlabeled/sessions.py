@@ -9,6 +9,7 @@ from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.data.bboxes import bbox_file_beside
 from lightning_pose.data.wording import listed
 from lightning_pose.video.files import VIDEO_SUFFIXES, natural_key, split_view, videos_among
+from lightning_pose.video.sequence_pool import SequencePool
 
 _NAMED_AT_MOST = 5
 
@@ -76,6 +77,18 @@ def find_box_files(
     return found
 
 
+def open_videos(videos: Sequence[Path]) -> SequencePool:
+    """Return what reads sequences of the videos.
+
+    Raises:
+        VideoError: one cannot be read; the message names it.
+    """
+    try:
+        return SequencePool(videos)
+    except VideoError as error:
+        raise VideoError(f"{error} Mend it, or take it out of data.video_dir.") from error
+
+
 def _by_session(videos: Sequence[Path], view_names: Sequence[str]) -> list[tuple[Path, ...]]:
     sessions: dict[str, dict[str, Path]] = {}
     for video in videos:
@@ -97,7 +110,7 @@ def _by_session(videos: Sequence[Path], view_names: Sequence[str]) -> list[tuple
             raise DataError(
                 f"The session {session!r} has no video of the view {' and '.join(missing)} "
                 f"beside {present}; every session needs a video <session>_<view> for each of "
-                f"{', '.join(view_names)}."
+                f"{', '.join(view_names)}. Add it, or take the session out of data.video_dir."
             )
     return [tuple(members[view] for view in view_names) for members in sessions.values()]
 
@@ -107,4 +120,7 @@ def _no_video(folder: Path, files: Sequence[Path]) -> str:
         return f"{folder} has no suffix of a video ({', '.join(sorted(VIDEO_SUFFIXES)[:8])}, ...)."
     inner = [file.name for file in files if file.is_dir() and not file.name.startswith(".")]
     hint = f" Its folders are not searched: {listed(inner[:_NAMED_AT_MOST])}." if inner else ""
-    return f"The folder {folder} (data.video_dir) holds no video.{hint}"
+    return (
+        f"The folder {folder} (data.video_dir) holds no video (.mp4, .avi, .mov, ...).{hint} "
+        "Put videos there, or leave model.losses_to_use empty."
+    )

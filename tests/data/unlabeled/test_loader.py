@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import threading
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_pose.config.schema.data import BaseTrainBatch, ContextTrainBatch
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import DataError, VideoError
+from lightning_pose.contracts.settings import rule_of
 from lightning_pose.data.unlabeled import UnlabeledLoader
 from lightning_pose.ops.affine import apply_affine, invert_affine
 from lightning_pose.ops.resize import crop_frames, resize_frames
@@ -22,6 +25,9 @@ from tests.video.corpus import HEIGHT, WIDTH, copy_packets, encode, read_number,
 
 SPEC = DataSpec(height=HEIGHT, width=WIDTH)
 CONTEXT = DataSpec(context=5, height=64, width=96)
+SHORTEN = (
+    ". Take it out of data.video_dir, or shorten dali.base.train.sequence_length, which is 6."
+)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +222,10 @@ def test_the_threads_end_with_the_loader(videos: dict[str, Path]) -> None:
     ("names", "reason"),
     [
         ([], "at least one unlabelled video"),
-        ([("a",), ("short",)], r"short\.mp4 has 5 frames; a training batch takes 6"),
+        (
+            [("a",), ("short",)],
+            f"has 5 frames; a training batch needs 6 consecutive ones{SHORTEN}",
+        ),
         ([("a", "b")], r"equally many frames.*a\.mp4 80, b\.mp4 60"),
         ([("a", "large"), ("b",)], "needs 2 videos, one a view"),
     ],
@@ -242,15 +251,37 @@ def test_frames_without_sure_numbers_are_not_matched_with_boxes_or_views(
 
 
 def test_a_window_with_context_needs_more_frames(videos: dict[str, Path]) -> None:
-    with pytest.raises(DataError, match="2 consecutive ones and 4 frames of context"):
+    least = "a training batch needs 6 consecutive ones, 2 and 4 frames of context. "
+    with pytest.raises(DataError, match=f"{least}Take it out of data.video_dir.$"):
         make_loader([(videos["short"],)], spec=CONTEXT, sequence_length=1 + 1)
+    more = ".*, or shorten dali.context.train.batch_size, which is 6.$"
+    with pytest.raises(DataError, match=f"needs 10 consecutive ones, 6 and 4{more}"):
+        make_loader([(videos["short"],)], spec=CONTEXT, sequence_length=6)
     assert make_loader([(videos["short"],)], spec=CONTEXT, sequence_length=1)
+
+
+@pytest.mark.parametrize(("spec", "least"), [(SPEC, 2), (CONTEXT, 5)])
+def test_nobody_is_told_to_go_below_what_the_configuration_allows(
+    videos: dict[str, Path], tmp_path: Path, spec: DataSpec, least: int
+) -> None:
+    video = encode(tmp_path / "one.mp4", range(1))
+    section = BaseTrainBatch if spec is SPEC else ContextTrainBatch
+    (field,) = dataclasses.fields(section)
+    assert rule_of(field).minimum == least
+    for length, told in ((least, False), (least + 1, True)):
+        with pytest.raises(DataError, match="1 frame;") as refused:
+            make_loader([(video,)], spec=spec, sequence_length=length)
+        assert ("or shorten dali." in str(refused.value)) is told
 
 
 def test_a_broken_video_is_named_before_training(videos: dict[str, Path], tmp_path: Path) -> None:
     broken = truncate(videos["a"], tmp_path / "broken.mp4", keep=0.5)
-    with pytest.raises(VideoError, match=r"broken\.mp4"):
-        make_loader([(videos["a"],), (broken,)])
+    text, empty = tmp_path / "text.mp4", tmp_path / "empty.mp4"
+    text.write_text("no video")
+    empty.touch()
+    for video in (broken, text, empty):
+        with pytest.raises(VideoError, match=f"{video.name} .*take it out of data.video_dir"):
+            make_loader([(videos["a"],), (video,)])
 
 
 def test_a_video_that_vanishes_is_an_error_not_a_hang(

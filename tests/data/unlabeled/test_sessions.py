@@ -42,10 +42,18 @@ def test_views_are_grouped_in_the_order_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "views", "reason"),
     [
-        ([], [], "holds no video"),
+        (
+            [],
+            [],
+            r"holds no video \(\.mp4, .*Put videos there, or leave model\.losses_to_use empty",
+        ),
         (["inner/a.mp4"], [], "not searched: inner"),
         (["a.txt"], [], "holds no video"),
-        (["a_top.mp4"], ["top", "side"], "no video of the view side"),
+        (
+            ["a_top.mp4"],
+            ["top", "side"],
+            "the view side .* take the session out of data.video_dir",
+        ),
         (["a.mp4"], ["top", "side"], "should name one of the views top, side"),
         (["a_top.mp4", "a_top.avi", "a_side.mp4"], ["top", "side"], "keep one"),
     ],
