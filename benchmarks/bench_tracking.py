@@ -75,6 +75,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--logging-s", type=float, default=30.0)
     parser.set_defaults(
         csv_file="CollectedData.csv",
+        engine="auto",
         model_type="heatmap",
         losses=[],
         epochs=EPOCHS,
