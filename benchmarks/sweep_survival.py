@@ -1,6 +1,7 @@
 """Does a sweep survive what kills it? SIGKILL at random moments, the same command repeated.
 
-    python benchmarks/sweep_survival.py [--kills 20] [--seed 0] [--launcher basic] [--out FOLDER]
+    python benchmarks/sweep_survival.py [--kills 20] [--seed 0] [--within 20] [--launcher basic]
+        [--out FOLDER]
 
 The sweep of sweep_pruning.py (twelve trials of up to 20 epochs, pruned) is begun again and again;
 each time, after a random while (a quarter of the kills may come before any trial is at work, the
@@ -25,7 +26,6 @@ import psutil
 from sweep_stores import environment, read_stores, sweep_command
 
 TRIALS = 12
-LATEST_S = 20.0
 LAUNCHERS = {
     "basic": (),
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2"),
@@ -38,6 +38,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=20.0,
+        help="seconds in which a kill comes; fewer on a fast machine",
+    )
     parser.add_argument("--launcher", choices=LAUNCHERS, default="basic")
     parser.add_argument("--out", type=Path, help="folder to keep (default: a temporary one)")
     args = parser.parse_args()
@@ -48,7 +54,7 @@ def main() -> None:
             "hydra.sweeper.pruner=median", *LAUNCHERS[args.launcher], trials=TRIALS
         )
         started = time.monotonic()
-        killed, code = kill_often(command, folder, args.kills, random.Random(args.seed))
+        killed, code = kill_often(command, folder, args, random.Random(args.seed))
         seconds = time.monotonic() - started
         stores = read_stores(folder)
         print(f"killed: {dict(killed)}; {seconds:.0f} s; exit code {code} at the end")
@@ -61,15 +67,15 @@ def main() -> None:
 
 
 def kill_often(
-    command: list[str], folder: Path, kills: int, chance: random.Random
+    command: list[str], folder: Path, args: argparse.Namespace, chance: random.Random
 ) -> tuple[Counter[str], int]:
     """Kill the sweep so often and let it end; return what was killed, and its exit code."""
     killed: Counter[str] = Counter()
     process = begin(command, folder)
-    while killed.total() < kills:
+    while killed.total() < args.kills:
         until_at_work(process, folder) if chance.random() > 0.25 else None
         try:
-            process.wait(chance.uniform(0, LATEST_S))
+            process.wait(chance.uniform(0, args.within))
         except subprocess.TimeoutExpired:
             killed[kill(process, chance)] += 1
             print(f"{killed.total()}: {dict(killed)}", flush=True)

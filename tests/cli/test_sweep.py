@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
+from lightning_pose.mlops.sweeps.study import find_study
+from lightning_pose.training.progress import TrainingProgress
 from tests.cli.conftest import TINY, Done, litpose, tiny_data
 
 FOLDER = Path("multirun/learning_rate")
@@ -97,3 +100,32 @@ def test_status_and_report_show_the_best_trial(sweep: tuple[Path, Done]) -> None
 def test_a_folder_that_is_no_sweep_is_told(tmp_path: Path) -> None:
     done = litpose("sweep", "status", tmp_path)
     assert (done.code, "is no folder of a sweep" in done.sentences) == (2, True)
+
+
+def test_a_trial_that_fails_is_recorded_and_the_others_go_on(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_epoch = TrainingProgress.on_train_epoch_end
+
+    def too_large(self: TrainingProgress, trainer: Any, pl_module: Any) -> None:
+        if trainer.default_root_dir.endswith("/1"):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
+        after_epoch(self, trainer, pl_module)
+
+    monkeypatch.setattr(TrainingProgress, "on_train_epoch_end", too_large)
+    done = litpose(
+        *("train", "-m", "data=toy", tiny_data(toy), *TINY, "eval=none"),
+        *("hydra/sweeper=litpose_optuna", "hydra.sweeper.sampler=grid"),
+        "training.optimizer_params.learning_rate=1e30,0.002,0.003",
+    )
+    assert done.code == 0, done.err
+    trials = find_study(tmp_path / FOLDER).trials
+    assert [trial.state.name for trial in trials] == ["FAIL", "FAIL", "COMPLETE"]
+    assert "not a number" in trials[0].user_attrs["error"]
+    assert "out of memory" in trials[1].user_attrs["error"]
+    for number, (status, state) in enumerate(
+        [*[("FAILED", "FAIL")] * 2, ("FINISHED", "COMPLETE")]
+    ):
+        identity = record(tmp_path / FOLDER, number)["tracking"]
+        run = MlflowClient(tracking_uri=identity["uri"]).get_run(identity["run_id"])
+        assert (run.info.status, run.data.tags["trial_state"]) == (status, state)

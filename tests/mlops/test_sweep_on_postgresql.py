@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,56 +13,17 @@ from searching import process, trials_of
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.mlops.sweeps.storage import open_storage
 from lightning_pose.mlops.sweeps.study import find_study
-
-OTHER_THAN_ROOT = ("postgres", "nobody")  # PostgreSQL refuses to run as root
-
-
-def program(name: str) -> str:
-    """Return the path of one of the server's programs; Debian keeps them off the path."""
-    found = shutil.which(name) or next(
-        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None
-    )
-    if found is None:
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    return found
-
-
-def owner() -> str:
-    """Return the user that the server is to run as."""
-    if os.geteuid():
-        return getpass.getuser()
-    known = {user.pw_name for user in pwd.getpwall()}
-    return next(name for name in OTHER_THAN_ROOT if name in known)
+from tests.servers import postgres
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Yield the URL of a server of our own."""
-    pytest.importorskip("psycopg", reason="needs the extra postgres")
-    init, control = program("initdb"), program("pg_ctl")
-    user = owner()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="litpose-pg-", dir="/tmp"))
-    if not os.geteuid():
-        shutil.chown(folder, user)
-    data, log = folder / "data", folder / "log"
-
-    def run(*words: str) -> None:
-        as_user = {"user": user} if not os.geteuid() else {}
-        subprocess.run(words, cwd=folder, check=True, timeout=120, **as_user)
-
-    listen = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder}"
-    run(init, "-D", str(data), "-A", "trust", "-U", "mice", "--no-sync")
-    run(control, "-D", str(data), "-l", str(log), "-o", listen, "-w", "start")
-    try:
-        yield f"postgresql+psycopg://mice@127.0.0.1:{port}/postgres"
-    finally:
-        run(control, "-D", str(data), "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with postgres() as server:
+        yield server.uri
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_processes_share_a_study_on_a_server(server: str, tmp_path: Path) -> None:
     workers = [process(tmp_path, 12, server) for _ in range(4)]
@@ -97,4 +51,4 @@ def test_a_dead_trial_on_a_server_is_carried_on(server: str, tmp_path: Path) -> 
 
 def test_a_server_that_is_not_there_is_told(server: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot be\s+opened"):
-        open_storage("postgresql+psycopg://mice@127.0.0.1:1/postgres?connect_timeout=1")
+        open_storage("postgresql+psycopg://lab@127.0.0.1:1/postgres?connect_timeout=1")

@@ -268,10 +268,20 @@ def test_processes_killed_at_any_moment_are_carried_on(tmp_path: Path) -> None:
     assert len(set(alive)) == 12
 
 
-@pytest.mark.parametrize("kind", ["journal", "sqlite"])
-def test_processes_that_start_at_once_share_a_study(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (3, "journal"),
+        (2, "sqlite"),
+        pytest.param(8, "journal", marks=pytest.mark.long),
+        pytest.param(4, "sqlite", marks=pytest.mark.long),
+    ],
+)
+def test_processes_that_start_at_once_share_a_study(
+    tmp_path: Path, number: int, kind: str
+) -> None:
     store = {"journal": [], "sqlite": [f"sqlite:///{tmp_path / 'optuna.db'}"]}[kind]
-    workers = [process(tmp_path, 12, *store) for _ in range({"journal": 8, "sqlite": 4}[kind])]
+    workers = [process(tmp_path, 12, *store) for _ in range(number)]
     errors = [worker.communicate(timeout=250)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * len(workers), errors
     trials = trials_of(tmp_path)
