@@ -7,8 +7,11 @@ A block lasts as many epochs as fill ``--block-s`` seconds; the store is a fresh
 open before the first block, written to as by default (every 5 s; load of the machine every 10 s).
 The first seconds of each block, in which the store still takes what the block before gave, do not
 count. Printed are, from off to on, the change of the steps per second and of the processor time of
-the whole process per step, each with its 95 % t-interval over pairs of blocks, and how busy the
-writing thread is. Before that, what logging alone costs at the rate of a fast GPU.
+the whole process per step, each with its 95 % t-interval over pairs of blocks. Neighbouring blocks
+may still differ by more than one per cent by themselves, so that a bound is printed too: the share
+of the time in which the training's thread hands numbers over, plus that of the processor time of
+the writing thread, all of which the training might wait for. Before that, what logging alone costs
+at the rate of a fast GPU.
 """
 
 from __future__ import annotations
@@ -110,6 +113,7 @@ class Switch(Logger):
         super().__init__()
         self.curves = curves
         self.on = False
+        self.handing_s = 0.0
 
     @property
     def name(self) -> str:
@@ -124,7 +128,9 @@ class Switch(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Hand the values on if it is on."""
         if self.on:
+            started = time.perf_counter()
             self.curves.log_metrics(metrics, step)
+            self.handing_s += time.perf_counter() - started
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
@@ -134,13 +140,13 @@ class Blocks(pl.Callback):
     """Switches tracking on and off, and counts steps and time of each block.
 
     Attributes:
-        found: (tracked, steps per second, processor seconds of the process per step, and of the
-            writer per second) of each.
+        found: (tracked, steps per second, processor seconds of the process per step, seconds a
+            second of handing over and of the writer's processor time) of each.
     """
 
     def __init__(self, tracked: RunTracker, options: argparse.Namespace) -> None:
         self.logger = Switch(tracked.logger)
-        self.found: list[tuple[bool, float, float, float]] = []
+        self.found: list[tuple[bool, float, float, float, float]] = []
         self._options = options
         self._writer = writer_of(tracked)
         self._began = self._counted = 0.0
@@ -155,13 +161,14 @@ class Blocks(pl.Callback):
         elif not self._counted and now - self._began > self._options.settle_s:
             self._counted = now
             self._cpu, self._step = cpu_seconds(self._writer), trainer.global_step
-            self._all_cpu = time.process_time()
+            self._all_cpu, self.logger.handing_s = time.process_time(), 0.0
         elif self._counted and now - self._began > self._options.block_s:
             seconds = now - self._counted
             steps = trainer.global_step - self._step
             cost = (time.process_time() - self._all_cpu) / steps
             share = (cpu_seconds(self._writer) - self._cpu) / seconds
-            self.found.append((self.logger.on, steps / seconds, cost, share))
+            handing = self.logger.handing_s / seconds
+            self.found.append((self.logger.on, steps / seconds, cost, handing, share))
             self.logger.on = not self.logger.on
             self._began, self._counted = now, 0.0
             trainer.should_stop = len(self.found) >= self._options.blocks
@@ -220,7 +227,11 @@ def report(blocks: Blocks, options: argparse.Namespace, warnings: tuple[str, ...
             f"{name}: off {off[:, column].mean():.4g}, on {on[:, column].mean():.4g}, change "
             f"{change.mean():+.2f} % ({interval.low:+.2f} to {interval.high:+.2f})"
         )
-    print(f"the writer's thread takes {100 * on[:, 2].mean():.2f} % of a core")
+    handing, writing = 100 * on[:, 2:].mean(axis=0)
+    print(
+        f"handing over takes {handing:.3f} % of the time, the writer's thread {writing:.2f} % of "
+        f"a core: at most {handing + writing:.2f} % in all"
+    )
     for warning in warnings:
         print(warning)
 

@@ -121,7 +121,7 @@ def test_a_trial_that_fails_is_recorded_and_the_others_go_on(
     assert done.code == 0, done.err
     trials = find_study(tmp_path / FOLDER).trials
     assert [trial.state.name for trial in trials] == ["FAIL", "FAIL", "COMPLETE"]
-    assert "not a number" in trials[0].user_attrs["error"]
+    assert "became nan" in trials[0].user_attrs["error"]
     assert "out of memory" in trials[1].user_attrs["error"]
     for number, (status, state) in enumerate(
         [*[("FAILED", "FAIL")] * 2, ("FINISHED", "COMPLETE")]
