@@ -1,20 +1,21 @@
-"""Time what tracking costs a training: one training, in which tracking is on and off in turns.
+"""Time what tracking costs a training.
 
-    python benchmarks/bench_tracking.py DATA_DIR [--backbone resnet18] [--blocks 20] [--block-s 20]
+    python benchmarks/bench_tracking.py DATA_DIR [--backbone resnet18] [--seconds 120]
 
-Two trainings differ by more than tracking costs, two neighbouring blocks of one training do not.
-A block lasts as many epochs as fill ``--block-s`` seconds; the store is a fresh sqlite file,
-open before the first block, written to as by default (every 5 s; load of the machine every 10 s).
-The first seconds of each block, in which the store still takes what the block before gave, do not
-count. Printed are, from off to on, the change of the steps per second and of the processor time of
-the whole process per step, each with its 95 % t-interval over pairs of blocks, and how busy the
-writing thread is. Before that, what logging alone costs at the rate of a fast GPU.
+Two trainings, or two minutes of one, differ by more than tracking costs. But numbers are written
+in short whiles, every five seconds: how many fewer steps are done in such a while than at the pace
+of the second before and after it is what writing costs. It is printed with its 95 % t-interval
+over the whiles, beside the same for whiles as long half way between, in which nothing is written
+and which must therefore cost nothing. What the training's thread takes to hand the numbers over is
+added. The store is a fresh sqlite file; load of the machine is recorded as by default.
+Before that, what logging alone costs at the rate of a fast GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-from bench_training import configuration, device_name, wait_for_device
+from bench_training import configuration, device_name
 from lightning.pytorch.loggers.logger import Logger
 from scipy import stats
 
@@ -33,7 +34,7 @@ from lightning_pose.mlops.tracking.curves import TrackingCurves
 from lightning_pose.mlops.tracking.writer import StoreWriter
 
 EPOCHS = 1_000_000
-OFF_ON = (False, True)
+WARM_UP_S, AROUND_S = 15.0, 1.0
 METRICS, LOGS_PER_S = 10, 10
 
 
@@ -46,18 +47,20 @@ def main() -> None:
     tracker = get_model(config, keypoint_names=data.keypoint_names)
     with tempfile.TemporaryDirectory() as folder:
         tracked = open_store(Path(folder), config)
-        blocks = Blocks(tracked, options)
+        whiles = timed_whiles(writer_of(tracked))
+        logger, steps = Timed(tracked.logger), Steps(options.seconds)
         fit(
             tracker,
             data.train_loader(),
             data.val_loader(),
             settings=dataclasses.replace(config.training, max_epochs=EPOCHS, min_epochs=1),
             run_dir=Path(folder),
-            loggers=[blocks.logger],
-            callbacks=[blocks],
+            loggers=[logger],
+            callbacks=[steps],
         )
         warnings = tracked.finish("finished")
-    report(blocks, options, warnings)
+    report(steps, logger, whiles, options)
+    print(*warnings)
 
 
 def parse_options() -> argparse.Namespace:
@@ -69,12 +72,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--train-frames", type=int, default=72)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--blocks", type=int, default=20, help="an even number")
-    parser.add_argument("--block-s", type=float, default=20.0)
-    parser.add_argument("--settle-s", type=float, default=6.0)
+    parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--logging-s", type=float, default=30.0)
     parser.set_defaults(
         csv_file="CollectedData.csv",
+        engine="auto",
         model_type="heatmap",
         losses=[],
         epochs=EPOCHS,
@@ -102,13 +104,13 @@ def open_store(folder: Path, config: Config) -> RunTracker:
     return tracked
 
 
-class Switch(Logger):
-    """Hands metrics on, or does not."""
+class Timed(Logger):
+    """Hands metrics on, and sums up how long that takes."""
 
     def __init__(self, curves: TrackingCurves) -> None:
         super().__init__()
         self.curves = curves
-        self.on = False
+        self.handing_s = 0.0
 
     @property
     def name(self) -> str:
@@ -121,49 +123,65 @@ class Switch(Logger):
         return self.curves.version
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Hand the values on if it is on."""
-        if self.on:
-            self.curves.log_metrics(metrics, step)
+        """Hand the values on."""
+        started = time.perf_counter()
+        self.curves.log_metrics(metrics, step)
+        self.handing_s += time.perf_counter() - started
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing."""
 
 
-class Blocks(pl.Callback):
-    """Switches tracking on and off, and counts steps and time of each block.
+class Steps(pl.Callback):
+    """Notes when each step of the training was done.
 
     Attributes:
-        found: (tracked, steps per second, processor seconds of the process per step, and of the
-            writer per second) of each.
+        done: times, in seconds.
     """
 
-    def __init__(self, tracked: RunTracker, options: argparse.Namespace) -> None:
-        self.logger = Switch(tracked.logger)
-        self.found: list[tuple[bool, float, float, float]] = []
-        self._options = options
-        self._writer = writer_of(tracked)
-        self._began = self._counted = 0.0
-        self._cpu, self._all_cpu, self._step = 0.0, 0.0, 0
+    def __init__(self, seconds: float) -> None:
+        self.done: list[float] = []
+        self._seconds = seconds
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End a block, or its first seconds, if it is time."""
-        wait_for_device()
-        now = time.perf_counter()
-        if not self._began:  # the first epoch compiles and warms up
-            self._began = now
-        elif not self._counted and now - self._began > self._options.settle_s:
-            self._counted = now
-            self._cpu, self._step = cpu_seconds(self._writer), trainer.global_step
-            self._all_cpu = time.process_time()
-        elif self._counted and now - self._began > self._options.block_s:
-            seconds = now - self._counted
-            steps = trainer.global_step - self._step
-            cost = (time.process_time() - self._all_cpu) / steps
-            share = (cpu_seconds(self._writer) - self._cpu) / seconds
-            self.found.append((self.logger.on, steps / seconds, cost, share))
-            self.logger.on = not self.logger.on
-            self._began, self._counted = now, 0.0
-            trainer.should_stop = len(self.found) >= self._options.blocks
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """Note the time; end the training when there is enough."""
+        self.done.append(time.perf_counter())
+        trainer.should_stop = self.done[-1] - self.done[0] > self._seconds + WARM_UP_S
+
+
+def timed_whiles(writer: StoreWriter) -> list[tuple[float, float]]:
+    """Return the list that gets begin and end of each while in which the thread writes."""
+    whiles: list[tuple[float, float]] = []
+    collect, add = writer._collect, writer.spool.add
+    began = [0.0]
+
+    def then_begin(items: Any) -> Any:
+        began[0] = time.perf_counter()
+        return add(items)
+
+    def end_first() -> Any:
+        whiles.append((began[0], time.perf_counter()))
+        return collect()
+
+    writer.spool.add, writer._collect = then_begin, end_first
+    return whiles
+
+
+def lost_seconds(done: np.ndarray, whiles: list[tuple[float, float]]) -> np.ndarray:
+    """Return how much longer the steps in each while took than those around it, in seconds."""
+    numbers = np.arange(len(done))
+
+    def steps(start: float, end: float) -> float:
+        return float(np.diff(np.interp((start, end), done, numbers))[0])
+
+    lost = []
+    for start, end in whiles:
+        around = (steps(start - AROUND_S, start) + steps(end, end + AROUND_S)) / (2 * AROUND_S)
+        margin = 1 / around  # the step that was under way
+        lost.append(end - start + 2 * margin - steps(start - margin, end + margin) / around)
+    return np.array(lost)
 
 
 def writer_of(tracked: RunTracker) -> StoreWriter:
@@ -204,24 +222,28 @@ def report_logging(seconds: float) -> None:
     )
 
 
-def report(blocks: Blocks, options: argparse.Namespace, warnings: tuple[str, ...]) -> None:
+def report(
+    steps: Steps, logger: Timed, whiles: list[tuple[float, float]], options: argparse.Namespace
+) -> None:
     """Print the numbers."""
-    off, on = (np.array([row[1:] for row in blocks.found if row[0] is state]) for state in OFF_ON)
-    pairs = min(len(on), len(off))
+    done = np.array(steps.done)
+    first, last = done[0] + WARM_UP_S, done[-1] - AROUND_S
+    counted = [(a, b) for a, b in whiles if first < a - AROUND_S and b < last]
+    between = [
+        ((a + c) / 2, (a + c) / 2 + b - a) for (a, b), (c, _) in itertools.pairwise(counted)
+    ]
+    every = float(np.mean(np.diff([a for a, _ in counted])))
+    pace = (done.searchsorted(last) - done.searchsorted(first)) / (last - first)
     print(
         f"{options.backbone} {options.size}x{options.size}, batch {options.batch_size}, "
-        f"{device_name()}: {pairs} pairs of blocks of {options.block_s:g} s"
+        f"{device_name()}: {pace:.1f} steps/s; {len(counted)} times written, every {every:.1f} s "
+        f"for {1000 * np.mean([b - a for a, b in counted]):.0f} ms"
     )
-    for column, name in enumerate(("steps/s", "processor seconds a step")):
-        change = 100 * np.log(on[:pairs, column] / off[:pairs, column])
-        interval = stats.ttest_1samp(change, 0.0).confidence_interval()
-        print(
-            f"{name}: off {off[:, column].mean():.4g}, on {on[:, column].mean():.4g}, change "
-            f"{change.mean():+.2f} % ({interval.low:+.2f} to {interval.high:+.2f})"
-        )
-    print(f"the writer's thread takes {100 * on[:, 2].mean():.2f} % of a core")
-    for warning in warnings:
-        print(warning)
+    for name, chosen in (("writing", counted), ("half way between", between)):
+        cost = 100 * lost_seconds(done, chosen) / every
+        interval = stats.ttest_1samp(cost, 0.0).confidence_interval()
+        print(f"{name}: {cost.mean():+.3f} % ({interval.low:+.3f} to {interval.high:+.3f})")
+    print(f"handing over: {100 * logger.handing_s / (done[-1] - done[0]):.3f} %")
 
 
 if __name__ == "__main__":

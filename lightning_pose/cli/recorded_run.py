@@ -34,7 +34,7 @@ from lightning_pose.mlops.provenance import (
 )
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
 from lightning_pose.mlops.tracking.spool import NAME
-from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.result import INTERRUPTED, PRUNED, FitResult
 
 FILE = "run.json"
 PATCH = "code.patch"
@@ -76,7 +76,8 @@ class RecordedRun:
             resumed=before,
         )
         code = self._record.code | {PLUGINS: plugin_folders(config.plugins)}
-        self._record = dataclasses.replace(self._record, code=code)
+        parent = context.trial.parent_run or None if context.trial else None
+        self._record = dataclasses.replace(self._record, code=code, parent=parent)
         self._record.write(self._path)
         self._tracker = _start(config, context, self._record, on_open=self._note_identity)
 
@@ -102,12 +103,15 @@ class RecordedRun:
         interrupted = isinstance(error, KeyboardInterrupt) or (
             self._fit is not None and self._fit.outcome == INTERRUPTED
         )
-        outcome = KILLED if interrupted else FAILED if error is not None else FINISHED
+        outcome = KILLED if interrupted else FAILED if error is not None else self._end()
         try:
             self._finish(outcome)
         except WriteError:
             if error is None:  # else what went wrong first is to be told
                 raise
+
+    def _end(self) -> str:
+        return PRUNED if self._fit is not None and self._fit.outcome == PRUNED else FINISHED
 
     def trained(self, result: FitResult) -> None:
         """Take down how the training went."""
@@ -166,7 +170,7 @@ class RecordedRun:
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
             self._tracker.log_model(self._path.parent)
-        for warning in self._tracker.finish(outcome):
+        for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
             note(warning)
 
 
@@ -187,6 +191,7 @@ def _start(
         params=plain_tree(config),
         tags={
             **wishes.tags,
+            **(context.trial.tags if context.trial else {}),
             "litpose.run_id": record.run_id,
             "run_dir": str(context.run_dir),
             "model": config.model.model_type,

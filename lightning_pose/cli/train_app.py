@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from lightning_pose.api import fit, fit_losses, get_dataset, get_model, get_unlabeled_video
 from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict_run_videos
@@ -23,7 +24,8 @@ from lightning_pose.inference.model import Model
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.training.device import use_gpu_of
 from lightning_pose.training.progress import TrainingProgress
-from lightning_pose.training.result import INTERRUPTED, FitResult
+from lightning_pose.training.pruning import Judge
+from lightning_pose.training.result import INTERRUPTED, PRUNED, FitResult
 from lightning_pose.training.resuming import starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.unlabeled import UnlabeledVideo
@@ -36,11 +38,19 @@ def train_task(config: Config, context: RunContext) -> float | None:
     Raises:
         TrainingError: another process trains in the run directory; nothing there was touched.
     """
-    with locked(context.run_dir):
-        return _train_task(config, context)
+    if context.trial is None:
+        with locked(context.run_dir):
+            return _train_task(config, context).val_pixel_error
+    from lightning_pose.cli.sweep_trial import leave_if_orphaned, run_trial  # imports Optuna
+
+    try:
+        with locked(context.run_dir):
+            return run_trial(config, context, partial(_train_task, config, context))
+    finally:
+        leave_if_orphaned(context)
 
 
-def _train_task(config: Config, context: RunContext) -> float | None:
+def _train_task(config: Config, context: RunContext, judge: Judge | None = None) -> FitResult:
     run_dir, world = context.run_dir, world_for(config.training)
     use_gpu_of(world, config.training)
     if not context.resumed:
@@ -56,19 +66,26 @@ def _train_task(config: Config, context: RunContext) -> float | None:
     keep_labels(run_dir, config, data)
     try:
         with RecordedRun(config, context, learnt_from) as run:
-            result = train(config, context, tracker, data, run, video=video, world=world)
+            result = train(
+                config, context, tracker, data, run, video=video, world=world, judge=judge
+            )
+            if result.outcome == PRUNED:
+                return result
             model = Model.load(run_dir)
             unscored = evaluate_run(model, run_dir, config, data, run)
             failed = predict_run_videos(model, run_dir, config, run)
     except KeyboardInterrupt as stop:
         done = f" {stop}" if str(stop) else ""
-        raise KeyboardInterrupt(
-            f"Interrupted.{done} To carry on: litpose train model.resume={run_dir}"
-        ) from stop
+        way = (
+            f"litpose train model.resume={run_dir}"
+            if context.trial is None
+            else "the same command"
+        )
+        raise KeyboardInterrupt(f"Interrupted.{done} To carry on: {way}") from stop
     say(f"run: {run_dir}")
     left = {f"litpose evaluate {run_dir} --csv": unscored, f"litpose predict {run_dir}": failed}
     _tell_left({command: names for command, names in left.items() if names}, context)
-    return result.val_pixel_error
+    return result
 
 
 def _tell_left(left: dict[str, tuple[str, ...]], context: RunContext) -> None:
@@ -135,6 +152,7 @@ def train(
     *,
     video: UnlabeledVideo | None = None,
     world: World = ALONE,
+    judge: Judge | None = None,
 ) -> FitResult:
     """Fit the tracker, with progress on the terminal and curves in the tracking store.
 
@@ -159,6 +177,7 @@ def train(
             callbacks=[TrainingProgress(sys.stderr)],
             resume_from=context.run_dir if context.resumed else None,
             name_rows=lambda rows: [images[row] for row in rows],
+            judge=judge,
             world=world,
         )
     run.trained(result)

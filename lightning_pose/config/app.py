@@ -10,6 +10,7 @@ from typing import Any
 from lightning_pose.config.build import Built, Hooks, build_config
 from lightning_pose.config.origins import Layer, Origins
 from lightning_pose.config.paths import Places
+from lightning_pose.contracts.sweeps import TrialPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class RunContext:
         config_file: the single file the configuration came from.
         resumed: the run directory holds a training to be carried on.
         job: number of the job in a multirun, None otherwise.
+        trial: of the sweep that this run is a trial of.
     """
 
     run_dir: Path
@@ -29,6 +31,7 @@ class RunContext:
     config_file: Path | None = None
     resumed: bool = False
     job: int | None = None
+    trial: TrialPlace | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

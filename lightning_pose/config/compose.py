@@ -35,7 +35,12 @@ from lightning_pose.config.single_file import (
     keys_of_choice,
     load_file,
 )
-from lightning_pose.config.sweep_jobs import sweep_jobs, sweeper_overrides
+from lightning_pose.config.sweep_jobs import (
+    pruning_problems,
+    study_problems,
+    sweep_jobs,
+    sweeper_overrides,
+)
 from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
 
@@ -207,7 +212,7 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
     jobs = iter([composed])
     if app.multirun:
         swept, more = sweeper_overrides(composed.hydra.sweeper.get("params"))
-        problems += more
+        problems += [*more, *study_problems(composed, app.overrides)]
         jobs = (compose(hydra, job) for job in sweep_jobs([*swept, *app.overrides]))
     found: list[Problem] = []
     notes: list[str] = list(app.notes)
@@ -215,6 +220,8 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
         built = app.build(plain_values(job), known_problems=problems)
         notes += built.notes
         found += built.problems
+        if app.multirun and not built.problems:
+            found += pruning_problems(composed, built.config)
         if app.resume is not None and not built.problems:
             found += _bends(app, app.resume, built.config)
     if found:

@@ -18,6 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_pose.config.app import PreparedApp, RunContext
+from lightning_pose.config.assets import conf_dir
 from lightning_pose.config.hydra_session import (
     PRIMARY,
     argument_parser,
@@ -30,7 +31,10 @@ from lightning_pose.config.problems import raise_if_any
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.schema import Config
 from lightning_pose.config.single_file import FILE_GROUP
+from lightning_pose.config.sweep_jobs import is_study, name_of_study, settings_of_sweep
+from lightning_pose.config.yaml_file import look_up, read_yaml
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.sweeps import TrialPlace
 
 Task = Callable[[Config, RunContext], Any]
 
@@ -78,15 +82,17 @@ class _Job:
     def _context(self) -> RunContext:
         about = HydraConfig.get()
         run_dir = Path(about.runtime.output_dir)
+        trial = _trial(about)
         others = [path for path in run_dir.iterdir() if path.name != about.output_subdir]
-        if self.app.multirun and others:
+        if self.app.multirun and others and trial is None:
             run_dir = claim(run_dir)
         return RunContext(
             run_dir=run_dir,
             overrides=_as_given(about.overrides.task) if self.app.multirun else self.app.given,
             config_file=self.app.config_file,
-            resumed=self.app.resume is not None,
-            job=int(about.job.num) if self.app.multirun else None,
+            resumed=self.app.resume is not None or (trial is not None and _has_begun(run_dir)),
+            job=trial.number if trial else int(about.job.num) if self.app.multirun else None,
+            trial=trial,
         )
 
 
@@ -110,8 +116,7 @@ def _run_one(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
 
 
 def _run_many(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
-    wanted = compose(hydra, app.overrides, multirun=True).hydra.sweep.dir
-    sweep_dir = claim(app.cwd / wanted)
+    sweep_dir = _sweep_dir(compose(hydra, app.overrides, multirun=True), app)
     folder = f"hydra.sweep.dir={quoted(str(sweep_dir))}"
     try:
         return hydra.multirun(
@@ -121,6 +126,34 @@ def _run_many(hydra: Hydra, task: Task, app: PreparedApp) -> Any:
         )
     except HydraException as error:
         raise ConfigError(f"The sweep cannot be run: {error}") from error
+
+
+def _sweep_dir(composed: DictConfig, app: PreparedApp) -> Path:
+    """Return the folder of a multirun: claimed, or of a study the one that it has always had."""
+    if not is_study(composed):
+        return claim(app.cwd / composed.hydra.sweep.dir)
+    written = OmegaConf.to_container(composed.hydra.sweep, resolve=False)
+    usual = look_up(read_yaml(conf_dir() / f"{PRIMARY}.yaml").tree, "hydra.sweep.dir")
+    if isinstance(written, dict) and written["dir"] == usual:  # named by the time
+        return app.cwd / "multirun" / name_of_study(composed)
+    return app.cwd / composed.hydra.sweep.dir
+
+
+def _trial(about: Any) -> TrialPlace | None:
+    number = about.sweeper.get("trial")
+    if number is None:
+        return None
+    composed = OmegaConf.create({"hydra": about})
+    return TrialPlace(
+        settings=settings_of_sweep(composed, Path()),
+        number=int(number),
+        parent_run=str(about.sweeper.parent_run or ""),
+        worker=str(about.sweeper.worker or ""),
+    )
+
+
+def _has_begun(run_dir: Path) -> bool:
+    return (run_dir / "config.yaml").is_file()
 
 
 def _as_given(overrides: Any) -> tuple[str, ...]:

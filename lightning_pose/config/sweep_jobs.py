@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
 from lightning_pose.config.keys import is_known, known_keys, unknown_key
 from lightning_pose.config.problems import Problem
+from lightning_pose.config.schema import Config
+from lightning_pose.config.search_space import read_space
+from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.sweeps import PRUNERS, SweepSettings
 
 MOST_COMBINATIONS = 64
+JOURNAL = "sweep.journal"
+LONGEST_NAME = 60
 
 
 def sweep_jobs(overrides: Sequence[str]) -> list[list[str]]:
@@ -57,6 +65,74 @@ def sweeper_overrides(params: Mapping[str, Any] | None) -> tuple[list[str], list
             continue
         overrides.append(text)
     return overrides, problems
+
+
+def is_study(composed: DictConfig) -> bool:
+    """Tell whether a multirun is a search with a study, which can be carried on."""
+    return "study_name" in composed.hydra.sweeper
+
+
+def name_of_study(composed: DictConfig) -> str:
+    """Return the name of a study: the one given, of the sweep file, or of what is swept."""
+    given = composed.hydra.sweeper.study_name
+    if given is not None:
+        return str(given)
+    chosen = composed.hydra.runtime.choices.get("sweeps")
+    if chosen:
+        return str(chosen)
+    texts: Any = OmegaConf.to_container(composed.hydra.overrides.task)
+    parsed = (OverridesParser.create().parse_override(text) for text in texts)
+    words = [
+        item.get_key_element().rpartition(".")[2] for item in parsed if item.is_sweep_override()
+    ]
+    return "_".join(words)[:LONGEST_NAME] or "sweep"
+
+
+def settings_of_sweep(composed: DictConfig, sweep_dir: Path) -> SweepSettings:
+    """Return the settings of a search, with its name and storage worked out.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    values: Any = OmegaConf.to_container(composed.hydra.sweeper, resolve=True)
+    return SweepSettings.read(
+        values,
+        study_name=name_of_study(composed),
+        storage=values["storage"] or str(sweep_dir / JOURNAL),
+        max_epochs=OmegaConf.select(composed, "training.max_epochs"),
+    )
+
+
+def study_problems(composed: DictConfig, overrides: Sequence[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the settings of a search and its ranges."""
+    if not is_study(composed):
+        return
+    try:
+        settings = settings_of_sweep(composed, Path())
+        read_space(settings.params, settings.conditions, overrides)
+    except ConfigError as error:
+        yield Problem(key="hydra.sweeper", rule=str(error).removesuffix("."))
+
+
+def pruning_problems(composed: DictConfig, config: Config) -> Iterator[Problem]:
+    """Yield a problem if losses on video begin to count too late for a pruner to act."""
+    if not is_study(composed) or composed.hydra.sweeper.pruner == PRUNERS[0]:
+        return
+    end, start = config.training.max_epochs, config.callbacks.anneal_weight.freeze_until_epoch
+    if not config.model.losses_to_use or end is None or start is None:
+        return
+    first = settings_of_sweep(composed, Path()).first_judged_epoch(
+        uses_video_losses=True, freeze_until_epoch=start
+    )
+    if first >= end:
+        yield Problem(
+            key="callbacks.anneal_weight.freeze_until_epoch",
+            value=start,
+            others=("hydra.sweeper.pruner", "training.max_epochs"),
+            rule=f"leaves a pruner nothing to do: a trial with losses on video is judged after "
+            f"epoch {first}, and training has {end}; lower it, train longer, or set "
+            "hydra.sweeper.pruner=none",
+        )
 
 
 def _values(override: Override) -> list[str]:

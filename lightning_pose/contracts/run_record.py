@@ -21,7 +21,7 @@ class RunRecord:
 
     Attributes:
         run_id: 32 hexadecimal digits; the tracking store's own id is under ``tracking``.
-        parent: run id of the sweep or run this one belongs to, or null.
+        parent: run of the sweep that this one is a trial of, in the tracking store, or null.
         command: the command line.
         overrides: configuration overrides as given.
         code: commit, dirty (bool), diff_sha256, plugins (name -> folder); without the first three
@@ -32,7 +32,7 @@ class RunRecord:
         packages: name -> version.
         device: what it ran on.
         started, ended: ISO 8601 times, UTC.
-        outcome: running, finished, failed or interrupted.
+        outcome: running, finished, failed, interrupted, or pruned (ended early by a sweep).
         checkpoint: best checkpoint relative to the run directory, and its hash.
         metrics: final numbers.
         tracking: store, experiment and run id in it; empty when the run is not tracked.

@@ -22,7 +22,14 @@ from lightning_pose.training.device import choose_device
 from lightning_pose.training.health import LossWatch, NameRows
 from lightning_pose.training.length import Length, batches_used, length_of
 from lightning_pose.training.lightning_trainer import make_trainer, run_trainer
-from lightning_pose.training.result import FINISHED, INTERRUPTED, STOPPED_EARLY, FitResult
+from lightning_pose.training.pruning import Judge, Pruning
+from lightning_pose.training.result import (
+    FINISHED,
+    INTERRUPTED,
+    PRUNED,
+    STOPPED_EARLY,
+    FitResult,
+)
 from lightning_pose.training.resuming import Start, bring_best, starting_point
 from lightning_pose.training.run_lock import locked
 from lightning_pose.training.speed import Loader, Speed, TimedLoader
@@ -51,6 +58,7 @@ def fit(
     resume_from: Path | None = None,
     name_rows: NameRows | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    judge: Judge | None = None,
     world: World = ALONE,
 ) -> FitResult:
     """Train ``tracker``; return where its checkpoints are and how it went.
@@ -67,14 +75,13 @@ def fit(
         resume_from: run directory or last.ckpt to carry on; killed before one, it starts anew.
         name_rows: the images of rows of the label table, for messages.
         save_every_s: least seconds between two savings; 0 saves after every epoch.
+        judge: is told each validation pixel error, and may end (prune) the training.
         world: of the processes that train together; all call this, only the first one writes.
 
     Raises:
         ConfigError: this machine has not what the settings ask, or the tracker no use for video.
-        DataError: there is nothing to train on.
-        TrainingError: a loss or weight became NaN (good checkpoints are kept), the run directory
-            is in use, or it cannot be resumed.
-        WriteError: a checkpoint could not be written.
+        TrainingError: a number became NaN, the folder is in use, or it cannot be resumed.
+        DataError, WriteError: there is nothing to train on; a checkpoint could not be written.
     """
     started = time.perf_counter()
     with _together(world, settings, run_dir):
@@ -83,7 +90,7 @@ def fit(
         loader = train_loader if unlabeled is None else PairedLoader(train_loader, unlabeled)
         length = length_of(settings, num_batches=batches_used(len(loader), settings))
         check_video(tracker, unlabeled, epochs=length.epochs)
-        pieces = _pieces(settings, length, loader, run_dir, name_rows, save_every_s)
+        pieces = _pieces(settings, length, loader, run_dir, name_rows, save_every_s, judge)
         trainer = make_trainer(
             settings,
             length,
@@ -131,12 +138,13 @@ class _Pieces:
     speed: Speed
     checkpoints: Checkpoints
     patience: Patience | None
+    pruning: Pruning | None
     others: tuple[pl.Callback, ...]
 
     @property
     def callbacks(self) -> list[pl.Callback]:
-        patience = [self.patience] if self.patience is not None else []
-        return [*self.others, self.speed, *patience, self.checkpoints]
+        stops = [stop for stop in (self.patience, self.pruning) if stop is not None]
+        return [*self.others, self.speed, *stops, self.checkpoints]
 
 
 def _pieces(
@@ -146,6 +154,7 @@ def _pieces(
     run_dir: Path,
     name_rows: NameRows | None,
     save_every_s: float,
+    judge: Judge | None,
 ) -> _Pieces:
     loader = TimedLoader(train_loader)
     watch = LossWatch(name_rows, every_n_steps=settings.log_every_n_steps)
@@ -163,6 +172,7 @@ def _pieces(
         speed=Speed(loader),
         checkpoints=checkpoints,
         patience=patience,
+        pruning=Pruning(judge) if judge is not None else None,
         others=(seeds, BackboneFreezing(length), Ending(length), watch),
     )
 
@@ -212,7 +222,6 @@ def _result(
     notes: tuple[str, ...],
 ) -> FitResult:
     kept, speed = pieces.checkpoints, pieces.speed
-    early = pieces.patience is not None and pieces.patience.has_stopped
     has_best = math.isfinite(kept.best_error)
     first = speed.first_step_at
     return FitResult(
@@ -222,13 +231,20 @@ def _result(
         best_epoch=kept.best_epoch,
         epochs=trainer.current_epoch,
         steps=trainer.global_step,
-        outcome=INTERRUPTED if was_interrupted else STOPPED_EARLY if early else FINISHED,
+        outcome=INTERRUPTED if was_interrupted else _end(pieces),
         seconds=speed.seconds,
         first_step_s=first - started if first is not None else math.nan,
         frames_per_second=speed.frames_per_second,
         data_wait_share=speed.data_wait_share,
         notes=notes,
     )
+
+
+def _end(pieces: _Pieces) -> str:
+    if pieces.pruning is not None and pieces.pruning.has_pruned:
+        return PRUNED
+    early = pieces.patience is not None and pieces.patience.has_stopped
+    return STOPPED_EARLY if early else FINISHED
 
 
 def _notes(settings: TrainingConfig, length: Length, *, has_validation: bool) -> tuple[str, ...]:

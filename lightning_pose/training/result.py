@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FINISHED, STOPPED_EARLY, INTERRUPTED = "finished", "stopped early", "interrupted"
+PRUNED = "pruned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class FitResult:
         best_epoch: epoch of the best weights, from 0.
         epochs: passes over the training frames done in all, before a resumption included.
         steps: moves of the weights in all.
-        outcome: finished, stopped early, or interrupted (by Ctrl-C or a polite kill).
+        outcome: finished, stopped early, interrupted (by Ctrl-C or a polite kill), or pruned
+            (ended by the judge of a sweep).
         seconds: this process trained, from the start of the first epoch to the end of the last.
         first_step_s: seconds from the call of ``fit`` to the end of the first step; NaN if none.
         frames_per_second: of all processes together, validation and saving included.

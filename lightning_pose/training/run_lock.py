@@ -56,6 +56,21 @@ def locked(run_dir: Path) -> Iterator[None]:
             _held.discard(folder)
 
 
+def is_locked(run_dir: Path) -> bool:
+    """Tell whether a process, this one or another, is training in the run directory."""
+    path = run_dir / LOCK_NAME
+    if run_dir.resolve() in _held:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("r+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 def _opened(path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

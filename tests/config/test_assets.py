@@ -13,7 +13,8 @@ import pytest
 
 from lightning_pose.config import assets
 from lightning_pose.contracts.errors import ConfigError
-from tests.config.conftest import Prepare, make_data_set
+from lightning_pose.contracts.registry import LOSSES, Entry
+from tests.config.conftest import Prepare, TemporalParams, make_data_set
 
 CHOICES = [(group, name) for group, names in assets.group_choices().items() for name in names]
 
@@ -39,6 +40,9 @@ def test_every_choice_composes_and_checks(
 ) -> None:
     make_data_set(tmp_path / "mirror-mouse-example")
     monkeypatch.setenv("LITPOSE_EXAMPLE_DATA", str(tmp_path))
+    stand_in = Entry(name="pca_singleview", value=object, params=TemporalParams)
+    if group == "sweeps":
+        monkeypatch.setitem(LOSSES._entries, stand_in.name, stand_in)
     overrides = [f"{group}={name}"] if group != "sweeps" else ["-m", f"+sweeps={name}"]
     if (group, name) == ("data", "custom"):
         overrides.append("data.data_dir=mirror-mouse-example")

@@ -188,7 +188,7 @@ def test_help_and_the_composed_configuration_are_shown(
     from lightning_pose.config.run import show
 
     show(prepared("--help"))
-    assert "sweeps: backbones, models" in capsys.readouterr().out
+    assert "sweeps: architecture_speed, augmentation, backbone_lr, " in capsys.readouterr().out
     show(prepared("--cfg", "job", "data=toy", "training.max_epochs=7"))
     assert "max_epochs: 7" in capsys.readouterr().out
 

@@ -78,6 +78,20 @@ def test_a_run_holds_params_tags_metrics_and_files(tmp_path: Path) -> None:
     assert (tmp_path / "mlruns" / "mice" / run.info.run_id / "artifacts" / table.name).is_file()
 
 
+def test_of_very_fast_epochs_the_first_points_and_the_last_are_kept(tmp_path: Path) -> None:
+    tracker = begin(tmp_path)
+    for step in range(1000):
+        tracker.logger.log_metrics({"loss": float(step)}, step)
+    tracker.finish("finished")
+    points = client(tmp_path).get_metric_history(tracker.identity["run_id"], "loss")
+    steps = [point.step for point in points]
+    assert steps[:100] == list(range(100))
+    assert steps[-1] == 999
+    assert len(steps) < 500
+    assert [point.value for point in points] == [float(step) for step in steps]
+    assert len(tracker.logger.history["loss"]) == 1000
+
+
 def test_a_value_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     tracker = begin(tmp_path)
     tracker.log_metrics({"a": float("nan"), "b": 2.0}, step=1)

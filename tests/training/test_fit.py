@@ -415,3 +415,22 @@ def test_a_disk_that_knows_no_locks_is_told_from_another_training(
     monkeypatch.setattr("fcntl.lockf", refuse)
     with pytest.raises(WriteError, match="cannot be locked for the training: No locks available"):
         locked(tmp_path).__enter__()
+
+
+def test_a_judge_hears_every_validation_and_ends_the_training(tmp_path: Path) -> None:
+    heard: list[int] = []
+
+    def judge(epochs_done: int, error_px: float) -> bool:
+        heard.append(epochs_done)
+        return epochs_done == 2
+
+    config = settings(max_epochs=5, check_val_every_n_epoch=1)
+    result = train_tiny(tmp_path, config, judge=judge)
+    assert (heard, result.epochs, result.outcome) == ([1, 2], 2, "pruned")
+    assert result.last_checkpoint is not None
+
+
+def test_a_training_that_is_at_its_end_is_not_pruned(tmp_path: Path) -> None:
+    config = settings(max_epochs=2, check_val_every_n_epoch=1)
+    result = train_tiny(tmp_path, config, judge=lambda epochs_done, _: epochs_done == 2)
+    assert (result.epochs, result.outcome) == (2, "finished")

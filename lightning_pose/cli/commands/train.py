@@ -12,6 +12,7 @@ configuration for your own data; docs/configuration.md explains every key.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(words: list[str]) -> int:
-    """Show what Hydra was asked to show, or train; return the exit code 0.
+    """Show what Hydra was asked to show, or train; return the exit code.
 
     Raises:
         ConfigError: something in the configuration is wrong; all of it is in the message.
@@ -55,5 +56,9 @@ def _train(words: list[str]) -> int:
         note(sentence)
     from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
 
-    run_hydra(train_task, app)
+    result = run_hydra(train_task, app)
+    if app.multirun and isinstance(result, Path):  # of a search; it has a study to tell from
+        from lightning_pose.cli.sweep_status import say_end
+
+        return say_end(result)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -10,9 +11,16 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning_pose.mlops.tracking.items import Metrics, now_ms
 from lightning_pose.mlops.tracking.writer import StoreWriter
 
+POINT_EVERY_S = 0.2
+ALWAYS_KEPT = 100
+
 
 class TrackingCurves(Logger):
     """Hands metrics to the writer; returns at once.
+
+    The writer shares the interpreter with the training, so that the time it takes is the most that
+    tracking can cost. Where epochs last milliseconds it is therefore given five points a second of
+    each curve, and the last one, after the first hundred, which are all kept.
 
     Attributes:
         history: (step, value) of each metric since the process began, to be drawn.
@@ -25,6 +33,8 @@ class TrackingCurves(Logger):
         super().__init__()
         self._writer = writer
         self.history: dict[str, list[tuple[int, float]]] = {}
+        self._held: dict[str, Metrics] = {}
+        self._next: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -42,9 +52,29 @@ class TrackingCurves(Logger):
         for name, value in values.items():
             self.history.setdefault(name, []).append((step or 0, value))
         if self._writer is not None:
-            self._writer.put(Metrics(values, step or 0, now_ms()))
+            self._put(self._writer, values, step or 0)
+
+    def hand_over_last(self) -> None:
+        """Hand over the points that are held back: no later ones will come."""
+        for point in self._held.values():
+            if self._writer is not None:
+                self._writer.put(point)
+        self._held = {}
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
         """Do nothing: the configuration is written when the run begins."""
+
+    def _put(self, writer: StoreWriter, values: dict[str, float], step: int) -> None:
+        now, time_ms = time.monotonic(), now_ms()
+        due: dict[str, float] = {}
+        for name, value in values.items():
+            if now >= self._next.get(name, 0.0) or len(self.history[name]) <= ALWAYS_KEPT:
+                due[name] = value
+                self._next[name] = now + POINT_EVERY_S
+                self._held.pop(name, None)
+            else:
+                self._held[name] = Metrics({name: value}, step, time_ms)
+        if due:
+            writer.put(Metrics(due, step, time_ms))

@@ -52,6 +52,7 @@ class RunTracker:
 
     def finish(self, outcome: str) -> tuple[str, ...]:
         """End the run: finished, failed or interrupted; return warnings for the user."""
+        self.logger.hand_over_last()
         return self._writer.finish(outcome) if self._writer else ()
 
 

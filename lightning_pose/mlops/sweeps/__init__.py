@@ -1,0 +1,1 @@
+"""Searches over settings with Optuna: trials that prune, survive and can be shared."""
