@@ -170,6 +170,19 @@ def test_a_trial_without_an_end_is_carried_on_in_its_folder(tmp_path: Path) -> N
     assert states(tmp_path) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
 
 
+def test_a_trial_that_died_at_its_end_keeps_its_curve(tmp_path: Path) -> None:
+    def dies_at_the_end(attempt: Attempt, trial: RunningTrial) -> None:
+        if attempt.number == 0:
+            trial.report(1, 20.0)
+            trial.report(2, 18.0)
+            raise RuntimeError("the job is gone")
+        trial.complete([18.0])  # its last checkpoint is that of the last epoch
+
+    search(tmp_path, dies_at_the_end, n_trials=1)
+    assert trials_of(tmp_path)[1].intermediate_values == {1: 20.0, 2: 18.0}
+    assert findings_of(find_study(tmp_path)).epochs == 2
+
+
 def test_a_trial_that_always_dies_is_given_up(tmp_path: Path) -> None:
     def dies(attempt: Attempt, trial: RunningTrial) -> None:
         raise MemoryError

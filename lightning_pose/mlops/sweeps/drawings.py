@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.files import write_atomically
 from lightning_pose.mlops.sweeps.findings import Findings
+from lightning_pose.mlops.sweeps.study import RETRIED_AS
 
 COLORS = {"COMPLETE": "#1668a7", "PRUNED": "#9a9a9a", "FAIL": "#c0392b", "RUNNING": "#2e8b57"}
 MOST_SETTINGS = 9
@@ -42,7 +43,11 @@ def drawn_svg(found: Findings, name: str) -> str:
 
 
 def _learning_curves(found: Findings) -> Any:
-    shown = [trial for trial in found.trials if len(trial.intermediate_values) > 1]
+    shown = [
+        trial
+        for trial in found.trials
+        if len(trial.intermediate_values) > 1 and RETRIED_AS not in trial.user_attrs
+    ]
     if not shown:
         return None
     figure, axis = _figure(8.0, 3.6)

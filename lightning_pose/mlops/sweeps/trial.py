@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +94,7 @@ class RunningTrial:
         """Tell what the trial came to."""
         self._note_seconds()
         if all(map(math.isfinite, values)):
+            patiently(self._catch_up)
             patiently(lambda: self.study.tell(self.number, list(values), skip_if_finished=True))
         else:
             self.failed("its validation error is not a number")
@@ -122,18 +123,33 @@ class RunningTrial:
         may_be_judged = self.can_be_pruned and epochs_done > self.first_judged_epoch
         return may_be_judged and bool(self._trial.should_prune())
 
+    def _catch_up(self) -> None:
+        """Take over the whole curve, and the epochs, if there was nothing left to train."""
+        if PROGRESS in self._frozen().user_attrs:
+            return
+        for earlier in self._attempts_before():
+            if PROGRESS in earlier.user_attrs:
+                epochs = int(earlier.user_attrs[PROGRESS])
+                self._take_over(epochs + 1)
+                set_attr(self.study, self.number, PROGRESS, epochs)
+                return
+
     def _take_over(self, epochs_done: int) -> dict[int, float]:
         """Bring the reports of the attempt that this one carries on, up to where it does."""
-        trials = self.study.get_trials(deepcopy=False)
-        earlier: dict[int, float] = {}
-        before = trials[self.number].user_attrs.get(RETRY_OF)
-        while before is not None and not earlier:
-            earlier = trials[before].intermediate_values
-            before = trials[before].user_attrs.get(RETRY_OF)
+        curves = (trial.intermediate_values for trial in self._attempts_before())
+        earlier = next((curve for curve in curves if curve), {})
         taken = {epoch: value for epoch, value in earlier.items() if epoch < epochs_done}
         for epoch, value in taken.items():
             self._trial.report(value, epoch)
         return taken
+
+    def _attempts_before(self) -> Iterator[FrozenTrial]:
+        """Yield the attempts that this one carries on, the last one first."""
+        trials = self.study.get_trials(deepcopy=False)
+        before = trials[self.number].user_attrs.get(RETRY_OF)
+        while before is not None:
+            yield trials[before]
+            before = trials[before].user_attrs.get(RETRY_OF)
 
     def _note_seconds(self) -> None:
         seconds = round(time.monotonic() - self._started, 2)
