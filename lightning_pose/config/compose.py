@@ -210,6 +210,11 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
     if composed.hydra.mode == RunMode.MULTIRUN:
         app = replace(app, multirun=True)
     jobs = iter([composed])
+    if not app.multirun and composed.hydra.runtime.choices.get("sweeps"):
+        raise ConfigError(
+            "A file of ranges (+sweeps=...) was named, but only one model is to be "
+            "trained; add -m to search them."
+        )
     if app.multirun:
         swept, more = sweeper_overrides(composed.hydra.sweeper.get("params"))
         problems += [*more, *study_problems(composed, app.overrides)]
