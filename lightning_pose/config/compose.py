@@ -210,17 +210,14 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
     if composed.hydra.mode == RunMode.MULTIRUN:
         app = replace(app, multirun=True)
     jobs = iter([composed])
-    if not app.multirun and composed.hydra.runtime.choices.get("sweeps"):
-        raise ConfigError(
-            "A file of ranges (+sweeps=...) was named, but only one model is to be "
-            "trained; add -m to search them."
-        )
     if app.multirun:
         swept, more = sweeper_overrides(composed.hydra.sweeper.get("params"))
         problems += [*more, *study_problems(composed, app.overrides)]
         jobs = (compose(hydra, job) for job in sweep_jobs([*swept, *app.overrides]))
     found: list[Problem] = []
     notes: list[str] = list(app.notes)
+    if not app.multirun and composed.hydra.runtime.choices.get("sweeps"):
+        notes.append("One model is trained; to search the ranges of sweeps=..., add -m.")
     for job in jobs:
         built = app.build(plain_values(job), known_problems=problems)
         notes += built.notes

@@ -198,13 +198,16 @@ def test_a_half_trained_trial_resumes_in_its_folder(prepared: Prepare) -> None:
     assert (new.resumed, new.run_dir.name, new.job) == (False, "2", 2)
 
 
+def test_ranges_that_are_not_searched_are_said(prepared: Prepare) -> None:
+    assert any("add -m" in note for note in prepared("data=toy", "+sweeps=loss_weights").notes)
+
+
 def test_settings_of_a_search_are_checked_with_everything_else(complaint: Message) -> None:
     assert "must be one of tpe" in complaint(*SEARCH, RATE, "hydra.sweeper.sampler=best")
     assert "There is nothing to search" in complaint(*SEARCH)
     whole = complaint(*SEARCH, "training.max_epochs=interval(300, 900)")
     assert "must be a whole number" in whole
     assert "write the names out" in complaint(*SEARCH, "model=glob(*)")
-    assert "add -m" in complaint("data=toy", "+sweeps=loss_weights")
     assert "write KEY: VALUES" in complaint(*SEARCH, RATE, "hydra.sweeper.params=5")
     seeds = complaint(*SEARCH, "training.rng_seed_model_pt=0,1", "hydra.sweeper.repeat_best=1")
     assert "set hydra.sweeper.repeat_best=0" in seeds
