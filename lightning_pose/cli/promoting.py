@@ -31,6 +31,7 @@ from lightning_pose.mlops.registry import (
     CHALLENGER,
     CHAMPION,
     RULE,
+    SCHEME,
     ModelRegistry,
     RegisteredVersion,
     judge,
@@ -94,7 +95,7 @@ def promote(args: argparse.Namespace) -> int:
 
 def _challenger(registry: ModelRegistry, words: str) -> tuple[str, RegisteredVersion]:
     """Return the name of the model and the version that challenges."""
-    name, _, number = words.partition("/")
+    name, _, number = words.removeprefix(SCHEME).partition("/")
     versions = registry.versions(name)
     chosen = [
         version

@@ -244,6 +244,20 @@ def test_a_setting_that_cannot_be_is_named(changes: dict[str, Any], message: str
         SweepSettings(**changes)
 
 
+def test_another_number_of_objectives_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    search(tmp_path, n_trials=1)
+    with pytest.raises(ConfigError, match="was begun to minimise val_pixel_error"):
+        search(tmp_path, objective=("val_pixel_error", "predict_ms"))
+
+
+def test_trials_of_other_programs_are_not_taken_for_ours(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/other.db"
+    study = optuna.create_study(storage=storage, study_name="sweep")
+    study.add_trial(optuna.trial.create_trial(value=0.1))
+    with pytest.raises(ConfigError, match="was not begun by litpose"):
+        search(tmp_path, storage=storage)
+
+
 def test_a_store_that_cannot_be_opened_is_named_without_its_password() -> None:
     with pytest.raises(ConfigError, match=r"nosuch://ann:\*\*\*@host/db\) cannot be opened"):
         open_storage("nosuch://ann:secret@host/db")
