@@ -106,9 +106,12 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._record is not None:
-                with self._alone():
+            with (
+                self._alone()
+            ):  # left before another one asks who is there: the last closes the run
+                if self._record is not None:
                     self._record.end(self.study, self.sweep_dir, status=self._status())
+                self._presence.leave()
         finally:
             self._presence.leave()
 
