@@ -106,6 +106,7 @@ def test_each_sweep_that_comes_along_runs_a_trial(
         "hydra.sweeper.pruner=none",
         "hydra.sweeper.repeat_best=0",
         "callbacks.anneal_weight.init_val=1",  # else two epochs are too few for losses on video
+        "dali.base.train.sequence_length=4",
     ]
     done = litpose(
         "train", "-m", f"+sweeps={name}", "data=toy", tiny_data(toy), *short, "eval=none", *alone
