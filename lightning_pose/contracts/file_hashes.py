@@ -30,6 +30,7 @@ from lightning_pose.contracts.files import file_sha256, sampled_sha256, user_cac
 Kind = Literal["sha256", "sampled_sha256", "md5"]
 
 COARSEST_CLOCK_NS = 2_000_000_000  # FAT counts two seconds
+_WHOLE_UP_TO = 256 * 10**6  # bytes
 _AT_ONCE = 64  # files of one task: a task for each would cost more than looking
 
 State = tuple[int, int, int, int]
@@ -53,6 +54,28 @@ def file_hash(path: Path, kind: Kind = "sha256") -> str:
     """Return the hash of one file, out of the cache if it is known (see :class:`FileHashes`)."""
     with FileHashes(kind) as hashes:
         return hashes.of(path)
+
+
+def content_stamp(path: Path) -> str:
+    """Return the hash of a file with its kind, to be noted beside it: ``sha256:...``.
+
+    Files of more than 256 MB are sampled, as videos are elsewhere.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    kind: Kind = "sha256" if _state(path)[0] <= _WHOLE_UP_TO else "sampled_sha256"
+    return f"{kind}:{file_hash(path, kind)}"
+
+
+def has_stamp(path: Path, stamp: str) -> bool:
+    """Tell whether a file still has the content that a stamp was made of.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    kind, _, digest = stamp.partition(":")
+    return kind in _WAYS and file_hash(path, kind) == digest
 
 
 class FileHashes:

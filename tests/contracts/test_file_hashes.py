@@ -114,7 +114,9 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_kept(
 
 
 @pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"folder": 1}', "\x00\xff", '{"files": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"folder": 1}', "\x00\xff", '{"files": {"a": 1}}']
+)
 def test_a_broken_cache_is_made_again(tmp_path: Path, cache: Path, text: str) -> None:
     path = written(tmp_path / "a.csv")
     with FileHashes(folder=cache) as hashes:

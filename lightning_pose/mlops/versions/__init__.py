@@ -1,1 +1,1 @@
-"""Versions of data and checkpoints: what DVC has, what a run began with, what was made from what."""
+"""Versions of data and checkpoints: what DVC has, and what was made from what."""

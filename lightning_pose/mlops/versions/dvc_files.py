@@ -7,6 +7,7 @@ YAML and JSON and are read here without DVC, whose import takes seconds.
 from __future__ import annotations
 
 import configparser
+import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,21 +51,16 @@ class DvcFiles:
     def __init__(self) -> None:
         self._noted: dict[Path, list[TrackedOut]] = {}
         self._lists: dict[str, dict[str, str]] = {}
+        self._inside: dict[Path, str] = {}
+        self._around: dict[Path, tuple[dict[str, TrackedOut], TrackedOut | None]] = {}
 
     def tracking(self, path: Path) -> TrackedOut | None:
         """Return what tracks a file or folder: itself, or a folder above it; None if nothing."""
-        path = _placed(path)
-        root = dvc_root(path.parent)
-        found = None
-        for folder in (path.parent, *path.parent.parents):
-            for out in self._outs(folder):
-                if (out.path == path or out.path in path.parents) and (
-                    found is None or len(out.path.parts) > len(found.path.parts)
-                ):
-                    found = out
-            if root is None or folder == root:
-                break
-        return found
+        folder = path.parent
+        if folder not in self._around:
+            self._around[folder] = self._look_around(folder.resolve())
+        outs, holder = self._around[folder]
+        return outs.get(path.name, holder)
 
     def md5(self, path: Path) -> str | None:
         """Return the MD5 that DVC has for a file or tracked folder; None if it has none.
@@ -75,8 +71,12 @@ class DvcFiles:
         out = self.tracking(path)
         if out is None:
             return None
-        place = _placed(path)
-        return out.md5 if out.path == place else self._listed(out).get(_relative(place, out.path))
+        if path.name == out.path.name and _placed(path) == out.path:
+            return out.md5
+        if path.parent not in self._inside:
+            self._inside[path.parent] = _relative(_placed(path).parent, out.path)
+        inside = self._inside[path.parent]
+        return self._listed(out).get(path.name if inside == "." else f"{inside}/{path.name}")
 
     def entries(self, paths: Iterable[Path]) -> dict[Path, dict[str, Any]]:
         """Return for each file that DVC has ``dvc_md5``, and ``dvc_changed`` if it changed since.
@@ -116,15 +116,15 @@ class DvcFiles:
     def _same(self, known: Mapping[Path, str]) -> dict[Path, bool]:
         """Tell of each file whether it has the MD5."""
         same: dict[Path, bool] = {}
-        for path, md5 in known.items():
-            if not path.is_file():
-                same[path] = path.is_dir() and self._folder_is(path, md5)
-            elif self._is_link_to(path, md5):
-                same[path] = True
-        unread = [path for path in known if path not in same]
         with FileHashes("md5") as hashes:
-            digests = hashes.of_all(unread)
-        return same | {path: digests[path] == known[path] for path in unread}
+            digests = {path: hashes.known(path) for path in known if path.is_file()}
+            unread = [path for path, digest in digests.items() if digest is None]
+            same = {path: True for path in unread if self._is_link_to(path, known[path])}
+            digests |= hashes.of_all(path for path in unread if path not in same)
+        for path, md5 in known.items():
+            if path not in digests:
+                same[path] = path.is_dir() and self._folder_is(path, md5)
+        return {path: same.get(path, digests.get(path) == md5) for path, md5 in known.items()}
 
     def _folder_is(self, folder: Path, md5: str) -> bool:
         out = self.tracking(folder)
@@ -132,18 +132,30 @@ class DvcFiles:
         there = {_relative(path, folder) for path in folder.rglob("*") if path.is_file()}
         if set(listed) != there:
             return False
-        return all(self._same({folder / name: of_file for name, of_file in listed.items()}).values())
+        return all(
+            self._same({folder / name: of_file for name, of_file in listed.items()}).values()
+        )
 
     def _is_link_to(self, path: Path, md5: str) -> bool:
-        return any(
-            place.is_file() and os.path.samefile(path, place) for place in _cached(path, md5)
-        )
+        if not path.is_symlink() and path.stat().st_nlink == 1:
+            return False
+        return any(place.samefile(path) for place in _existing(_cached(path, md5)))
 
     def _listed(self, out: TrackedOut) -> dict[str, str]:
         """Return the MD5 of each file of a tracked folder by its place in it."""
         if out.is_folder and out.md5 not in self._lists:
             self._lists[out.md5] = next(map(_read_list, _existing(_cached(out.path, out.md5))), {})
         return self._lists.get(out.md5, {})
+
+    def _look_around(self, folder: Path) -> tuple[dict[str, TrackedOut], TrackedOut | None]:
+        """Return what is tracked in a folder, by name, and what tracks the folder."""
+        root = dvc_root(folder)
+        places = [folder]
+        while root is not None and places[-1] != root:
+            places.append(places[-1].parent)
+        outs = {out.path: out for place in places for out in self._outs(place)}
+        holder = next((outs[place] for place in places if place in outs), None)
+        return {path.name: out for path, out in outs.items() if path.parent == folder}, holder
 
     def _outs(self, folder: Path) -> list[TrackedOut]:
         if folder not in self._noted:
@@ -186,7 +198,7 @@ def dvc_root(folder: Path) -> Path | None:
 
 
 def _placed(path: Path) -> Path:
-    """Return where a file lies; DVC may have made the file itself a link, so it is not followed."""
+    """Return where a file lies; DVC may have made it a link, which is not followed."""
     return path.absolute().parent.resolve() / path.name
 
 
@@ -236,7 +248,9 @@ def _cached(path: Path, md5: str) -> list[Path]:
     return [cache / "files" / "md5" / md5[:2] / md5[2:], cache / md5[:2] / md5[2:]]
 
 
+@functools.cache
 def _cache_folder(root: Path) -> Path:
+    """Return where a project keeps its objects; settings outside of the project are not read."""
     folder = root / DVC_FOLDER
     config = configparser.ConfigParser(interpolation=None)
     try:
