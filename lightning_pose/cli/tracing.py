@@ -20,6 +20,7 @@ from lightning_pose.mlops.versions.origin import origin_of
 from lightning_pose.mlops.versions.project import project_state
 from lightning_pose.mlops.versions.tree import CHANGED, MISSING, Node
 
+WIDE = 400  # where nobody sees a line wrap
 COLORS = {CHANGED: "bold red", MISSING: "yellow"}
 SHORT = {"sha256": 10, "md5": 10, "dvc_md5": 10, "commit": 10, "project_commit": 10, "run": 8}
 HIDDEN = ("bytes", "files", "mlflow_run", "project_root", "dvc_lock", "project_dvc_lock")
@@ -43,7 +44,8 @@ def trace(args: argparse.Namespace) -> int:
     if args.json:
         say_json(tree.as_plain("made" if args.down else "made_from"))
     else:
-        Console(file=sys.stdout, soft_wrap=True, highlight=False).print(_drawn(tree))
+        width = None if sys.stdout.isatty() else WIDE
+        Console(file=sys.stdout, highlight=False, width=width).print(_drawn(tree))
     for sentence in _remarks(tree, down=args.down):
         note(sentence)
     if args.picture is not None:

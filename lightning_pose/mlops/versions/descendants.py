@@ -9,7 +9,7 @@ from pathlib import Path
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.mlops.versions.archive import NOTE_ENDING, Archive, Noted, Run
 from lightning_pose.mlops.versions.result_nodes import PREDICTIONS, kind_of, result_node
-from lightning_pose.mlops.versions.run_nodes import data_nodes, model_node, run_node
+from lightning_pose.mlops.versions.run_nodes import model_node, run_node
 from lightning_pose.mlops.versions.tree import Node, state_of
 
 _DATA = ("labels", "images", "video")
@@ -60,21 +60,19 @@ def _runs_with(data: Node, archive: Archive) -> Iterator[Node]:
     if data.facts.get("dvc_changed"):
         known -= {data.facts.get("dvc_md5")}
     for run in archive.runs:
-        entries = [entry for entry in run.record.data.values()]
-        entries += [
-            f
-            for entry in entries
-            if isinstance(entry.get("files"), dict)
-            for f in entry["files"].values()
-        ]
-        hashes = {
-            entry.get(key)
-            for entry in entries
-            for key in (("sha256",) if entry.get("dvc_changed") else ("sha256", "dvc_md5"))
-        }
-        if known & hashes:
+        if known & set(_hashes(run)):
             node = run_node(run, with_data=False)
             yield dataclasses.replace(node, links=tuple(_of_run(run, archive)))
+
+
+def _hashes(run: Run) -> Iterator[str]:
+    """Yield the hashes of all that a run learnt from, as it was then."""
+    for entry in run.record.data.values():
+        files = entry.get("files")
+        for facts in files.values() if isinstance(files, dict) else (entry,):
+            yield str(facts.get("sha256", ""))
+            if "dvc_md5" in facts and not facts.get("dvc_changed"):
+                yield str(facts["dvc_md5"])
 
 
 def _predicted_from(data: Node, archive: Archive) -> Iterator[Node]:
