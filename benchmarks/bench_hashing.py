@@ -33,9 +33,9 @@ videos = sorted((folder / "videos").glob("*.mp4"))
 paths = [table.path(row) for row in range(len(table))]
 times = {}
 def timed(name, what):
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     result = what()
-    times[name] = time.perf_counter() - began
+    times[name] = (time.perf_counter() - began, time.process_time() - spent)
     return result
 data = timed("labels and images", lambda: data_fingerprint([table]))
 data |= timed("videos", lambda: video_fingerprint(videos, {}))
@@ -64,9 +64,11 @@ def main() -> None:
         command = [sys.executable, "-c", CHILD, str(args.folder)]
         done = subprocess.run(command, env=environment, check=True, capture_output=True)
         found = json.loads(done.stdout)
-        whole = sum(found["times"].values())
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in found["times"].items())
-        print(f"{turn}: {whole:.2f} s ({parts}); videos known to DVC: {found['tracked']}")
+        times = found["times"]
+        whole, spent = (sum(both[which] for both in times.values()) for which in (0, 1))
+        parts = ", ".join(f"{name} {wall:.2f}" for name, (wall, _) in times.items())
+        print(f"{turn}: {whole:.2f} s ({parts}), of a core {spent:.2f} s; ", end="")
+        print(f"videos known to DVC: {found['tracked']}")
 
 
 def make_data(folder: Path, num_images: int, video_gb: int, *, with_dvc: bool) -> None:

@@ -62,9 +62,8 @@ def roll_back(args: argparse.Namespace) -> int:
     if args.json:
         say_json({CHAMPION: champion.version, "replaced": replaced.version})
     else:
-        say(
-            f"{args.name}: version {champion.version} is the champion again, for {replaced.version}"
-        )
+        again = f"version {champion.version} is the champion again, for {replaced.version}"
+        say(f"{args.name}: {again}")
     tell_tracked(champion, args.tracking_uri)
     return 0
 

@@ -43,7 +43,7 @@ def write_picture(tree: Node, path: Path, *, down: bool) -> Path:
         WriteError: the file cannot be written.
     """
     places: list[tuple[Node, float, float, tuple[float, float] | None]] = []
-    rows = _place(tree, 0, 0.0, None, places)
+    rows = _place(tree, 0.0, 0.0, None, places)
     depth = 1 + max(round(x / COLUMN) for _, x, _, _ in places)
     width, height = depth * COLUMN, rows * ROW
     figure = Figure(figsize=(width, max(height, 1.0)))
