@@ -137,8 +137,7 @@ class FileHashes:
         wanted = list(dict.fromkeys(paths))
         parts = [wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)]
         with ThreadPoolExecutor() as pool:
-            found = pool.map(lambda part: [self.of(path) for path in part], parts)
-            digests = [digest for of_part in found for digest in of_part]
+            digests = [digest for of_part in pool.map(self._of_part, parts) for digest in of_part]
         return dict(zip(wanted, digests, strict=True))
 
     def read(self, path: Path) -> tuple[bytes, str]:
@@ -171,6 +170,9 @@ class FileHashes:
             text = json.dumps({"folder": folder, "files": plain})
             with contextlib.suppress(WriteError):
                 write_text(self._file(folder), text)
+
+    def _of_part(self, paths: list[Path]) -> list[str]:
+        return [self.of(path) for path in paths]
 
     def _look_up(self, path: Path, state: State) -> str | None:
         folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (no link is followed)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.file_hashes import file_hash, has_stamp
+from lightning_pose.contracts.file_hashes import Kind, file_hash, has_stamp
 
 AS_RECORDED, CHANGED, MISSING, NOT_RECORDED = "as recorded", "changed", "missing", ""
 
@@ -52,7 +52,7 @@ class Node:
             yield from node.walk()
 
 
-def state_of(path: Path, recorded: str, *, kind: str = "sha256") -> str:
+def state_of(path: Path, recorded: str, *, kind: Kind | Literal["stamp"] = "sha256") -> str:
     """Return whether a file has the hash that was recorded.
 
     Args:
