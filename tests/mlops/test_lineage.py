@@ -58,7 +58,7 @@ def run_in(folder: Path, tables: list[LabelTable], run_id: str = RUN) -> Path:
     Split(images=IMAGES, sets=("train", "test")).write(folder / "splits.csv")
     predictions_of(2).write(folder / "predictions.csv")
     (folder / "metrics.json").write_text("{}\n")
-    written = ("splits.csv", "predictions.csv", "metrics.json")
+    written = [*(path.name for path in folder.glob("*.csv")), "metrics.json"]
     RunRecord(
         run_id=run_id,
         data=data_fingerprint(tables),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.mlops.versions.archive import NOTE_ENDING, Archive, Noted, Run
+from lightning_pose.mlops.versions.origin import INPUTS
 from lightning_pose.mlops.versions.result_nodes import PREDICTIONS, kind_of, result_node
 from lightning_pose.mlops.versions.run_nodes import model_node, run_node
 from lightning_pose.mlops.versions.tree import Node, state_of
@@ -100,7 +101,7 @@ def _of_model(run: Run | None, sha256: str, archive: Archive) -> Iterator[Node]:
     if run is not None and run.folder is not None:
         for name, digest in run.record.files.items():
             path = run.folder / name
-            if not name.startswith(("labels", "splits")):
+            if not name.startswith(INPUTS):
                 state = state_of(path, digest)
                 yield Node(kind=kind_of(path), name=name, path=str(path), state=state)
     for noted in archive.notes:

@@ -27,6 +27,7 @@ from lightning_pose.mlops.versions.run_nodes import data_nodes, model_node, run_
 from lightning_pose.mlops.versions.tree import AS_RECORDED, CHANGED, NOT_RECORDED, Node, state_of
 
 RUN_KINDS = {"config.yaml": "configuration", "splits.csv": "split", "metrics.json": "metrics"}
+INPUTS = ("labels", "splits")  # tables in a run directory that its model did not make
 ID = re.compile(r"[0-9a-f]{8,64}(\.dir)?")
 
 
@@ -174,7 +175,7 @@ def _copied(name: str, archive: Archive) -> Node | None:
     digest = file_hash(path)
     for run in archive.runs:
         for file, known in run.record.files.items():
-            if known == digest and run.folder is not None:
+            if known == digest and not file.startswith(INPUTS):
                 return Node(
                     kind=kind_of(Path(file)),
                     name=path.name,
