@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
@@ -12,8 +12,6 @@ from lightning_pose.mlops.versions.origin import INPUTS
 from lightning_pose.mlops.versions.result_nodes import PREDICTIONS, kind_of, result_node
 from lightning_pose.mlops.versions.run_nodes import model_node, run_node
 from lightning_pose.mlops.versions.tree import Node, state_of
-
-_DATA = ("labels", "images", "video")
 
 
 def descendants_of(origin: Node, archive: Archive) -> Node:
@@ -29,25 +27,38 @@ def descendants_of(origin: Node, archive: Archive) -> Node:
     Raises:
         DataError: nothing is ever made from such a thing.
     """
-    if origin.kind in _DATA:
-        links = [*_runs_with(origin, archive), *_predicted_from(origin, archive)]
-    elif origin.kind == "run":
-        links = list(_of_run(_run_of(origin, archive), archive))
-    elif origin.kind in ("sweep", "runs"):
-        runs = [node for node in origin.links if node.kind == "run"]
-        links = [descendants_of(node, archive) for node in runs]
-    elif origin.kind in ("model", "registered model"):
-        (model,) = (origin,) if origin.kind == "model" else origin.links
-        run = _run_of(model.links[0], archive) if model.links else None
-        links = list(_of_model(run, str(model.facts.get("sha256", "")), archive))
-    elif origin.kind == PREDICTIONS:
-        links = list(_of_predictions(origin, archive))
-    else:
+    way = _WAYS.get(origin.kind)
+    if way is None:
         raise DataError(
             f"Nothing is made from a file such as {origin.name} ({origin.kind}). Go down from "
             "labels, a video, a run, a model or predictions; --down apart, its origin is told."
         )
-    return dataclasses.replace(origin, links=tuple(links))
+    return dataclasses.replace(origin, links=tuple(way(origin, archive)))
+
+
+def _from_data(origin: Node, archive: Archive) -> Iterator[Node]:
+    yield from _runs_with(origin, archive)
+    yield from _predicted_from(origin, archive)
+
+
+def _from_run(origin: Node, archive: Archive) -> Iterator[Node]:
+    yield from _of_run(_run_of(origin, archive), archive)
+
+
+def _from_runs(origin: Node, archive: Archive) -> Iterator[Node]:
+    for node in origin.links:
+        if node.kind == "run":
+            yield descendants_of(node, archive)
+
+
+def _from_model(origin: Node, archive: Archive) -> Iterator[Node]:
+    run = _run_of(origin.links[0], archive) if origin.links else None
+    yield from _of_model(run, str(origin.facts.get("sha256", "")), archive)
+
+
+def _from_registered(origin: Node, archive: Archive) -> Iterator[Node]:
+    for model in origin.links:
+        yield from _from_model(model, archive)
 
 
 def _run_of(node: Node, archive: Archive) -> Run | None:
@@ -128,3 +139,16 @@ def _of_predictions(origin: Node, archive: Archive) -> Iterator[Node]:
         if Path(origin.path) in noted.files:
             for table in _results(noted, archive):
                 yield from table.links
+
+
+_WAYS: dict[str, Callable[[Node, Archive], Iterator[Node]]] = {
+    "labels": _from_data,
+    "images": _from_data,
+    "video": _from_data,
+    "run": _from_run,
+    "runs": _from_runs,
+    "sweep": _from_runs,
+    "model": _from_model,
+    "registered model": _from_registered,
+    PREDICTIONS: _of_predictions,
+}
