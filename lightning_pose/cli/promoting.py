@@ -35,6 +35,7 @@ from lightning_pose.mlops.registry import (
     RegisteredVersion,
     judge,
 )
+from lightning_pose.mlops.versions.champions import track_champion
 
 ROUNDS = 3
 LEARNT = SETS[:2]  # validation chose the checkpoint
@@ -55,6 +56,7 @@ def promote(args: argparse.Namespace) -> int:
             registry.freeze_test_set(name, _test_set(registry, name, args))
         registry.promote(challenger)
         _report_first(challenger, as_json=args.json)
+        tell_tracked(challenger, args.tracking_uri)
         return 0
     if champion.version == challenger.version:
         raise ModelError(f"{challenger.uri} is the champion already.")
@@ -89,7 +91,16 @@ def promote(args: argparse.Namespace) -> int:
             f"{challenger.uri} is not promoted, version {champion.version} stays the champion. It "
             f"is {verdict.reason}: {verdict.sentence()}. The rule: {RULE}."
         )
+    if verdict.promoted:
+        tell_tracked(challenger, args.tracking_uri)
     return int(not verdict.promoted)
+
+
+def tell_tracked(champion: RegisteredVersion, tracking_uri: str | None) -> None:
+    """Put a new champion into the DVC project around the current folder, and say so."""
+    sentence = track_champion(champion, folder=Path.cwd(), tracking_uri=tracking_uri)
+    if sentence:
+        note(sentence)
 
 
 def _challenger(registry: ModelRegistry, words: str) -> tuple[str, RegisteredVersion]:
