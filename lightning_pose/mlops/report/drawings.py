@@ -55,7 +55,7 @@ def draw_keypoints(runs: Sequence[ReportedRun]) -> Any:
 
 
 def _errors(run: ReportedRun) -> dict[str, tuple[float, float, float]]:
-    """Return mean error and both ends of its interval by keypoint; ends without one are the mean."""
+    """Return mean error and both ends of its interval (the mean, if there is none) by keypoint."""
     found = {}
     for view in run.views:
         for name, numbers in run.held_out(view)[1].get("keypoints", {}).items():
