@@ -20,7 +20,7 @@ from lightning_pose.contracts.files import check_is_no_file, write_text
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.comparison import Comparison, compare_errors
 
-JSON, CSV = "comparison.json", "keypoints.csv"
+JSON, CSV, OVERALL = "comparison.json", "keypoints.csv", "overall.json"
 DECIMALS = 4
 
 
@@ -55,9 +55,19 @@ def compare_and_report(args: argparse.Namespace) -> int:
 
 
 def write_comparison(out: Path, found: Comparison, names: tuple[str, str]) -> None:
-    """Write comparison.json, and keypoints.csv with a row for each keypoint and for all."""
-    write_text(out / JSON, json.dumps(_as_plain(found, names), indent=2) + "\n")
-    header = ("keypoint", "first_px", "second_px", "difference_px", "low_px", "high_px", "frames")
+    """Write comparison.json with all numbers, overall.json, and keypoints.csv, a row for each."""
+    plain = _as_plain(found, names)
+    write_text(out / JSON, json.dumps(plain, indent=2) + "\n")
+    write_text(out / OVERALL, json.dumps(plain["overall"], indent=2) + "\n")
+    header: list[str] = [
+        "keypoint",
+        "first_px",
+        "second_px",
+        "difference_px",
+        "low_px",
+        "high_px",
+        "frames",
+    ]
     text = io.StringIO()
     writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

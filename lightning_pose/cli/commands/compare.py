@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bbox-file", type=Path, action="append", default=[], help="csv of boxes of the images"
     )
-    parser.add_argument("--out", type=Path, help="also write comparison.json, keypoints.csv here")
+    parser.add_argument("--out", type=Path, help="also write comparison.json and more here")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument(
