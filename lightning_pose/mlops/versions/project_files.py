@@ -99,7 +99,7 @@ def ignored_of(data: ProjectData) -> str:
     kept = [*_all_labels(data), *data.images, "videos"]
     folders = ("runs", "predictions", "evaluations", "outputs", "multirun", "mlruns")
     lines = [*(f"/data/{name}" for name in kept), *(f"/{name}/" for name in folders)]
-    return "\n".join([*lines, "/report.html", "/mlflow.db*", "/optuna.db*"]) + "\n"
+    return "\n".join([*lines, "/report.html", "/mlflow.db*", "/.mlflow.db*", "/optuna.db*"]) + "\n"
 
 
 def readme_of(name: str, data: ProjectData) -> str:
