@@ -19,7 +19,7 @@ IDENTITY = {
     for what, value in (("NAME", "test"), ("EMAIL", "test@example.org"))
 }
 FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "README.md", "dvc.yaml")
-STAND_IN = '''#!{python}
+STAND_IN = """#!{python}
 import sys, time, uuid
 from pathlib import Path
 
@@ -52,7 +52,7 @@ elif words[0] == "compare":
     leave(*(after("--out") / n for n in ("comparison.json", "keypoints.csv", "overall.json")))
 elif words[0] == "report":
     leave(after("--out"))
-'''
+"""
 
 
 @dataclass(frozen=True)
