@@ -1,4 +1,4 @@
-"""A project made from one's own labels: nothing is lost, and it can be trained, shared, rebuilt."""
+"""A project from one's own labels: nothing is lost; it can be trained, shared and rebuilt."""
 
 from __future__ import annotations
 
