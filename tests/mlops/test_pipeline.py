@@ -116,6 +116,7 @@ def test_one_byte_of_a_video_runs_what_learns_from_it_or_predicts_it(built: Pipe
     assert built.repro() == changed
 
 
+@pytest.mark.long
 def test_a_killed_repro_is_repeated_with_nothing_left_of_the_first(built: Pipeline) -> None:
     (built.root / "conf/training/default.yaml").write_text("max_epochs: 2\n")
     (built.root / "pause").write_text("60")
