@@ -44,7 +44,7 @@ def prepare_and_report(args: argparse.Namespace) -> int:
             name,
             facts["frames"],
             facts["sessions"],
-            len(facts["by_keypoint"]),
+            facts["keypoints"],
             facts["points"],
             f"{facts['labelled']:.0%}",
         )
@@ -112,10 +112,7 @@ def describe(table: LabelTable) -> dict[str, Any]:
         "sessions": len({str(Path(image).parent) for image in table.images}),
         "points": int(labelled.sum()),
         "labelled": round(float(labelled.mean()), 4),
-        "by_keypoint": {
-            name: int(labelled[:, column].sum())
-            for column, name in enumerate(table.keypoint_names)
-        },
+        "keypoints": len(table.keypoint_names),
     }
 
 
