@@ -21,8 +21,9 @@ Row = dict[str, float]
 def write_learning_curves(path: Path, history: History) -> Path:
     """Write a row for every validation; return ``path``.
 
-    A row has the epoch, the step, and the last value of each curve up to that step; a curve that
-    has none by then is empty. Of a training that was carried on, rows of earlier steps are kept.
+    A row has the epoch, the step, and the last value of each curve up to that step, or its first
+    if that came later: plotting tools draw an empty cell as 0. Of a training that was carried on,
+    rows of earlier steps are kept.
 
     Args:
         path: of the csv.
@@ -66,7 +67,6 @@ def _rows(history: History) -> list[Row]:
         row: Row = {EPOCH: epochs.get(step, 0.0), STEP: step}
         for name, values in curves.items():
             before = [at for at in values if at <= step]
-            if before:
-                row[name] = values[max(before)]
+            row[name] = values[max(before) if before else min(values)]
         rows.append(row)
     return rows
