@@ -10,6 +10,7 @@ from pathlib import Path
 from lightning_pose.cli.boxes import label_bbox_files
 from lightning_pose.cli.evaluation import evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.scores import write_by_keypoint, write_scores
 from lightning_pose.cli.terminal import note, say_json
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
@@ -49,6 +50,10 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
             note(failure)
         metrics = write_summary(out / METRICS, {"labels": found.summary})
         _note_origin(model, tables, (*found.files, metrics))
+    if args.scores is not None:
+        write_scores(args.scores, found.summary, model.view_names)
+    if args.by_keypoint is not None:
+        write_by_keypoint(args.by_keypoint, found.summary, model.view_names)
     if args.json:
         say_json(found.summary)
     else:
