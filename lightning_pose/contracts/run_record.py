@@ -27,6 +27,8 @@ class RunRecord:
         code: commit, dirty (bool), diff_sha256, plugins (name -> folder); without the first three
             outside git.
         data: name -> {path, sha256, rows...} of labels, images and videos.
+        project: the git or DVC project that holds the data: root, commit, dirty, dvc_lock (md5 of
+            its dvc.lock); empty outside of one.
         config_sha256: hash of config.yaml.
         seeds: data and model seeds.
         packages: name -> version.
@@ -44,6 +46,7 @@ class RunRecord:
     overrides: tuple[str, ...] = ()
     code: dict[str, Any] = field(default_factory=dict[str, Any])
     data: dict[str, Any] = field(default_factory=dict[str, Any])
+    project: dict[str, Any] = field(default_factory=dict[str, Any])
     config_sha256: str = ""
     seeds: dict[str, int] = field(default_factory=dict[str, int])
     packages: dict[str, str] = field(default_factory=dict[str, str])

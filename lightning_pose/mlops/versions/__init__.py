@@ -1,0 +1,1 @@
+"""Versions of code, data and labels: git and DVC."""
