@@ -37,7 +37,8 @@ REFUSED = {
     KILLED: "was interrupted, and where it stopped hung on the moment. Carry it on to its end "
     "first: litpose train model.resume={run_dir}",
     PRUNED: "was ended early by its sweep, by what other trials had reached. Train its "
-    "configuration to the end instead: litpose train --config-path {run_dir} --config-name config.yaml",
+    "configuration to the end instead: litpose train --config-path {run_dir} --config-name "
+    "config.yaml",
     "failed": "failed, so there are no results to compare with.",
     "running": "has not ended: it still runs, or was killed. Carry it on to its end first: "
     "litpose train model.resume={run_dir}",
