@@ -158,7 +158,7 @@ def _untouched(worklist: LabelTable, theirs: Points, handed_out: Points | None) 
 def _still_empty(worklist: LabelTable, known: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """Return the new images in which nobody labelled anything."""
     others = {*known, *left_out}
-    rows = zip(worklist.images, worklist.labelled.any(-1), strict=True)
+    rows = zip(worklist.images, worklist.labelled.any(-1).tolist(), strict=True)
     return [image for image, is_labelled in rows if not is_labelled and image not in others]
 
 

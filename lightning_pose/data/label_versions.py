@@ -30,7 +30,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A keypoint in an image: pixels, NaN = not labelled; ``visible`` None = the file is silent."""
+    """A keypoint in an image: pixels, NaN = not labelled; ``visible`` None = not said."""
 
     x: float = float("nan")
     y: float = float("nan")

@@ -12,7 +12,7 @@ and beside it ``<stem>.worklist.json`` with what the labels were when it was mad
      "frames": {"labeled-data/a/img01.png": {"tags": ["bad_label"]}}}
 
 ``base`` holds the labels of then, ``handed_out`` what the csv showed (a prediction, say, as a
-proposal); a point that is not named was not labelled. A point may have a third number, ``visible``.
+proposal); a point that is not named was not labelled. A third number of a point is ``visible``.
 """
 
 from __future__ import annotations

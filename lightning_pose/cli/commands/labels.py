@@ -3,9 +3,9 @@
   litpose labels diff CollectedData.csv@HEAD~1 CollectedData.csv --pictures moved.html
   litpose labels merge CollectedData.csv to_label.csv --in-place
 
-A version is a label file (csv or h5), or FILE@REVISION: the file as it was at a revision of the git
-repository it lies in, kept by git or DVC. A worklist is a label csv, with what the labels were when
-it was made in a file beside it (docs/label_versions.md).
+A version is a label file (csv or h5), or FILE@REVISION: the file as it was at a revision of the
+git repository it lies in, kept by git or DVC. A worklist is a label csv, with what the labels were
+when it was made in a file beside it (docs/label_versions.md).
 """
 
 from __future__ import annotations

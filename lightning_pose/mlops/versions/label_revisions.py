@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
@@ -23,7 +22,7 @@ def file_of_version(version: str, folder: Path) -> Path:
     name, mark, revision = version.rpartition("@")
     if Path(version).exists() or not mark:
         return Path(version)
-    path = Path(os.path.abspath(name))
+    path = Path.cwd() / name
     where = next((f for f in path.parents if f.is_dir()), Path("/"))
     top = top_of(where)
     if top is None:
