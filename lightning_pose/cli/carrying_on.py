@@ -75,5 +75,5 @@ def changes(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
                 yield f"{file} (it is no longer there)"
             elif file not in old:
                 yield f"{file} (it is new)"
-            elif old[file] != new[file]:
+            elif any(old[file].get(fact) != value for fact, value in new[file].items()):
                 yield file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.boxes import label_bbox_files
@@ -20,9 +21,12 @@ from lightning_pose.data.labeled_data import read_tables
 from lightning_pose.data.labels import read_labels
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outputs import Note, ResultFiles
+from lightning_pose.inference.result_key import code_version
 from lightning_pose.inference.session import PredictSettings, Session
 
 METRICS = "metrics.json"
+STEM = "predictions"
 
 
 def evaluate_and_report(args: argparse.Namespace) -> int:
@@ -43,7 +47,8 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         found = evaluate_labels(model, tables, sets, out=out, bboxes=bboxes)
         for failure in found.failures:
             note(failure)
-        write_summary(out / METRICS, {"labels": found.summary})
+        metrics = write_summary(out / METRICS, {"labels": found.summary})
+        _note_origin(model, tables, (*found.files, metrics))
     if args.json:
         say_json(found.summary)
     else:
@@ -51,6 +56,25 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
     if args.out:
         note(f"results: {args.out}")
     return 0
+
+
+def _note_origin(model: Model, tables: Sequence[LabelTable], files: Sequence[Path]) -> None:
+    """Write beside the results what made them, view by view."""
+    weights = model.files.checkpoint_sha256 if model.files else ""
+    made_from = {"model": weights, "run": model.run_id, "code": code_version()}
+    for number, table in enumerate(tables):
+        stem = f"{STEM}_{model.view_names[number]}" if len(tables) > 1 else STEM
+        own = Note(
+            key="",
+            source=str((table.source or table.root).absolute()),
+            made_from=made_from,
+            num_frames=len(table),
+            model=str(model.files.checkpoint.absolute()) if model.files else "",
+        )
+        for path in files:
+            if path.stem == stem or path.stem.startswith(f"{stem}_") or path.name == METRICS:
+                own = own.with_file(path)
+        own.write(ResultFiles(files[0].parent, stem).note)
 
 
 def _labels(model: Model, args: argparse.Namespace) -> tuple[list[LabelTable], tuple[str, ...]]:

@@ -158,8 +158,11 @@ def _untouched(worklist: LabelTable, theirs: Points, handed_out: Points | None) 
 def _still_empty(worklist: LabelTable, known: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """Return the new images in which nobody labelled anything."""
     others = {*known, *left_out}
-    rows = zip(worklist.images, worklist.labelled.any(-1).tolist(), strict=True)
-    return [image for image, is_labelled in rows if not is_labelled and image not in others]
+    return [
+        image
+        for image, points in zip(worklist.images, worklist.xy_img, strict=True)
+        if image not in others and np.isnan(points).all()
+    ]
 
 
 def _with_visibility(corrected: Point, now: Point) -> Point:

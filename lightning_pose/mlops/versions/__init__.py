@@ -1,1 +1,1 @@
-"""Versions of code, data and labels: git and DVC."""
+"""Versions of data and checkpoints: what DVC has, and what was made from what."""
