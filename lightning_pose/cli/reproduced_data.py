@@ -23,7 +23,7 @@ from lightning_pose.mlops.versions.git_files import top_of
 IMAGES, VIDEOS = "images", "videos"
 DIGITS = 10
 Place = Callable[[Path], Path]
-Wanted = tuple[str, Path, bool, Any]  # name, path, has changed, md5 that DVC noted
+Wanted = tuple[str, Path, bool, str]  # name, path, has changed, md5 that DVC noted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +150,7 @@ def _bring(
     copy, data = restored.copy, record.data
     assert copy is not None
     labels = {name: Path(entry["path"]) for name, entry in data.items() if "rows" in entry}
-    wanted = [
-        (name, path, name in changed, data[name].get("dvc_md5")) for name, path in labels.items()
-    ]
+    wanted = [(name, path, name in changed, _md5(data[name])) for name, path in labels.items()]
     _bring_all(wanted, copy, record, run_dir)
     if IMAGES in data:
         root = Path(data[IMAGES]["root"])
@@ -176,7 +174,7 @@ def _bring_all(
             copy.link(path)
             continue
         try:
-            copy.restore(path, md5=str(md5 or ""))
+            copy.restore(path, md5=md5)
         except DataError as error:
             raise DataError(_lost(record, name, run_dir, str(error), path=path)) from error
 
@@ -186,7 +184,12 @@ def _videos(data: Mapping[str, Mapping[str, Any]], changed: Sequence[str]) -> It
     for entry in data.values():
         if isinstance(entry.get("files"), Mapping):
             for file, facts in entry["files"].items():
-                yield file, Path(entry["root"]) / file, file in names, facts.get("dvc_md5")
+                yield file, Path(entry["root"]) / file, file in names, _md5(facts)
+
+
+def _md5(entry: Mapping[str, Any]) -> str:
+    """Return what DVC had for a file when the run began; empty if it had another version."""
+    return "" if entry.get("dvc_changed") else str(entry.get("dvc_md5", ""))
 
 
 def _link_new_sessions(labels: Sequence[Path], root: Path, copy: DataCheckout) -> None:
