@@ -29,7 +29,6 @@ from lightning_pose.data.label_versions import (
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.wording import count, listed
 from lightning_pose.data.worklists import Worklist, read_worklist
-from lightning_pose.mlops.provenance import now
 from lightning_pose.mlops.versions.label_pictures import write_pictures
 from lightning_pose.mlops.versions.label_revisions import file_of_version
 
@@ -201,6 +200,8 @@ def _write(
     labels_sha256: str,
 ) -> None:
     """Write labels, history and new images; a file that stood there is kept as a backup."""
+    from lightning_pose.mlops.provenance import now  # imports torch
+
     for image, source in images.items():
         target = merged.table.root / image
         write_atomically(target, lambda temporary, s=source: shutil.copyfile(s, temporary))

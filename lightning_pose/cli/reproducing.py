@@ -125,13 +125,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _placed(value: Any, data: RestoredData) -> Any:
-    """Return a configuration whose paths lead to where the data lie now."""
+    """Return a configuration whose paths lead to where the data lie now, links followed."""
     if isinstance(value, dict):
         return {key: _placed(item, data) for key, item in value.items()}
     if isinstance(value, list):
         return [_placed(item, data) for item in value]
     if isinstance(value, str) and Path(value).is_absolute():
-        return str(data.place(Path(value)))
+        place = data.place(Path(value))
+        return str(place.resolve()) if place.exists() else value
     return value
 
 

@@ -116,8 +116,8 @@ def read_worklist(path: Path, *, data_dir: Path) -> Worklist:
         ) from error
 
 
-def _plain(points: Mapping[tuple[str, str], Point]) -> dict[str, dict[str, list[float]]]:
-    plain: dict[str, dict[str, list[float]]] = {}
+def _plain(points: Mapping[tuple[str, str], Point]) -> dict[str, dict[str, list[float | int]]]:
+    plain: dict[str, dict[str, list[float | int]]] = {}
     for (image, keypoint), point in points.items():
         row = plain.setdefault(image, {})
         if point.is_labelled:
