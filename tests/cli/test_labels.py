@@ -19,8 +19,6 @@ from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.worklists import write_worklist
 from tests.cli.conftest import NUM_LABELED, litpose
 
-KEYPOINT, ROW = 2, 5
-
 
 @pytest.fixture
 def data(toy: Path, tmp_path: Path) -> Path:
@@ -36,10 +34,10 @@ def table_of(data: Path) -> LabelTable:
     return read_labels(data / "CollectedData.csv", data_dir=data)
 
 
-def moved(table: LabelTable, row: int = ROW, keypoint: int = KEYPOINT) -> LabelTable:
+def moved(table: LabelTable, row: int, keypoint: int) -> LabelTable:
     """Return the table with one label 3 px to the right and 4 px down."""
     xy = table.xy_img.copy()
-    xy[row, keypoint] = np.nan_to_num(xy[row, keypoint], nan=50.0) + (3.0, 4.0)
+    xy[row, keypoint] += np.array([3.0, 4.0])
     return replace(table, xy_img=xy)
 
 

@@ -192,7 +192,7 @@ def test_what_the_cache_lost_is_pulled_or_missed(project: Path, tmp_path: Path) 
         assert (copy.copy / "data" / "labels.csv").read_text() == "first"
     with (
         checked_out_data(project, "HEAD", tmp_path / "new") as copy,
-        pytest.raises(DataError, match="neither the cache of .* nor its remote holds it"),
+        pytest.raises(DataError, match=r"neither the cache of .* nor its remote holds it"),
     ):
         copy.restore(labels)
     dvc(project, "add", "-q", "data/labels.csv")  # for the tests that follow
