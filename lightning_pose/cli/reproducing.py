@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -192,8 +192,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask the training to end, and make it end."""
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(LAST_WORDS_S)
-    except BaseException:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LAST_WORDS_S)
+    finally:
         process.kill()
         process.wait()
 

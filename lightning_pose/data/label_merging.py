@@ -97,26 +97,14 @@ def merge_labels(
     ours, theirs = points_of(labels), points_of(worklist)
     untouched = _untouched(worklist, theirs, base if handed_out is None else handed_out)
     untouched += _still_empty(worklist, labels.images, untouched)
-    merged, conflicts = dict(ours), []
-    for (image, keypoint), corrected in theirs.items():
-        if image in untouched:
-            continue
-        place = (image, keypoint)
+    corrected = {place: point for place, point in theirs.items() if place[0] not in untouched}
+    conflicts = list(_conflicts(ours, corrected, base)) if base is not None else []
+    kept = {(one.image, one.keypoint) for one in conflicts} if prefer != THEIRS else set()
+    merged = dict(ours)
+    for place, point in corrected.items():
         now = ours.get(place, NOWHERE)
-        if base is None:
-            if corrected.is_labelled:
-                merged[place] = _with_visibility(corrected, now)
-            continue
-        before = base.get(place, NOWHERE)
-        if corrected.is_like(before) or corrected.is_like(now):
-            continue
-        if not now.is_like(before):
-            conflicts.append(
-                Conflict(image=image, keypoint=keypoint, base=before, ours=now, theirs=corrected)
-            )
-            if prefer != THEIRS:
-                continue
-        merged[place] = _with_visibility(corrected, now)
+        if place not in kept and _is_correction(point, place, now, base):
+            merged[place] = _with_visibility(point, now)
     if conflicts and prefer == REFUSE:
         raise DataError(_in_words(conflicts, labels))
     present = set(labels.images)
@@ -128,6 +116,21 @@ def merge_labels(
         conflicts=tuple(conflicts),
         untouched=tuple(untouched),
     )
+
+
+def _is_correction(point: Point, place: tuple[str, str], now: Point, base: Points | None) -> bool:
+    """Tell whether a worklist says something new of a point."""
+    if base is None:
+        return point.is_labelled
+    return not (point.is_like(base.get(place, NOWHERE)) or point.is_like(now))
+
+
+def _conflicts(ours: Points, corrected: Points, base: Points) -> Iterator[Conflict]:
+    for place, point in corrected.items():
+        before, now = base.get(place, NOWHERE), ours.get(place, NOWHERE)
+        if _is_correction(point, place, now, base) and not now.is_like(before):
+            image, keypoint = place
+            yield Conflict(image=image, keypoint=keypoint, base=before, ours=now, theirs=point)
 
 
 def _refuse_unknown(labels: LabelTable, worklist: LabelTable) -> None:
