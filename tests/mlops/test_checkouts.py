@@ -188,6 +188,31 @@ def test_a_version_that_was_never_committed_comes_back_by_its_hash(
 
 
 @pytest.mark.long
+def test_what_a_stage_made_comes_back_by_its_hash_or_its_lock(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    made = project / "labels.csv"
+    stage = "stages:\n  prepare:\n    cmd: cp source.csv labels.csv\n    deps: [source.csv]\n"
+    (project / "dvc.yaml").write_text(f"{stage}    outs: [labels.csv]\n")
+    git(project, "init", "-q")
+    for text in ("first", "second"):
+        (project / "source.csv").write_text(text)
+        dvc(project, "init -q", "repro -q") if text == "first" else dvc(project, "repro -q")
+        if text == "first":
+            git(project, "add", ".")
+            git(project, "commit", "-qm", "first")
+    with checked_out_data(project, "HEAD", tmp_path / "copy") as copy:
+        place = copy.place(made)
+        assert place is not None
+        copy.restore(made)
+        assert place.read_text() == "first"
+        copy.restore(made, md5=hashlib.md5(b"second", usedforsecurity=False).hexdigest())
+        assert place.read_text() == "second"
+        copy.restore(made)
+        assert place.read_text() == "first"
+
+
+@pytest.mark.long
 def test_what_the_cache_lost_is_pulled_or_missed(project: Path, tmp_path: Path) -> None:
     labels = project / "data" / "labels.csv"
     for text in (b"first", b"second"):  # only the first was pushed

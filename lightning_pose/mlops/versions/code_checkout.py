@@ -53,7 +53,7 @@ def checked_out_code(record: RunRecord, patch: Path, folder: Path) -> Iterator[C
     repository = _repository_with(commit, package)
     with worktree(repository, commit, folder):
         copy = folder / package.relative_to(repository)
-        notes = _changed_as_then(record, patch, copy) if record.code.get("dirty") else ()
+        notes = _changed_as_then(record, patch, folder, copy) if record.code.get("dirty") else ()
         yield CodeCheckout(search_path=copy.parent, notes=notes)
 
 
@@ -89,11 +89,11 @@ def _is_tracked(package: Path) -> bool:
         return False
 
 
-def _changed_as_then(record: RunRecord, patch: Path, copy: Path) -> tuple[str, ...]:
+def _changed_as_then(record: RunRecord, patch: Path, top: Path, copy: Path) -> tuple[str, ...]:
     """Apply the changes of then; return what is still missing."""
     if patch.is_file():
         try:
-            git(copy.parent, "apply", "--whitespace=nowarn", str(patch.resolve()))
+            git(top, "apply", "--whitespace=nowarn", str(patch.resolve()))
         except DataError as error:
             raise DataError(
                 f"The run was made with uncommitted changes, but {patch} cannot be applied to its "

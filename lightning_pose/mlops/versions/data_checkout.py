@@ -18,6 +18,7 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.mlops.versions.git_files import commit_of, top_of, worktree
 
 LOCAL = "config.local"
+PIPELINE = ("dvc.yaml", "dvc.lock")
 NOTE = ".dvc"  # suffix of the file in which DVC notes what a file or folder holds
 
 
@@ -67,25 +68,47 @@ class DataCheckout:
         place = self.place(path)
         if place is None:
             raise DataError(f"{path} does not lie in the project {self.top}.")
-        outs = [o for o in self._outs if place.is_relative_to(o) or o.is_relative_to(place)]
-        if md5 and not any(place != o and place.is_relative_to(o) for o in outs):
-            _note_md5(place, md5)
-            outs = [place]
+        outs = [
+            out
+            for out in (*self._noted, *self._made)
+            if place.is_relative_to(out) or out.is_relative_to(place)
+        ]
+        if md5 and not any(place != o and place.is_relative_to(o) for o in self._noted):
+            self._pin(place, md5)
+            return
         if not outs and not place.exists():
             raise DataError(f"neither git nor DVC holds it at commit {self.commit[:10]}.")
         for out in outs:
             self._check_out(out)
 
     @cached_property
-    def _outs(self) -> list[Path]:
-        """Return what DVC holds at this commit: noted by files of its own, or made by stages."""
-        noted = [p.with_suffix("") for p in self.copy.rglob(f"*{NOTE}") if p.is_file()]
+    def _noted(self) -> list[Path]:
+        """Return what DVC holds at this commit by files of its own."""
+        return [p.with_suffix("") for p in self.copy.rglob(f"*{NOTE}") if p.is_file()]
+
+    @cached_property
+    def _made(self) -> list[Path]:
+        """Return what DVC holds at this commit because stages made it."""
         made = []
         for lock in self.copy.rglob("dvc.lock"):
             stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
             outs = (out["path"] for stage in stages.values() for out in stage.get("outs", []))
             made += [lock.parent / out for out in outs]
-        return noted + made
+        return made
+
+    def _pin(self, place: Path, md5: str) -> None:
+        """Bring what DVC knows by its hash, whatever the commit says of its place."""
+        pipelines = [p for name in PIPELINE for p in self.copy.rglob(name) if p.is_file()]
+        for path in pipelines:  # DVC lets nothing be noted that a stage makes
+            path.rename(path.with_name(f".{path.name}.aside"))
+        _note_md5(place, md5)
+        try:
+            self._check_out(place)
+        finally:
+            for path in pipelines:
+                path.with_name(f".{path.name}.aside").rename(path)
+            if any(place.is_relative_to(out) for out in self._made):
+                place.with_name(f"{place.name}{NOTE}").unlink()
 
     def _check_out(self, out: Path) -> None:
         project = next((f for f in out.parents if (f / ".dvc").is_dir()), None)
