@@ -143,7 +143,7 @@ def test_a_dirty_tree_and_edited_labels_come_back(
     git("init", "-q", folder=lab)
     run("dvc", "init", "-q", folder=lab)
     run("dvc", "add", "-q", "data/CollectedData.csv", "data/labeled-data", folder=lab)
-    git("add", ".gitignore", ".dvc", "data/.gitignore", folder=lab)
+    git("add", ".dvc", "data/.gitignore", folder=lab)
     git("add", "data/CollectedData.csv.dvc", "data/labeled-data.dvc", folder=lab)
     git("commit", "-qm", "first", folder=lab)
 
