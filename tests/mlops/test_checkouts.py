@@ -173,6 +173,7 @@ def test_files_come_back_from_git_and_dvc(project: Path, tmp_path: Path) -> None
     assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_a_version_that_was_never_committed_comes_back_by_its_hash(
     project: Path, tmp_path: Path
 ) -> None:
