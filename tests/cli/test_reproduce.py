@@ -121,6 +121,7 @@ def test_labels_that_changed_and_lie_in_no_project_are_named(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_dirty_tree_and_edited_labels_come_back(
     toy: Path, checkout: Path, tmp_path: Path
 ) -> None:
