@@ -72,9 +72,12 @@ def data_of_run(
             copy = stack.enter_context(checked_out_data(root, revision, folder))
         except DataError as error:
             raise DataError(_lost(record, changed[0], run_dir, str(error))) from error
+        labels = {name for name, entry in record.data.items() if "rows" in entry}
+        of_labels = bool(labels & set(changed))  # the images' hash hangs on the rows too
+        named = [name for name in changed if not (of_labels and name == IMAGES)]
         place = f"commit {copy.commit[:DIGITS]} of {copy.top}"
         data = RestoredData(
-            copy=copy, notes=(f"{listed(changed)} changed since the run; used as of {place}.",)
+            copy=copy, notes=(f"{listed(named)} changed since the run; used as of {place}.",)
         )
         _bring(record, changed, data, others, run_dir)
         still = _changed(record.data, data.place)
