@@ -115,13 +115,16 @@ def close_record(
     )
 
 
-def code_state() -> dict[str, Any]:
+def code_state(package: Path | None = None) -> dict[str, Any]:
     """Return version, git commit, whether there are changes, and their hash.
 
     Outside git only the version is known.
+
+    Args:
+        package: folder of the package; None = the one that is imported.
     """
     state: dict[str, Any] = {"version": __version__}
-    folder = Path(lightning_pose.__file__).parent
+    folder = package or Path(lightning_pose.__file__).parent
     commit = git(folder, "rev-parse", "HEAD")
     if commit is None or git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return state
