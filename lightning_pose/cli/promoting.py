@@ -12,7 +12,7 @@ from typing import Any
 
 from lightning_pose.cli.held_out import errors_px, predict_tables, read_scorable, unseen
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.terminal import print_error, say, say_json
+from lightning_pose.cli.terminal import note, print_error, say, say_json
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.labels import read_labels
