@@ -14,17 +14,22 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lightning_pose.config.hydra_session import plain_values
 from lightning_pose.config.overrides import quoted
+from lightning_pose.config.problems import in_yaml
 from lightning_pose.config.run_dirs import claim
 from lightning_pose.config.search_space import as_texts, read_space
 from lightning_pose.config.sweep_identity import Tracked, fixed_settings, tracked
 from lightning_pose.config.sweep_jobs import settings_of_sweep
-from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.config.yaml_file import leaves
+from lightning_pose.contracts.errors import LitposeError, TrainingError
+from lightning_pose.contracts.passwords import without_passwords
 
 if TYPE_CHECKING:
     from lightning_pose.mlops.sweeps.sweep_run import SweepRun
     from lightning_pose.mlops.sweeps.worker import Attempt, Worker
 
+FILES = "sweeps"
 __all__ = ["LitposeOptunaSweeper"]
 
 
@@ -67,7 +72,7 @@ class LitposeOptunaSweeper(Sweeper):
         signature = {
             "space": as_texts(space),
             "settings": fixed_settings(self.config, space),
-            "words": [text for text in fixed if not text.startswith(("hydra.", "hydra/"))],
+            "words": self._words(fixed),
         }
         place = tracked(self.config)
         common = [
@@ -82,6 +87,21 @@ class LitposeOptunaSweeper(Sweeper):
                 with worker.running(attempts):
                     self._launch(attempts, common, worker)
         return folder
+
+    def _words(self, fixed: Sequence[str]) -> list[str]:
+        """Return what trains a model without the search: overrides, and values of its file."""
+        assert self.hydra_context is not None
+        loader: Any = self.hydra_context.config_loader  # its interface names no repository
+        found: list[str] = []
+        for text in fixed:
+            key, _, value = text.lstrip("+").partition("=")
+            if key == FILES:
+                file = loader.repository.load_config(f"{key}/{value}")
+                tree = plain_values(file.config) if file is not None else {}
+                found += [f"{name}={in_yaml(of)}" for name, of in leaves(tree)]
+            elif not text.startswith(("hydra.", "hydra/")):
+                found.append(without_passwords(text))
+        return found
 
     def _launch(self, attempts: Sequence[Attempt], common: Sequence[str], worker: Worker) -> None:
         assert self.launcher is not None
@@ -99,7 +119,8 @@ class LitposeOptunaSweeper(Sweeper):
         ends: Sequence[JobReturn] = self.launcher.launch(jobs, initial_job_idx=attempts[0].number)
         for attempt, end in zip(attempts, ends, strict=False):
             error = getattr(end, "_return_value", None)  # `return_value` would raise it
-            if end.status == JobStatus.FAILED and isinstance(error, ConfigError):
+            lost = isinstance(error, TrainingError)  # taken, or given up: the sweep knows better
+            if end.status == JobStatus.FAILED and isinstance(error, LitposeError) and not lost:
                 worker.failed(attempt.number, str(error))
 
 

@@ -21,6 +21,7 @@ from lightning_pose.mlops.registry import (
     CHALLENGER,
     CHAMPION,
     RULE,
+    SCHEME,
     ModelRegistry,
     RegisteredVersion,
     judge,
@@ -95,7 +96,7 @@ def tell_tracked(champion: RegisteredVersion, tracking_uri: str | None) -> None:
 
 def _challenger(registry: ModelRegistry, words: str) -> tuple[str, RegisteredVersion]:
     """Return the name of the model and the version that challenges."""
-    name, _, number = words.partition("/")
+    name, _, number = words.removeprefix(SCHEME).partition("/")
     versions = registry.versions(name)
     chosen = [
         version

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from lightning_pose.contracts.durations import duration
+from lightning_pose.contracts.passwords import without_passwords
 
 BAR = 24
 CLEAR = "\r\033[K"
@@ -25,13 +26,16 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Print one remark on stderr: what was decided or noticed on the way."""
-    _remark(_wrapped(text, first="", rest="  "))
+    """Print one remark on stderr: what was decided or noticed on the way; no passwords."""
+    _remark(_wrapped(without_passwords(text), first="", rest="  "))
 
 
 def print_error(text: str) -> None:
-    """Print one readable paragraph on stderr; lines the message has of its own are kept."""
-    _remark(_wrapped(text, first="litpose: ", rest="  "))
+    """Print one readable paragraph on stderr; lines the message has of its own are kept.
+
+    Passwords in URLs are hidden.
+    """
+    _remark(_wrapped(without_passwords(text), first="litpose: ", rest="  "))
 
 
 def say_json(value: Any) -> None:

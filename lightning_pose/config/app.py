@@ -19,7 +19,7 @@ class RunContext:
 
     Attributes:
         run_dir: a folder of the run's own, made; the run's as it was when resuming.
-        overrides: as the user gave them, with this job's values of a multirun.
+        overrides: as the user gave them, with this job's values of a multirun; no passwords.
         config_file: the single file the configuration came from.
         resumed: the run directory holds a training to be carried on.
         job: number of the job in a multirun, None otherwise.

@@ -222,6 +222,8 @@ def _check_jobs(hydra: Hydra, app: PreparedApp, problems: list[Problem]) -> Prep
         jobs = (compose(hydra, job) for job in sweep_jobs([*swept, *app.overrides]))
     found: list[Problem] = []
     notes: list[str] = list(app.notes)
+    if not app.multirun and composed.hydra.runtime.choices.get("sweeps"):
+        notes.append("One model is trained; to search the ranges of sweeps=..., add -m.")
     for job in jobs:
         built = app.build(plain_values(job), known_problems=problems)
         notes += built.notes

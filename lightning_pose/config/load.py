@@ -21,6 +21,7 @@ from lightning_pose.config.schema import Config
 from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.passwords import without_passwords
 
 FILE_NAME = "config.yaml"
 
@@ -35,10 +36,11 @@ def write_run_config(config: Config, run_dir: Path) -> Path:
     """Write ``config.yaml`` into a run directory and return its path.
 
     ``model.resume`` is left out: the file describes the training, and can be trained again.
+    Passwords in URLs are hidden.
     """
     model = dataclasses.replace(config.model, resume=None)
     text = config_to_yaml(dataclasses.replace(config, model=model))
-    return write_text(run_dir / FILE_NAME, text)
+    return write_text(run_dir / FILE_NAME, without_passwords(text))
 
 
 def load_run_config(run_dir: Path, *, overrides: Sequence[str] = ()) -> Config:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from lightning_pose.config.keys import is_known, known_keys, unknown_key
@@ -22,6 +22,8 @@ from lightning_pose.config.old_keys import Translation, translate
 from lightning_pose.config.origins import Layer, override_layer
 from lightning_pose.config.problems import Problem, in_yaml
 from lightning_pose.config.yaml_file import leaves, look_up, put
+
+NO_GLOB = "cannot be listed before Hydra runs; write the names out, a,b,c"
 
 
 @dataclass
@@ -88,6 +90,8 @@ def read_overrides(
         key = item.key_or_group
         if item.is_sweep_override() and not multirun:
             result.problems.append(_needs_multirun(item))
+        elif isinstance(item.value(), Glob):
+            result.problems.append(Problem(key=item.input_line or key, rule=NO_GLOB))
         elif item.is_hydra_override():
             result.for_hydra.append(item.input_line or "")
         elif key in groups and not item.is_delete():

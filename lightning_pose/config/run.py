@@ -34,6 +34,7 @@ from lightning_pose.config.single_file import FILE_GROUP
 from lightning_pose.config.sweep_jobs import is_study, name_of_study, settings_of_sweep
 from lightning_pose.config.yaml_file import look_up, read_yaml
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.sweeps import TrialPlace
 
 Task = Callable[[Config, RunContext], Any]
@@ -86,9 +87,10 @@ class _Job:
         others = [path for path in run_dir.iterdir() if path.name != about.output_subdir]
         if self.app.multirun and others and trial is None:
             run_dir = claim(run_dir)
+        given = _as_given(about.overrides.task) if self.app.multirun else self.app.given
         return RunContext(
             run_dir=run_dir,
-            overrides=_as_given(about.overrides.task) if self.app.multirun else self.app.given,
+            overrides=tuple(map(without_passwords, given)),
             config_file=self.app.config_file,
             resumed=self.app.resume is not None or (trial is not None and _has_begun(run_dir)),
             job=trial.number if trial else int(about.job.num) if self.app.multirun else None,

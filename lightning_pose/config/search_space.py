@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from lightning_pose.contracts.errors import ConfigError
-from lightning_pose.contracts.search_space import Choice, Parameter, Range
+from lightning_pose.contracts.search_space import Choice, Parameter, Range, words
 
 LOG = "log"
 
@@ -30,7 +31,8 @@ def read_space(
 
     Args:
         params: key -> values, of a sweep file (``hydra.sweeper.params``).
-        conditions: swept key -> {other swept key: value or list of values} it is drawn for.
+        conditions: swept key -> {other swept key: value or list of values} it is drawn for. Where
+            the command line fixes the other key, it is drawn always or never.
         arguments: overrides of the command line; they win over ``params``.
 
     Raises:
@@ -45,11 +47,11 @@ def read_space(
         overrides[key] = parsed
     swept = {key: item for key, item in overrides.items() if item.is_sweep_override()}
     fixed = [item.input_line or "" for key, item in overrides.items() if key not in swept]
-    when = _conditions(conditions or {}, list(swept))
     space = [
-        Parameter(key=key, values=_values(item), text=_text(item), when=when.get(key, {}))
-        for key, item in swept.items()
+        Parameter(key=key, values=_values(item), text=_text(item)) for key, item in swept.items()
     ]
+    values = {key: _text(item) for key, item in overrides.items() if key not in swept}
+    space = _with_conditions(space, conditions or {}, values)
     if not space:
         raise ConfigError(
             "There is nothing to search: give a range, such as training.optimizer_params."
@@ -85,13 +87,15 @@ def _text(item: Override) -> str:
 
 def _values(item: Override) -> Choice | Range:
     swept, key = item.value(), item.get_key_element()
-    logarithmic = LOG in getattr(swept, "tags", ())
+    tags = set(getattr(swept, "tags", ()))
+    if tags - {LOG}:
+        raise ConfigError(f"{key}: {', '.join(sorted(tags - {LOG}))} is no tag; there is {LOG}.")
     if isinstance(swept, IntervalSweep):
         if swept.start is None or swept.end is None:
             raise ConfigError(f"{key}: an interval needs both ends, as in interval(0.1, 1.0).")
-        found = Range(low=swept.start, high=swept.end, log=logarithmic)
+        found = Range(low=swept.start, high=swept.end, log=LOG in tags)
     elif isinstance(swept, RangeSweep) and not swept.shuffle:
-        found = _range(swept)
+        found = dataclasses.replace(_range(swept), log=LOG in tags)
     elif isinstance(swept, ChoiceSweep) or item.is_discrete_sweep():
         return Choice(values=tuple(dict.fromkeys(item.sweep_string_iterator())))
     else:
@@ -111,35 +115,64 @@ def _range(swept: RangeSweep) -> Range:
 
 
 def _check_range(key: str, values: Range) -> None:
+    if not (math.isfinite(values.low) and math.isfinite(values.high)):
+        raise ConfigError(f"{key}: the ends of a range must be numbers.")
     if values.low > values.high or (values.step is not None and values.step <= 0):
         raise ConfigError(f"{key}: the range is empty or runs downwards; give the low end first.")
     if values.log and values.low <= 0:
         raise ConfigError(
             f"{key}: a range with tag(log, ...) must begin above 0, not at {values.low}."
         )
+    if values.log and values.step is not None and not (values.is_whole and values.step == 1):
+        raise ConfigError(
+            f"{key}: a range with tag(log, ...) has no steps; write tag(log, interval(...)), or "
+            "int(...) around it for whole numbers."
+        )
 
 
-def _conditions(
-    conditions: Mapping[str, Any], swept: Sequence[str]
-) -> dict[str, dict[str, tuple[str, ...]]]:
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+def _with_conditions(
+    space: Sequence[Parameter], conditions: Mapping[str, Any], fixed: Mapping[str, str]
+) -> list[Parameter]:
+    """Return the parameters with what each is drawn for, without those that never are."""
+    by_key = {parameter.key: parameter for parameter in space}
     for key, wanted in conditions.items():
-        if key not in swept:
-            continue  # fixed by the command line
+        if key not in by_key and key not in fixed:
+            raise ConfigError(f"hydra.sweeper.conditions {key} is not searched; see its spelling.")
         if not isinstance(wanted, Mapping):
             raise ConfigError(
                 f"hydra.sweeper.conditions {key}: write the other key and its values, as in "
                 "{model.losses_to_use: temporal}."
             )
-        for other in wanted:
+        when: dict[str, tuple[str, ...]] = {}
+        for other, of in wanted.items():
             if other == key or other in conditions:
                 raise ConfigError(
                     f"hydra.sweeper.conditions {key}: {other} has a condition itself; name the "
                     "values of both keys instead."
                 )
-        found[key] = {
-            other: tuple(str(one) for one in (of if isinstance(of, list | tuple) else [of]))
-            for other, of in wanted.items()
-            if other in swept
-        }
-    return found
+            texts = tuple(str(one) for one in (of if isinstance(of, list | tuple) else [of]))
+            if other in by_key:
+                _check_may_hold(key, by_key[other], texts)
+                when[other] = texts
+            elif other not in fixed:
+                raise ConfigError(
+                    f"hydra.sweeper.conditions {key}: {other} is not searched, so nothing hangs "
+                    "on it; see its spelling."
+                )
+            elif not words(fixed[other]) & set(texts):
+                by_key.pop(key, None)
+        if key in by_key:
+            by_key[key] = dataclasses.replace(by_key[key], when=when)
+    return list(by_key.values())
+
+
+def _check_may_hold(key: str, other: Parameter, texts: Sequence[str]) -> None:
+    """Refuse a condition that no choice of the other key meets."""
+    if not isinstance(other.values, Choice):
+        return
+    known = set[str]().union(*map(words, other.values.values))
+    if not known & set(texts):
+        raise ConfigError(
+            f"hydra.sweeper.conditions {key}: {other.key} is never {' or '.join(texts)}; it is "
+            f"one of {', '.join(other.values.values)}."
+        )

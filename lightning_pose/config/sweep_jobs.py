@@ -18,18 +18,19 @@ from lightning_pose.config.problems import Problem
 from lightning_pose.config.schema import Config
 from lightning_pose.config.search_space import read_space
 from lightning_pose.contracts.errors import ConfigError
-from lightning_pose.contracts.sweeps import PRUNERS, SweepSettings
+from lightning_pose.contracts.sweeps import PRUNERS, SEED_KEY, SQLITE, SweepSettings
 
 MOST_COMBINATIONS = 64
 JOURNAL = "sweep.journal"
 LONGEST_NAME = 60
+BETWEEN = 0.382
 
 
 def sweep_jobs(overrides: Sequence[str]) -> list[list[str]]:
     """Return the overrides of each job, one value for each key.
 
     Up to 64 jobs are all combinations; of more, every value is tried with the first ones of the
-    other keys. Of a continuous range the two ends are tried.
+    other keys. Of a continuous range the two ends are tried, and a number between.
     """
     axes = [_values(OverridesParser.create().parse_override(text)) for text in overrides]
     if math.prod(len(axis) for axis in axes) <= MOST_COMBINATIONS:
@@ -42,13 +43,15 @@ def sweep_jobs(overrides: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def sweeper_overrides(params: Mapping[str, Any] | None) -> tuple[list[str], list[Problem]]:
+def sweeper_overrides(params: Any) -> tuple[list[str], list[Problem]]:
     """Return the sweeper's own parameters (``hydra.sweeper.params``) as overrides.
 
     Returns:
         One override per parameter, and a problem for each that is no key or cannot be read.
     """
     overrides, problems = [], []
+    if not isinstance(params or {}, Mapping):
+        return [], [Problem(key="hydra.sweeper.params", value=params, rule="write KEY: VALUES")]
     for key, value in (params or {}).items():
         text = f"{key}={value}"
         where = f"hydra.sweeper.params {key}: {value}"
@@ -88,6 +91,19 @@ def name_of_study(composed: DictConfig) -> str:
     return "_".join(words)[:LONGEST_NAME] or "sweep"
 
 
+def absolute_storage(storage: str) -> str:
+    """Return a storage that is found from any folder.
+
+    Example:
+        >>> absolute_storage("sqlite:////data/optuna.db")
+        'sqlite:////data/optuna.db'
+    """
+    if "://" in storage and not storage.startswith(SQLITE):
+        return storage
+    start = SQLITE if storage.startswith(SQLITE) else ""
+    return f"{start}{Path(storage.removeprefix(SQLITE)).expanduser().absolute()}"
+
+
 def settings_of_sweep(composed: DictConfig, sweep_dir: Path) -> SweepSettings:
     """Return the settings of a search, with its name and storage worked out.
 
@@ -98,7 +114,7 @@ def settings_of_sweep(composed: DictConfig, sweep_dir: Path) -> SweepSettings:
     return SweepSettings.read(
         values,
         study_name=name_of_study(composed),
-        storage=values["storage"] or str(sweep_dir / JOURNAL),
+        storage=absolute_storage(str(values["storage"] or sweep_dir / JOURNAL)),
         max_epochs=OmegaConf.select(composed, "training.max_epochs"),
     )
 
@@ -109,9 +125,18 @@ def study_problems(composed: DictConfig, overrides: Sequence[str]) -> Iterator[P
         return
     try:
         settings = settings_of_sweep(composed, Path())
-        read_space(settings.params, settings.conditions, overrides)
+        space, _ = read_space(settings.params, settings.conditions, overrides)
+        _check_repeats(settings, [parameter.key for parameter in space])
     except ConfigError as error:
         yield Problem(key="hydra.sweeper", rule=str(error).removesuffix("."))
+
+
+def _check_repeats(settings: SweepSettings, swept: Sequence[str]) -> None:
+    if settings.repeat_best and SEED_KEY in swept:
+        raise ConfigError(
+            f"{SEED_KEY} is searched, and hydra.sweeper.repeat_best = {settings.repeat_best} "
+            "gives other seeds too; set hydra.sweeper.repeat_best=0."
+        )
 
 
 def pruning_problems(composed: DictConfig, config: Config) -> Iterator[Problem]:
@@ -143,8 +168,12 @@ def _values(override: Override) -> list[str]:
     if override.is_discrete_sweep():
         return [f"{key}={value}" for value in _unique(override.sweep_string_iterator())]
     swept = override.value()
-    ends = (swept.start, swept.end) if isinstance(swept, IntervalSweep) else ()
-    return [f"{key}={_number(end)}" for end in ends if end is not None]
+    if not isinstance(swept, IntervalSweep) or swept.start is None or swept.end is None:
+        return []
+    ends = [swept.start, swept.end]
+    if not any(isinstance(end, int) for end in ends):  # no whole number either
+        ends.append(swept.start + BETWEEN * (swept.end - swept.start))
+    return [f"{key}={_number(end)}" for end in ends]
 
 
 def _unique(values: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.passwords import without_passwords
 
 PLUGINS = "plugins"
 PLUGIN_FOLDER = "plugins"  # of a run directory that was packed: copies of the user's modules
@@ -68,8 +69,9 @@ class RunRecord:
         return {name: Path(folder) for name, folder in found.items()}
 
     def write(self, path: Path) -> Path:
-        """Write the record as JSON; return ``path``."""
-        return write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        """Write the record as JSON, the passwords in URLs hidden; return ``path``."""
+        text = json.dumps(dataclasses.asdict(self), indent=2)
+        return write_text(path, without_passwords(text) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> RunRecord:

@@ -17,7 +17,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included; whole ones if all that is given is whole.
+    """Numbers from ``low`` to ``high``, both included; whole ones if all ends are ints.
 
     Attributes:
         low, high: the ends.

@@ -12,6 +12,8 @@ SAMPLERS = ("tpe", "random", "grid", "cmaes", "nsga2")
 FOR_ONE_OBJECTIVE = ("cmaes",)
 PRUNERS = ("none", "median", "hyperband", "patience")
 OBJECTIVES = ("val_pixel_error", "predict_ms")
+SQLITE = "sqlite:///"
+SEED_KEY = "training.rng_seed_model_pt"  # of which repeats of the best configuration get others
 LEARNING_EPOCHS = 5  # after losses on video begin to count, before a trial may be judged
 
 
@@ -55,7 +57,7 @@ class SweepSettings:
             _check_name("objective", name, OBJECTIVES)
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
+            if value is not None and (type(value) is not int or value < least):
                 raise ConfigError(
                     f"hydra.sweeper.{name} = {value}: must be a whole number of at least {least}."
                 )
@@ -96,6 +98,9 @@ class SweepSettings:
             ConfigError: a value is wrong.
         """
         known = set(cls.__dataclass_fields__)
+        for name in ("params", "conditions"):
+            if not isinstance(values.get(name) or {}, Mapping):
+                raise ConfigError(f"hydra.sweeper.{name} = {values[name]}: write KEY: VALUES.")
         given = {k: v for k, v in {**values, **more}.items() if k in known and v is not None}
         objective = given.get("objective", OBJECTIVES[0])
         given["objective"] = (objective,) if isinstance(objective, str) else tuple(objective)

@@ -79,6 +79,9 @@ def test_registering_twice_is_registering_once(run_dir: Path, store: str) -> Non
     register(run_dir, store)
     assert len(litpose("registry", "show", "mouse", "--json").json) == 1
     assert "mouse" in litpose("registry", "list").out
+    unnamed = litpose("registry", "register", run_dir, "--name", "bob's mice")
+    assert (unnamed.code, "cannot be the name" in unnamed.sentences) == (1, True)
+    assert litpose("registry", "promote", "models:/mouse/1").code == 0  # as it is printed
 
 
 def test_a_worse_challenger_is_refused_with_the_numbers(

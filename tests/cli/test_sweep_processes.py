@@ -105,6 +105,7 @@ def test_each_sweep_that_comes_along_runs_a_trial(
         "hydra.sweeper.n_trials=1",
         "hydra.sweeper.pruner=none",
         "hydra.sweeper.repeat_best=0",
+        "callbacks.anneal_weight.init_val=1",  # else two epochs are too few for losses on video
     ]
     done = litpose(
         "train", "-m", f"+sweeps={name}", "data=toy", tiny_data(toy), *short, "eval=none", *alone

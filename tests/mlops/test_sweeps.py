@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import random
 import re
@@ -33,12 +34,13 @@ from lightning_pose.contracts.search_space import Choice, Parameter, Range
 from lightning_pose.contracts.sweeps import SweepSettings, TrialPlace
 from lightning_pose.mlops.sweeps.advice import next_steps
 from lightning_pose.mlops.sweeps.findings import findings_of
+from lightning_pose.mlops.sweeps.locks import Presence
 from lightning_pose.mlops.sweeps.page import page_of
 from lightning_pose.mlops.sweeps.samplers import grid
 from lightning_pose.mlops.sweeps.storage import open_storage
 from lightning_pose.mlops.sweeps.study import find_study
 from lightning_pose.mlops.sweeps.trial import RunningTrial
-from lightning_pose.mlops.sweeps.worker import Attempt, Worker
+from lightning_pose.mlops.sweeps.worker import LOCK, Attempt, Worker
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -244,6 +246,20 @@ def test_a_setting_that_cannot_be_is_named(changes: dict[str, Any], message: str
         SweepSettings(**changes)
 
 
+def test_another_number_of_objectives_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    search(tmp_path, n_trials=1)
+    with pytest.raises(ConfigError, match="was begun to minimise val_pixel_error"):
+        search(tmp_path, objective=("val_pixel_error", "predict_ms"))
+
+
+def test_trials_of_other_programs_are_not_taken_for_ours(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/other.db"
+    study = optuna.create_study(storage=storage, study_name="sweep")
+    study.add_trial(optuna.trial.create_trial(value=0.1))
+    with pytest.raises(ConfigError, match="was not begun by litpose"):
+        search(tmp_path, storage=storage)
+
+
 def test_a_store_that_cannot_be_opened_is_named_without_its_password() -> None:
     with pytest.raises(ConfigError, match=r"nosuch://ann:\*\*\*@host/db\) cannot be opened"):
         open_storage("nosuch://ann:secret@host/db")
@@ -301,6 +317,26 @@ def test_processes_that_start_at_once_share_a_study(
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 12
     assert len({str(trial.params) for trial in trials}) == 12
     assert len({trial.user_attrs["run_dir"] for trial in trials}) == 12
+
+
+def test_a_worker_has_left_when_the_next_one_asks_who_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone_when_leaving: list[bool] = []
+    leave = Presence.leave
+
+    def look(self: Presence) -> None:
+        with (tmp_path / LOCK).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone_when_leaving.append(False)
+            except BlockingIOError:
+                alone_when_leaving.append(True)
+        leave(self)
+
+    monkeypatch.setattr(Presence, "leave", look)
+    search(tmp_path, n_trials=1)
+    assert alone_when_leaving[0]
 
 
 def test_findings_group_seeds_and_name_what_to_try_next(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from lightning_pose.mlops.registry.versions import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
+    SCHEME,
     ModelRegistry,
     RegisteredVersion,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "CHAMPION",
     "PREVIOUS",
     "RULE",
+    "SCHEME",
     "ModelRegistry",
     "RegisteredVersion",
     "Verdict",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_pose.contracts.errors import LitposeError, ModelError
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.registry.packing import DIGEST_TAG, log_model
 from lightning_pose.mlops.tracking.store import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 SCHEME = "models:/"
+NAME = re.compile(r"[\w .+-]+")
 VERDICT_TAG, BEFORE_TAG, TEST_SET_TAG = "promotion", "champion_before", "test_set"
 
 
@@ -114,8 +117,14 @@ class ModelRegistry:
         any more. One of the same weights that is there already is taken instead of a new one.
 
         Raises:
-            ModelError: the store does not take it, or the run has no best checkpoint.
+            ModelError: the store does not take it, the name cannot be one, or the run has no best
+                checkpoint.
         """
+        if not NAME.fullmatch(name):
+            raise ModelError(
+                f"{name!r} cannot be the name of a model: give --name with letters, digits, "
+                "spaces and . + - _ only."
+            )
         with self._in_words(f"take {run_dir}"):
             model = self._logged_model(run_dir)
             self._make_name(name)
@@ -261,7 +270,8 @@ class ModelRegistry:
             raise
         except Exception as error:  # whatever a store or its drivers raise
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"The store {self.place.uri} cannot {what}: {text}") from error
+            sentence = f"The store {self.place.uri} cannot {what}: {text}"
+            raise ModelError(without_passwords(sentence)) from error
 
 
 def _version_of(version: ModelVersion, aliases: dict[str, str]) -> RegisteredVersion:

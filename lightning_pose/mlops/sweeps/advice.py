@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ def next_steps(found: Findings) -> list[str]:
     """Return what to try next, each in a sentence, the most urgent first."""
     steps = list(_unfinished(found))
     if not found.configurations:
-        return [*steps, "No trial is complete yet; look at the reasons of the failed ones."]
+        why = "; look at the reasons of the failed ones." if found.number_in("FAIL") else "."
+        return [*steps, f"No trial is complete yet{why}"]
     best = found.configurations[0]
     if len(best.errors_px) < FEWEST_SEEDS:
         number = "one seed" if len(best.errors_px) == 1 else f"{len(best.errors_px)} seeds"
@@ -37,9 +39,9 @@ def next_steps(found: Findings) -> list[str]:
 
 def command_for(found: Findings, one: Configuration, *more: str) -> str:
     """Return the command that trains a configuration once, or with ``more`` values many times."""
-    values = (f"'{key}={value}'" for key, value in one.params.items())
-    words = ["litpose train", *(["-m"] if more else []), *found.fixed, *values, *more]
-    return " ".join(words)
+    values = (f"{key}={value}" for key, value in one.params.items())
+    options = ["-m"] if more else []
+    return shlex.join(["litpose", "train", *options, *found.fixed, *values, *more])
 
 
 def _unfinished(found: Findings) -> Iterator[str]:

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.passwords import without_passwords
+from lightning_pose.contracts.sweeps import SQLITE
 from lightning_pose.mlops.sweeps.locks import JournalLock, alone
 
-SQLITE = "sqlite:///"
 BUSY_S = 60.0
 ATTEMPTS = 6
 T = TypeVar("T")
@@ -41,10 +42,11 @@ def open_storage(url: str) -> BaseStorage:
         return patiently(lambda: _database(url))
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ConfigError(
-            f"The store of the sweep (hydra.sweeper.storage = {without_password(url)}) cannot be "
-            f"opened: {reason}. Mend it, or leave the key out for a file in the sweep's folder."
-        ) from error
+        sentence = (
+            f"The store of the sweep (hydra.sweeper.storage = {url}) cannot be opened: {reason}. "
+            "Mend it, or leave the key out for a file in the sweep's folder."
+        )
+        raise ConfigError(without_passwords(sentence)) from error
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -58,20 +60,6 @@ def patiently(call: Callable[[], T]) -> T:
             _logger.info("The store of the sweep does not answer (%s).", error)
             time.sleep(0.2 * 2**attempt)
     raise AssertionError("unreachable")
-
-
-def without_password(url: str) -> str:
-    """Return a URL that may be shown.
-
-    Example:
-        >>> without_password("postgresql://ann:secret@host/db")
-        'postgresql://ann:***@host/db'
-    """
-    scheme, mark, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    if not at or ":" not in user:
-        return url
-    return f"{scheme}{mark}{user.partition(':')[0]}:***{at}{host}"
 
 
 def _journal(path: Path) -> BaseStorage:

@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.search_space import Choice, Parameter
-from lightning_pose.contracts.sweeps import SAMPLERS, SweepSettings
+from lightning_pose.contracts.sweeps import SAMPLERS, SQLITE, SweepSettings
 from lightning_pose.mlops.sweeps.samplers import grid, make_pruner, make_sampler
-from lightning_pose.mlops.sweeps.storage import open_storage, patiently, without_password
+from lightning_pose.mlops.sweeps.storage import open_storage, patiently
 
 USUAL_TRIALS = 20
 FIRST_SEED = 101  # of repeats; far from those that people choose
@@ -58,12 +59,12 @@ def begin_study(
             load_if_exists=True,
         )
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(list(settings.objective))  # as other viewers show them
     _check_folder(study, settings, sweep_dir)
     _check_same(study, settings, signature)
     _check_choices(study, space)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(settings.objective))  # as other viewers show them
     study.set_user_attr(SIGNATURE, dict(signature))
     number = settings.n_trials or len(combinations) or USUAL_TRIALS
     study.set_user_attr(
@@ -99,15 +100,18 @@ def find_study(sweep_dir: Path) -> optuna.Study:
         )
     card = json.loads(path.read_text(encoding="utf-8"))
     storage = str(card["storage"])
-    if "://" not in storage and not Path(storage).is_file():
-        inside = sweep_dir / Path(storage).name  # the folder was moved
-        storage = str(inside) if inside.is_file() else storage
+    start = SQLITE if storage.startswith(SQLITE) else ""
+    file = Path(storage.removeprefix(start))
+    if (start or "://" not in storage) and not file.is_file():
+        inside = sweep_dir.absolute() / file.name  # the folder was moved
         if not inside.is_file():
-            raise ConfigError(f"The study of {sweep_dir} is gone: there is no {storage}.")
+            raise ConfigError(f"The study of {sweep_dir} is gone: there is no {file}.")
+        storage = f"{start}{inside}"
     try:
         return optuna.load_study(study_name=card["study_name"], storage=open_storage(storage))
     except KeyError as error:
-        raise ConfigError(f"{storage} holds no study {card['study_name']}.") from error
+        sentence = f"{storage} holds no study {card['study_name']}."
+        raise ConfigError(without_passwords(sentence)) from error
 
 
 def wanted_trials(study: optuna.Study) -> int:
@@ -193,7 +197,7 @@ def _check_folder(study: optuna.Study, settings: SweepSettings, sweep_dir: Path)
     before = Path(study.user_attrs.get(PLACE, sweep_dir))
     if before.resolve() != sweep_dir.resolve() and (before / CARD).is_file():
         raise ConfigError(
-            f"The study {settings.study_name} in {without_password(settings.storage)} is the one "
+            f"The study {settings.study_name} in {without_passwords(settings.storage)} is the one "
             f"of the sweep in {before}. Name another hydra.sweeper.study_name, or share that "
             f"sweep with hydra.sweep.dir={before}"
         )
@@ -202,6 +206,11 @@ def _check_folder(study: optuna.Study, settings: SweepSettings, sweep_dir: Path)
 
 def _check_same(study: optuna.Study, settings: SweepSettings, signature: Signature) -> None:
     before = study.user_attrs.get(SIGNATURE)
+    if before is None and study.get_trials(deepcopy=False):
+        raise ConfigError(
+            f"The study {settings.study_name} was not begun by litpose, so that its trials say "
+            "nothing here; name another hydra.sweeper.study_name."
+        )
     if before is None:
         return
     objective = study.user_attrs.get(SETTINGS, {}).get("objective", list(settings.objective))

@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.sweeps.drawings import drawn_files
 from lightning_pose.mlops.sweeps.findings import Findings, findings_of
@@ -82,8 +83,9 @@ class SweepRun:
             write()
         except Exception as error:  # of the store or its drivers: the sweep goes on
             self._failures += 1
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _logger.warning("The run of the sweep is not wholly tracked: %s", reason[:300])
+            text = without_passwords(str(error).strip() or type(error).__name__)
+            reason = text.splitlines()[0][:300]
+            _logger.warning("The run of the sweep is not wholly tracked: %s", reason)
             return False
         return True
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.search_space import Parameter
-from lightning_pose.contracts.sweeps import SweepSettings
+from lightning_pose.contracts.sweeps import SEED_KEY, SweepSettings
 from lightning_pose.mlops.sweeps.locks import Presence, alone, anyone_else, is_present
 from lightning_pose.mlops.sweeps.samplers import draw, make_sampler
 from lightning_pose.mlops.sweeps.storage import patiently
@@ -36,7 +36,6 @@ from lightning_pose.training.run_lock import is_locked, locked
 
 POLL_S = 2.0
 LOCK = ".sweep.lock"
-SEED_KEY = "training.rng_seed_model_pt"
 _logger = logging.getLogger(__name__)
 
 
@@ -107,9 +106,12 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._record is not None:
-                with self._alone():
+            with (
+                self._alone()
+            ):  # left before another one asks who is there: the last closes the run
+                if self._record is not None:
                     self._record.end(self.study, self.sweep_dir, status=self._status())
+                self._presence.leave()
         finally:
             self._presence.leave()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.config.schema import TrackingConfig
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.mlops.tracking.curves import TrackingCurves
 from lightning_pose.mlops.tracking.items import Artifact, Inputs, Metrics, TrainedModel, now_ms
 from lightning_pose.mlops.tracking.spool import Spool
@@ -102,6 +103,8 @@ def start_tracking(
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return nested settings as dotted keys with texts; empty sections and nulls are left out.
 
+    Passwords in URLs are hidden.
+
     Example:
         >>> flat({"data": {"csv_file": "a.csv", "bbox_file": None}})
         {'data.csv_file': 'a.csv'}
@@ -111,5 +114,5 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             found |= flat(value, f"{prefix}{key}.")
         elif value is not None and value != []:
-            found[f"{prefix}{key}"] = str(value)
+            found[f"{prefix}{key}"] = without_passwords(str(value))
     return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.mlops.tracking.items import Item, item_of, line_of
 from lightning_pose.mlops.tracking.store import RunStart, StorePlace
 
@@ -33,6 +35,9 @@ class Spool:
 
     def begin(self, place: StorePlace, start: RunStart) -> None:
         """Note where the run belongs and what it begins with."""
+        if place.uri != without_passwords(place.uri):
+            with suppress(OSError):  # what cannot be written is told below
+                self.path.touch(mode=0o600)
         self._append(
             [
                 {

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning_pose.contracts.passwords import HIDDEN, without_passwords
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -44,9 +46,14 @@ class StorePlace:
         """Return the place named in a configuration; by default ``mlflow.db`` and ``mlruns/``.
 
         The variable MLFLOW_TRACKING_URI names another default, as it does for MLflow's own
-        commands. A bare ``mlflow ui`` in ``cwd`` finds the default.
+        commands. A bare ``mlflow ui`` in ``cwd`` finds the default. A password that was hidden
+        is taken from that variable, or left to what the driver knows (``~/.pgpass``).
         """
-        uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+        default = os.environ.get("MLFLOW_TRACKING_URI")
+        if uri is not None and HIDDEN in uri:  # of a run's config.yaml
+            same = default is not None and without_passwords(default) == uri
+            uri = default if same else uri.replace(f":{HIDDEN}@", "@")
+        uri = uri or default or f"{SQLITE}mlflow.db"
         if uri.startswith(SQLITE):
             uri = f"{SQLITE}{cwd / uri.removeprefix(SQLITE)}"
         is_server = uri.startswith(("http://", "https://", "databricks"))

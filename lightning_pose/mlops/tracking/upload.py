@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import LitposeError, TrainingError
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.items import Artifact, End, now_ms
 from lightning_pose.mlops.tracking.open_run import open_run
@@ -51,10 +52,10 @@ def upload(spool: Path) -> Upload:
     except TrainingError:
         return Upload(run_dir=run_dir, failed="its training still runs")
     except LitposeError as error:
-        return Upload(run_dir=run_dir, failed=str(error))
+        return Upload(run_dir=run_dir, failed=without_passwords(str(error)))
     except Exception as error:  # whatever a store or its drivers raise
         text = str(error).strip() or type(error).__name__
-        return Upload(run_dir=run_dir, failed=text.splitlines()[0])
+        return Upload(run_dir=run_dir, failed=without_passwords(text.splitlines()[0]))
 
 
 def _upload(spool: Path) -> Upload:

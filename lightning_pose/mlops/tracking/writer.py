@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.mlops.tracking.items import End, Item, Metrics, now_ms
 from lightning_pose.mlops.tracking.open_run import OpenRun, open_run
 from lightning_pose.mlops.tracking.spool import Spool
@@ -83,7 +84,7 @@ class StoreWriter(threading.Thread):
         self.put(End(outcome))
         self.join(FINISH_TIMEOUT_S)
         if self.is_alive():
-            self.failure = f"the store {self.place.uri} does not answer"
+            self.failure = f"the store {without_passwords(self.place.uri)} does not answer"
         if not self.failure:
             return ()
         folder = self.spool.path.parent
@@ -134,10 +135,10 @@ class StoreWriter(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         text = str(error).strip()
-        self.failure = text.splitlines()[0] if text else type(error).__name__
+        self.failure = without_passwords(text.splitlines()[0] if text else type(error).__name__)
         _logger.warning(
             "The tracking store %s fails (%s). Training goes on; the run is kept in %s.",
-            self.place.uri,
+            without_passwords(self.place.uri),
             self.failure[:200],
             self.spool.path,
         )
