@@ -44,6 +44,7 @@ def with_record(run_dir: Path, copy: Path, **changes: object) -> Path:
     return copy
 
 
+@pytest.mark.long
 def test_a_run_made_again_is_identical(
     toy: Path, checkout: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

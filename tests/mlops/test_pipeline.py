@@ -69,6 +69,7 @@ def test_labels_images_and_videos_are_dependencies_of_their_own(stages: dict[str
         assert "${data_dir}" not in stage["deps"]
 
 
+@pytest.mark.long
 def test_nothing_runs_again_after_changes_that_concern_no_stage(built: Pipeline) -> None:
     for name in ("README.md", "docs/index.md"):
         (built.root / name).write_text("other words")
@@ -81,6 +82,7 @@ def test_nothing_runs_again_after_changes_that_concern_no_stage(built: Pipeline)
     assert built.repro() == set()
 
 
+@pytest.mark.long
 def test_a_changed_label_is_kept_and_runs_all_that_follows(built: Pipeline) -> None:
     labels = built.root / "data/toy/CollectedData.csv"
     labels.write_text("edited")
@@ -88,12 +90,14 @@ def test_a_changed_label_is_kept_and_runs_all_that_follows(built: Pipeline) -> N
     assert labels.read_text() == "edited"
 
 
+@pytest.mark.long
 def test_a_changed_learning_rate_runs_training_and_what_follows(built: Pipeline) -> None:
     file = built.root / "conf/training/default.yaml"
     file.write_text(file.read_text() + "optimizer_params: {learning_rate: 5.0e-4}\n")
     assert built.repro() == TRAIN | AFTER_TRAINING
 
 
+@pytest.mark.long
 def test_a_changed_setting_of_the_study_concerns_training(built: Pipeline) -> None:
     file = built.root / "conf/pipeline.yaml"
     before = file.read_text()
@@ -103,11 +107,13 @@ def test_a_changed_setting_of_the_study_concerns_training(built: Pipeline) -> No
     assert set(changed) == TRAIN
 
 
+@pytest.mark.long
 def test_a_changed_room_runs_the_stages_that_name_it(built: Pipeline) -> None:
     (built.root / "lightning_pose/inference/model.py").write_text("other")
     assert built.repro() == PREDICT | EVALUATE | {"compare", "report"}
 
 
+@pytest.mark.long
 def test_one_byte_of_a_video_runs_what_learns_from_it_or_predicts_it(built: Pipeline) -> None:
     video = built.root / "data/toy/videos/v.mp4"
     video.write_text("X" + video.read_text()[1:])
@@ -139,12 +145,14 @@ def test_a_killed_repro_is_repeated_with_nothing_left_of_the_first(built: Pipeli
     assert "up to date" in built.dvc("status").stdout
 
 
+@pytest.mark.long
 def test_numbers_of_a_version_are_files_for_git(built: Pipeline) -> None:
     for name in ("results/supervised.json", "results/data.json", "dvc.lock"):
         words = ["git", "-C", str(built.root), "check-ignore", "--quiet", name]
         assert subprocess.run(words, check=False).returncode == 1, name
 
 
+@pytest.mark.long
 def test_pushing_without_a_remote_says_what_is_missing(built: Pipeline) -> None:
     done = built.dvc("push")
     assert done.returncode
@@ -152,6 +160,7 @@ def test_pushing_without_a_remote_says_what_is_missing(built: Pipeline) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_one_parameter_takes_ones_own_data(built: Pipeline, tmp_path: Path) -> None:
     own = tmp_path / "mine"
     for name in ("CollectedData.csv", "labeled-data/s/i.png", "videos/v.mp4"):
