@@ -1,8 +1,8 @@
-"""Put ``conf/`` and ``sweeps/`` into the wheel; everything else is in pyproject.toml.
+"""Put ``conf/``, ``sweeps/`` and ``dvc.yaml`` into the wheel; all else is in pyproject.toml.
 
-They lie at the top of the checkout, where people edit them. A built wheel carries them as
-``lightning_pose/_assets/conf`` and ``lightning_pose/_assets/sweeps``; an editable install has the
-checkout itself on the path, so that they are found beside the package.
+They lie at the top of the checkout, where people edit them. A built wheel carries them in
+``lightning_pose/_assets/``; an editable install has the checkout itself on the path, so that they
+are found beside the package.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithAssets(build_py):
-    """Copy packages, then the configuration folders."""
+    """Copy packages, then the configuration."""
 
     def run(self) -> None:
         """Build; an editable build needs no copies."""
@@ -24,6 +24,8 @@ class BuildWithAssets(build_py):
             target = Path(self.build_lib) / "lightning_pose" / "_assets" / name
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        for name in ("dvc.yaml", ".dvcignore"):  # what `litpose init` starts from
+            shutil.copy2(name, Path(self.build_lib) / "lightning_pose" / "_assets" / name)
 
 
 setup(cmdclass={"build_py": BuildWithAssets})

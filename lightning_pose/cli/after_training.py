@@ -24,6 +24,8 @@ from lightning_pose.metrics.summary import Summary, summarise_video
 from lightning_pose.metrics.views import ALL_VIEWS, computed_by_view
 from lightning_pose.mlops.figures import FOLDER as FIGURES
 from lightning_pose.mlops.figures import write_figures
+from lightning_pose.mlops.learning_curves import FILE as CURVES
+from lightning_pose.mlops.learning_curves import write_learning_curves
 
 METRICS = "metrics.json"
 _, _, TEST, _ = SETS
@@ -78,7 +80,7 @@ def evaluate_run(
         predictions=found.predictions[0],
         labels=data.tables[0],
     )
-    run.keep(*figures, folder=FIGURES)
+    run.keep(*figures, write_learning_curves(run_dir / CURVES, run.history), folder=FIGURES)
     for view, numbers in views.items():
         run.log_summary(numbers, prefix=f"{view}_" if view not in ("", ALL_VIEWS) else "")
     return tuple(failed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.boxes import label_bbox_files
 from lightning_pose.cli.evaluation import evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.scores import write_by_keypoint, write_scores
 from lightning_pose.cli.terminal import note, say_json
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
@@ -20,9 +22,12 @@ from lightning_pose.data.labeled_data import read_tables
 from lightning_pose.data.labels import read_labels
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outputs import Note, ResultFiles
+from lightning_pose.inference.result_key import code_version
 from lightning_pose.inference.session import PredictSettings, Session
 
 METRICS = "metrics.json"
+STEM = "predictions"
 
 
 def evaluate_and_report(args: argparse.Namespace) -> int:
@@ -43,7 +48,12 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         found = evaluate_labels(model, tables, sets, out=out, bboxes=bboxes)
         for failure in found.failures:
             note(failure)
-        write_summary(out / METRICS, {"labels": found.summary})
+        metrics = write_summary(out / METRICS, {"labels": found.summary})
+        _note_origin(model, tables, (*found.files, metrics))
+    if args.scores is not None:
+        write_scores(args.scores, found.summary, model.view_names)
+    if args.by_keypoint is not None:
+        write_by_keypoint(args.by_keypoint, found.summary, model.view_names)
     if args.json:
         say_json(found.summary)
     else:
@@ -51,6 +61,25 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
     if args.out:
         note(f"results: {args.out}")
     return 0
+
+
+def _note_origin(model: Model, tables: Sequence[LabelTable], files: Sequence[Path]) -> None:
+    """Write beside the results what made them, view by view."""
+    weights = model.files.checkpoint_sha256 if model.files else ""
+    made_from = {"model": weights, "run": model.run_id, "code": code_version()}
+    for number, table in enumerate(tables):
+        stem = f"{STEM}_{model.view_names[number]}" if len(tables) > 1 else STEM
+        own = Note(
+            key="",
+            source=str((table.source or table.root).absolute()),
+            made_from=made_from,
+            num_frames=len(table),
+            model=str(model.files.checkpoint.absolute()) if model.files else "",
+        )
+        for path in files:
+            if path.stem == stem or path.stem.startswith(f"{stem}_") or path.name == METRICS:
+                own = own.with_file(path)
+        own.write(ResultFiles(files[0].parent, stem).note)
 
 
 def _labels(model: Model, args: argparse.Namespace) -> tuple[list[LabelTable], tuple[str, ...]]:

@@ -10,7 +10,6 @@ from typing import Any
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config, DataConfig
 from lightning_pose.contracts.run_record import RunRecord
-from lightning_pose.mlops.provenance import dvc_md5
 
 
 def data_set_name(data: DataConfig) -> str:
@@ -49,7 +48,7 @@ def datasets(data: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]
             continue
         for file, facts in files.items():
             path = Path(entry["root"]) / file
-            found[file] = {"path": str(path), **facts, **dvc_md5(path)}
+            found[file] = {"path": str(path), **facts}
     return found
 
 
@@ -61,6 +60,9 @@ def describing_tags(record: RunRecord, config: Config) -> dict[str, str]:
         "git_commit": str(code.get("commit", "")),
         "git_dirty": str(code.get("dirty", "")),
         "git_diff_sha256": str(code.get("diff_sha256", "")),
+        "project_commit": str(record.project.get("commit", "")),
+        "project_dirty": str(record.project.get("dirty", "")),
+        "dvc_lock": str(record.project.get("dvc_lock", "")),
         "labels": " ".join(labels),
         "seeds": " ".join(f"{name}={seed}" for name, seed in record.seeds.items()),
         "packages": " ".join(f"{name}={version}" for name, version in record.packages.items()),

@@ -10,22 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from lightning_pose.cli.boxes import label_bbox_files
+from lightning_pose.cli.held_out import errors_px, predict_tables, read_scorable, unseen
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.run_metrics import SPLIT
 from lightning_pose.cli.terminal import note, print_error, say, say_json
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
-from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.contracts.predictions import SETS, Predictions
-from lightning_pose.data.bboxes import read_bboxes
 from lightning_pose.data.fingerprint import data_fingerprint
-from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labels import read_labels
-from lightning_pose.data.splits import Split
-from lightning_pose.inference.model import Model
 from lightning_pose.metrics.comparison import paired_difference
 from lightning_pose.mlops.registry import (
     CHALLENGER,
@@ -36,10 +26,9 @@ from lightning_pose.mlops.registry import (
     RegisteredVersion,
     judge,
 )
+from lightning_pose.mlops.versions.champions import track_champion
 
 ROUNDS = 3
-LEARNT = SETS[:2]  # validation chose the checkpoint
-_, _, TEST, _ = SETS
 
 
 def promote(args: argparse.Namespace) -> int:
@@ -56,6 +45,7 @@ def promote(args: argparse.Namespace) -> int:
             registry.freeze_test_set(name, _test_set(registry, name, args))
         registry.promote(challenger)
         _report_first(challenger, as_json=args.json)
+        tell_tracked(challenger, args.tracking_uri)
         return 0
     if champion.version == challenger.version:
         raise ModelError(f"{challenger.uri} is the champion already.")
@@ -69,9 +59,11 @@ def promote(args: argparse.Namespace) -> int:
         )
         for version in (champion, challenger)
     ]
-    tables = _unseen(_read(opened[0], test_set), opened)
-    predict = [partial(_predict, model, tables, args.bbox_file) for model in opened]
-    of_champion, of_challenger = (_errors(run(), tables) for run in predict)
+    files = [Path(file) for file in test_set["csv"]]
+    labels = read_scorable(opened[0], files, data_dir=Path(test_set["data_dir"]))
+    tables = unseen(labels, opened)
+    predict = [partial(predict_tables, model, tables, args.bbox_file) for model in opened]
+    of_champion, of_challenger = (errors_px(run(), tables) for run in predict)
     verdict = judge(
         paired_difference(of_champion, of_challenger, tables[0].images),
         rates=lambda: _rates(predict, frames=len(tables[0])),
@@ -90,7 +82,16 @@ def promote(args: argparse.Namespace) -> int:
             f"{challenger.uri} is not promoted, version {champion.version} stays the champion. It "
             f"is {verdict.reason}: {verdict.sentence()}. The rule: {RULE}."
         )
+    if verdict.promoted:
+        tell_tracked(challenger, args.tracking_uri)
     return int(not verdict.promoted)
+
+
+def tell_tracked(champion: RegisteredVersion, tracking_uri: str | None) -> None:
+    """Put a new champion into the DVC project around the current folder, and say so."""
+    sentence = track_champion(champion, folder=Path.cwd(), tracking_uri=tracking_uri)
+    if sentence:
+        note(sentence)
 
 
 def _challenger(registry: ModelRegistry, words: str) -> tuple[str, RegisteredVersion]:
@@ -147,75 +148,6 @@ def _test_set(registry: ModelRegistry, name: str, args: argparse.Namespace) -> d
             "or freeze this one with --new-test-set: numbers before and after cannot be compared."
         )
     return {"csv": files, "data_dir": str(folder.resolve()), "sha256": digest}
-
-
-def _read(model: Model, test_set: dict[str, Any]) -> list[LabelTable]:
-    tables = []
-    for file in test_set["csv"]:
-        table = read_labels(
-            Path(file), data_dir=Path(test_set["data_dir"]), keypoint_names=model.keypoint_names
-        )
-        scored, warnings = checked_labels(table)
-        for warning in warnings:
-            note(warning)
-        tables.append(scored)
-    return tables
-
-
-def _unseen(tables: list[LabelTable], models: Sequence[Model]) -> list[LabelTable]:
-    """Return the frames that neither model was trained on, nor chosen by.
-
-    Raises:
-        ModelError: the models are of other keypoints or views.
-        DataError: none is left.
-    """
-    first, second = models
-    if (first.keypoint_names, first.view_names) != (second.keypoint_names, second.view_names):
-        raise ModelError(
-            "Champion and challenger have other keypoints or views, so they cannot be compared. "
-            "Register the challenger under another name."
-        )
-    seen = {image for model in models for image in _learnt(model)}
-    keep = np.array([image not in seen for image in tables[0].images])
-    if not keep.any():
-        raise DataError(
-            f"One of the models was trained on every frame of {tables[0].source}. Label frames "
-            "that none learns from, and name them with --csv."
-        )
-    if not keep.all():
-        note(
-            f"{(~keep).sum()} of {len(keep)} frames are left out: one of the models was trained "
-            "on them, or chosen by them."
-        )
-    return [table.rows(keep) for table in tables]
-
-
-def _learnt(model: Model) -> list[str]:
-    run_dir = model.files.run_dir if model.files else None
-    if run_dir is None or not (run_dir / SPLIT).is_file():
-        return []
-    split = Split.read(run_dir / SPLIT)
-    pairs = zip(split.images, split.sets, strict=True)
-    return [image for image, part in pairs if part in LEARNT]
-
-
-def _predict(
-    model: Model, tables: Sequence[LabelTable], bbox_files: Sequence[Path]
-) -> list[Predictions]:
-    boxes = label_bbox_files(model, bbox_files)
-    return model.predict_labels(
-        tables, [TEST] * len(tables[0]), bboxes=read_bboxes(*boxes) if boxes else None
-    )
-
-
-def _errors(
-    predictions: Sequence[Predictions], tables: Sequence[LabelTable]
-) -> Float[np.ndarray, "n k"]:
-    """Return the distance of each keypoint from its label in pixels, views side by side."""
-    pairs = zip(predictions, tables, strict=True)
-    return np.concatenate(
-        [np.linalg.norm(found.xy_img - table.xy_img, axis=-1) for found, table in pairs], axis=1
-    )
 
 
 def _rates(predict: Sequence[Any], *, frames: int) -> tuple[float, float]:

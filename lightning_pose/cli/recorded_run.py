@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.file_hashes import FileHashes
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.run_record import PLUGINS, RunRecord
 from lightning_pose.metrics.summary import Summary
@@ -29,11 +30,12 @@ from lightning_pose.mlops.figures import History
 from lightning_pose.mlops.provenance import (
     close_record,
     code_difference,
-    dvc_md5,
     open_record,
 )
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
 from lightning_pose.mlops.tracking.spool import NAME
+from lightning_pose.mlops.versions.dvc_files import with_dvc
+from lightning_pose.mlops.versions.project import project_state
 from lightning_pose.training.result import INTERRUPTED, PRUNED, FitResult
 
 FILE = "run.json"
@@ -41,6 +43,7 @@ PATCH = "code.patch"
 FINISHED, FAILED, KILLED = "finished", "failed", "interrupted"
 Recorded = TypeVar("Recorded", bound="RecordedRun")
 DECIMALS = 4  # of numbers in a table of runs, whose columns are narrow
+TABLES = ("*.csv", "metrics.json")
 NUMBERS = ("mean_px", "median_px", "p90_px", "pck_5px", "pck_10px", "oks")
 
 
@@ -51,10 +54,16 @@ class RecordedRun:
         config: the configuration.
         context: the run directory and what else is known of the run.
         data: hashes of what it learns from.
+        images: the labelled images.
     """
 
     def __init__(
-        self, config: Config, context: RunContext, data: Mapping[str, dict[str, Any]]
+        self,
+        config: Config,
+        context: RunContext,
+        data: Mapping[str, dict[str, Any]],
+        *,
+        images: Iterable[Path] = (),
     ) -> None:
         self._config = config
         self._path = context.run_dir / FILE
@@ -65,10 +74,8 @@ class RecordedRun:
         self._record = open_record(
             run_dir=context.run_dir,
             overrides=context.overrides,
-            data={
-                name: entry | dvc_md5(Path(entry.get("path") or entry["root"]))
-                for name, entry in data.items()
-            },
+            data=with_dvc(data, images=images),
+            project=project_state(Path(config.data.data_dir or ""), Path.cwd()),
             seeds={
                 "data": config.training.rng_seed_data_pt,
                 "model": config.training.rng_seed_model_pt,
@@ -162,6 +169,7 @@ class RecordedRun:
             outcome=outcome,
             metrics=self._metrics,
             checkpoint=best,
+            files=_table_hashes(self._path.parent),
         )
         refused = self._fit is None and outcome == FAILED
         if self._before is not None and refused:  # what an earlier training came to is not lost
@@ -172,6 +180,13 @@ class RecordedRun:
             self._tracker.log_model(self._path.parent)
         for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
             note(warning)
+
+
+def _table_hashes(run_dir: Path) -> dict[str, str]:
+    """Return the hash of each table in a run directory, so that a later edit can be told."""
+    tables = sorted(path for ending in TABLES for path in run_dir.glob(ending))
+    with FileHashes() as hashes:
+        return {path.name: digest for path, digest in hashes.of_all(tables).items()}
 
 
 def _start(

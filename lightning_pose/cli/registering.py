@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from lightning_pose.cli.lineage import data_set_name
+from lightning_pose.cli.promoting import tell_tracked
 from lightning_pose.cli.terminal import say, say_json, say_table
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ModelError
@@ -60,8 +61,10 @@ def roll_back(args: argparse.Namespace) -> int:
     champion, replaced = ModelRegistry.open(args.tracking_uri).roll_back(args.name)
     if args.json:
         say_json({CHAMPION: champion.version, "replaced": replaced.version})
-        return 0
-    say(f"{args.name}: version {champion.version} is the champion again, for {replaced.version}")
+    else:
+        again = f"version {champion.version} is the champion again, for {replaced.version}"
+        say(f"{args.name}: {again}")
+    tell_tracked(champion, args.tracking_uri)
     return 0
 
 

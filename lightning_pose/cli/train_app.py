@@ -65,7 +65,7 @@ def _train_task(config: Config, context: RunContext, judge: Judge | None = None)
         write_run_config(config, run_dir)
     keep_labels(run_dir, config, data)
     try:
-        with RecordedRun(config, context, learnt_from) as run:
+        with RecordedRun(config, context, learnt_from, images=data.images) as run:
             result = train(
                 config, context, tracker, data, run, video=video, world=world, judge=judge
             )

@@ -1,4 +1,4 @@
-"""Where ``conf/`` and ``sweeps/`` lie: inside an installed wheel, or at the top of a checkout."""
+"""Where ``conf/``, ``sweeps/``, ``dvc.yaml`` lie: in an installed wheel, or atop a checkout."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def conf_dir() -> Path:
 def sweeps_dir() -> Path:
     """Return the folder of the sweeps that come with the package."""
     return _asset("sweeps")
+
+
+def pipeline_file(name: str) -> Path:
+    """Return a file at the top of the checkout that a new project begins with."""
+    return _asset(name)
 
 
 def group_choices(config_dir: Path | None = None) -> dict[str, list[str]]:
@@ -38,10 +43,10 @@ def group_choices(config_dir: Path | None = None) -> dict[str, list[str]]:
 
 def _asset(name: str) -> Path:
     places = (PACKAGE / "_assets" / name, PACKAGE.parent / name)
-    found = next((place for place in places if place.is_dir()), None)
+    found = next((place for place in places if place.exists()), None)
     if found is None:
         raise ConfigError(
-            f"The folder {name}/ that belongs to litpose is neither in {places[0].parent} nor in "
+            f"{name}, which belongs to litpose, is neither in {places[0].parent} nor in "
             f"{places[1].parent}; install the package again."
         )
     return found

@@ -45,6 +45,7 @@ from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
 
 SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
+OWN_FILE = "litpose.yaml"  # of a project: the single file of whoever trains in its folder
 DEFAULT_DATA = "data=toy"
 DEFAULT_NOTE = f"No data set was chosen: this is {DEFAULT_DATA}, the generated one."
 DATA_KEYS = {"data.data_dir", "data.csv_file", "data.video_dir", "data.generator"}
@@ -173,10 +174,15 @@ def _read_parts(options: Any, cwd: Path, config_dir: Path | None) -> _Parts:
     resume = _resumed_run(overrides, path, options, cwd)
     if resume is not None:
         path = resume / "config.yaml"
+    own = path is None and "data" not in overrides.choices and (cwd / OWN_FILE).is_file()
+    if own:
+        path = cwd / OWN_FILE
     if path is None:
         return _Parts(options, overrides, None, None)
     legacy = options.legacy_weights
     file = load_file(path, cwd=cwd, legacy_weights=legacy, to_resume=resume is not None)
+    if own:
+        file.notes.insert(0, f"The configuration of this folder, {OWN_FILE}, is used.")
     return _Parts(options, read(file.tree), file, resume)
 
 

@@ -27,14 +27,18 @@ class RunRecord:
         overrides: configuration overrides as given.
         code: commit, dirty (bool), diff_sha256, plugins (name -> folder); without the first three
             outside git.
-        data: name -> {path, sha256, rows...} of labels, images and videos.
+        data: name -> {path, sha256, rows...} of labels, images and videos; ``dvc_md5`` of what DVC
+            tracks, ``dvc_changed`` if the file was no longer that.
+        project: root, commit, dirty (bool) and dvc_lock (MD5 of dvc.lock) of the project that
+            holds the data; what there is none of is left out.
         config_sha256: hash of config.yaml.
         seeds: data and model seeds.
         packages: name -> version.
         device: what it ran on.
         started, ended: ISO 8601 times, UTC.
         outcome: running, finished, failed, interrupted, or pruned (ended early by a sweep).
-        checkpoint: best checkpoint relative to the run directory, and its hash.
+        checkpoint: best checkpoint relative to the run directory, its sha256 and md5.
+        files: SHA-256 of each table the run wrote, by its name in the run directory.
         metrics: final numbers.
         tracking: store, experiment and run id in it; empty when the run is not tracked.
     """
@@ -45,6 +49,7 @@ class RunRecord:
     overrides: tuple[str, ...] = ()
     code: dict[str, Any] = field(default_factory=dict[str, Any])
     data: dict[str, Any] = field(default_factory=dict[str, Any])
+    project: dict[str, Any] = field(default_factory=dict[str, Any])
     config_sha256: str = ""
     seeds: dict[str, int] = field(default_factory=dict[str, int])
     packages: dict[str, str] = field(default_factory=dict[str, str])
@@ -53,6 +58,7 @@ class RunRecord:
     ended: str | None = None
     outcome: str = "running"
     checkpoint: dict[str, Any] = field(default_factory=dict[str, Any])
+    files: dict[str, str] = field(default_factory=dict[str, str])
     metrics: dict[str, Any] = field(default_factory=dict[str, Any])
     tracking: dict[str, str] = field(default_factory=dict[str, str])
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.files import file_sha256, sampled_sha256
+from lightning_pose.contracts.file_hashes import FileHashes
 from lightning_pose.contracts.labels import LabelTable
 
 
@@ -20,7 +18,8 @@ def data_fingerprint(
 
     The entry of a label file has the keys path, sha256, rows and keypoints; the entry ``images``
     has root, sha256 and files. The images' hash covers names (relative to the data folder) and
-    content, whatever the order of rows.
+    content, whatever the order of rows. Files that have not changed since they were hashed are not
+    read (:class:`~lightning_pose.contracts.file_hashes.FileHashes`).
 
     Args:
         tables: the labels, one table a view.
@@ -29,21 +28,21 @@ def data_fingerprint(
     Raises:
         DataError: a file cannot be read.
     """
+    names = {table.path(row): table.images[row] for table in tables for row in range(len(table))}
+    known = dict(digests or {})
+    with FileHashes() as hashes:
+        known |= hashes.of_all(path for path in names if path not in known)
+        sources = hashes.of_all(table.source for table in tables if table.source is not None)
     labels = {
         table.source.name: {
             "path": str(table.source),
-            "sha256": file_sha256(table.source),
+            "sha256": sources[table.source],
             "rows": len(table),
             "keypoints": len(table.keypoint_names),
         }
         for table in tables
         if table.source is not None
     }
-    names = {table.path(row): table.images[row] for table in tables for row in range(len(table))}
-    known = dict(digests or {})
-    unknown = [path for path in names if path not in known]
-    with ThreadPoolExecutor() as pool:
-        known.update(zip(unknown, pool.map(file_sha256, unknown), strict=True))
     combined = hashlib.sha256()
     for path, name in sorted(names.items(), key=lambda item: item[1]):
         combined.update(f"{name}\0{known[path]}\n".encode())
@@ -68,10 +67,10 @@ def video_fingerprint(
     Raises:
         DataError: a file cannot be read.
     """
-    files: dict[str, dict[str, Any]] = {}
-    for path in [*videos, *box_files.values()]:
-        try:
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": sampled_sha256(path)}
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    with FileHashes("sampled_sha256") as hashes:
+        digests = hashes.of_all([*videos, *box_files.values()])
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": digest}
+        for path, digest in digests.items()
+    }
     return {"videos": {"root": str(videos[0].parent) if videos else "", "files": files}}

@@ -6,7 +6,6 @@ gathers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.file_hashes import FileHashes
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.bboxes import Box, boxes_of, check_boxes_show
 from lightning_pose.data.context import NeighbourFinder
@@ -82,7 +82,8 @@ class ImageCache:
 
     Attributes:
         sizes: height and width of each row's images, in original pixels.
-        digests: SHA-256 of every file that was read.
+        digests: SHA-256 of every file that was read; known ones are not computed again
+            (:class:`~lightning_pose.contracts.file_hashes.FileHashes`).
         store: the frames; ``store.place`` says where they are.
 
     Raises:
@@ -158,8 +159,10 @@ class ImageCache:
         """Decode everything; return the files' sizes and hashes."""
         sizes = np.zeros((len(wanted), 2), dtype=np.int64)
         digests, broken = {}, []
-        with ThreadPoolExecutor(workers or min(_MOST_WORKERS, os.cpu_count() or 1)) as pool:
-            for slot, decoded in enumerate(pool.map(self._decode, wanted)):
+        threads = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+        with FileHashes() as hashes, ThreadPoolExecutor(threads) as pool:
+            decoding = pool.map(lambda frame: self._decode(frame, hashes), wanted)
+            for slot, decoded in enumerate(decoding):
                 if isinstance(decoded, DataError):
                     broken.append(decoded)
                 else:
@@ -172,22 +175,19 @@ class ImageCache:
             raise DataError(" ".join(str(error) for error in broken[:5]) + _and_more(broken[5:]))
         return sizes, digests
 
-    def _decode(self, wanted: _Wanted) -> _Decoded | DataError:
+    def _decode(self, wanted: _Wanted, hashes: FileHashes) -> _Decoded | DataError:
         try:
-            content = wanted.path.read_bytes()
+            content, digest = hashes.read(wanted.path)
             pixels = decode_image(wanted.path, content=content)
             height, width = pixels.shape[:2]
             if wanted.box is not None:
                 check_boxes_show(np.array([wanted.box]), (height, width), name=str(wanted.path))
         except DataError as error:
             return error
-        except OSError as error:
-            return DataError(f"{wanted.path} cannot be read: {error.strerror}.")
         frame = torch.from_numpy(pixels)[None]
         if wanted.box is not None:
             frame = crop_frames(frame, wanted.box)
         resized = resize_frames(frame, self.spec.height, self.spec.width)
-        digest = hashlib.sha256(content).hexdigest()
         return _Decoded(resized[0].movedim(0, -1), (height, width), digest)
 
 

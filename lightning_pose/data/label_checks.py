@@ -63,7 +63,7 @@ def inspect_table(table: LabelTable) -> LabelReport:
     if not len(table):
         return LabelReport(errors=(f"{name} has a header but no rows.",))
     labelled = table.labelled
-    errors = [*_duplicates(table, name), *_missing_files(table, name)]
+    errors = [*duplicate_images(table), *_missing_files(table, name)]
     if not labelled.any():
         errors.append(f"{name} has no label at all in its {count(len(table), 'row')}.")
         return LabelReport(errors=tuple(errors))
@@ -123,7 +123,9 @@ def _name(table: LabelTable) -> str:
     return str(table.source) if table.source is not None else "The label table"
 
 
-def _duplicates(table: LabelTable, name: str) -> list[str]:
+def duplicate_images(table: LabelTable) -> list[str]:
+    """Return a sentence on the images that have several rows, if there are any."""
+    name = _name(table)
     times = Counter(table.images)
     twice = [image for image, number in times.items() if number > 1]
     if not twice:

@@ -103,6 +103,11 @@ class LabeledData:
             self.cache, np.arange(len(self.cache)), batch_size=self.batch_sizes[2]
         )
 
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Return the labelled images of all views."""
+        return tuple(table.path(row) for table in self.tables for row in range(len(table)))
+
     def fingerprint(self) -> dict[str, dict[str, Any]]:
         """Return hashes of labels and images (see :func:`data_fingerprint`)."""
         return data_fingerprint(self.tables, digests=self.cache.digests)

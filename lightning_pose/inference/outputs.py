@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.contracts.errors import ConfigError, WriteError
+from lightning_pose.contracts.file_hashes import content_stamp
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.metric_table import Metric
 
@@ -64,6 +65,9 @@ class Note:
         num_frames: rows of the predictions.
         problems: what was wrong with the source.
         files: names of the result's files, in the folder of the note.
+        hashes: of the content of each of them when it was written
+            (:func:`~lightning_pose.contracts.file_hashes.content_stamp`).
+        model: path of the checkpoint at that time.
     """
 
     key: str
@@ -72,6 +76,14 @@ class Note:
     num_frames: int = 0
     problems: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    hashes: dict[str, str] = field(default_factory=dict)
+    model: str = ""
+
+    def with_file(self, path: Path) -> Note:
+        """Return the note with a file of the result that was just written."""
+        files = (*(name for name in self.files if name != path.name), path.name)
+        hashes = {**self.hashes, path.name: content_stamp(path)}
+        return dataclasses.replace(self, files=files, hashes=hashes)
 
     @classmethod
     def read(cls, path: Path) -> Note | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, LitposeError, WriteError
+from lightning_pose.contracts.file_hashes import has_stamp
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
@@ -124,11 +125,13 @@ class _Job:
         for view, old in enumerate(notes):
             note = Note(
                 key=key,
-                source=str(inputs[view].path),
+                source=str(inputs[view].path.absolute()),
                 made_from=identity,
                 num_frames=done.num_frames,
                 problems=done.problems,
                 files=old.files if old else (),
+                hashes=old.hashes if old else {},
+                model=str(self.model.files.checkpoint.absolute()) if self.model.files else "",
             )
             files, failed = _write(missing[view], found.predictions, note, self.files[view])
             done = replace(done, files=done.files + files, failed=done.failed or failed)
@@ -159,6 +162,8 @@ class _Job:
                 if note is None or path.name not in note.files:
                     continue
                 with contextlib.suppress(DataError):
+                    if not has_stamp(path, note.hashes.get(path.name, "")):
+                        continue  # someone edited it
                     tables.append(Predictions.read(path))
                     break
         if len(tables) < len(self.files):
@@ -208,8 +213,7 @@ def _write(
     Where one fails the others are still tried; the first failure comes back as well.
     """
     failed: LitposeError | None = None
-    names = list(note.files)
-    if not names:
+    if not note.files:
         try:
             place.remove_replaced(missing)
         except LitposeError as error:
@@ -217,12 +221,12 @@ def _write(
     for path, write in missing.items():
         try:
             write(predictions)
-            now = (*(name for name in names if name != path.name), path.name)
-            _write_note(replace(note, files=now), place, path)
-            names = list(now)
+            now = note.with_file(path)
+            _write_note(now, place, path)
+            note = now
         except LitposeError as error:
             failed = failed or error
-    return tuple(place.out / name for name in names), failed
+    return tuple(place.out / name for name in note.files), failed
 
 
 def _write_note(note: Note, place: ResultFiles, newest: Path) -> None:

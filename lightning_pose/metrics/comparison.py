@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -44,6 +44,61 @@ class PairedDifference:
     frames: int
     groups: int
     by_session: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two models on the same frames: over all keypoints, and each by itself.
+
+    Attributes:
+        overall: a frame's error is the mean over its labelled keypoints.
+        by_keypoint: those labelled in two frames or more. Of many such intervals one in twenty
+            misses the truth by chance.
+    """
+
+    overall: PairedDifference
+    by_keypoint: Mapping[str, PairedDifference]
+
+    def verdict(self, first: str, second: str) -> str:
+        """Return one sentence that claims no more than the interval of all keypoints does."""
+        found = self.overall
+        pieces = "sessions" if found.by_session else "frames, of these sessions alone"
+        of_what = f"({found.groups} {pieces})"
+        interval = f"the 95 % interval is {found.low_px:+.2f} to {found.high_px:+.2f} px {of_what}"
+        if found.low_px <= 0 <= found.high_px:
+            return f"No difference between {first} and {second} is shown: {interval}."
+        better, other = (first, second) if found.low_px > 0 else (second, first)
+        size = abs(found.difference_px)
+        return f"{better} errs less than {other}, by {size:.2f} px: {interval}."
+
+
+def compare_errors(
+    first_px: Float[np.ndarray, "n k"],
+    second_px: Float[np.ndarray, "n k"],
+    *,
+    images: Sequence[str],
+    keypoint_names: Sequence[str],
+) -> Comparison:
+    """Return how the errors of two models differ, over all keypoints and one by one.
+
+    Args:
+        first_px: errors of the first model; NaN = not labelled.
+        second_px: of the second, NaN at the same places.
+        images: path of each row.
+        keypoint_names: of the columns.
+
+    Raises:
+        DataError: as for :func:`paired_difference`.
+    """
+    labelled = np.isfinite(first_px).sum(axis=0)
+    return Comparison(
+        overall=paired_difference(first_px, second_px, images),
+        by_keypoint={
+            name: paired_difference(first_px[:, [column]], second_px[:, [column]], images)
+            for column, name in enumerate(keypoint_names)
+            if labelled[column] > 1
+        },
+    )
 
 
 def paired_difference(

@@ -54,7 +54,7 @@ def _curves(history: History) -> Any:
     shown = [(unit, names) for unit, names in shown if names]
     if not shown:
         return None
-    figure, axes = _figure(len(shown))
+    figure, axes = new_figure(len(shown))
     for axis, (unit, names) in zip(axes, shown, strict=True):
         for name in names:
             axis.plot(*np.array(history[name]).T, label=name)
@@ -64,7 +64,7 @@ def _curves(history: History) -> Any:
 
 
 def _by_keypoint(error_px: Float[np.ndarray, "n k"], predictions: Predictions) -> Any:
-    figure, (axis,) = _figure(1)
+    figure, (axis,) = new_figure(1)
     sets = np.array(predictions.sets)
     parts = [part for part in SETS if np.isfinite(error_px[sets == part]).any()]
     place = np.arange(len(predictions.keypoint_names))
@@ -81,7 +81,7 @@ def _by_keypoint(error_px: Float[np.ndarray, "n k"], predictions: Predictions) -
 
 
 def _by_confidence(error_px: Float[np.ndarray, "n k"], predictions: Predictions) -> Any:
-    figure, (axis,) = _figure(1)
+    figure, (axis,) = new_figure(1)
     sets = np.array(predictions.sets)
     for part in SETS:
         rows = sets == part
@@ -103,7 +103,7 @@ def _worst(
     rows = rows[np.argsort(-means[rows])][:WORST]
     if not len(rows):
         return None
-    figure, axes = _figure(len(rows))
+    figure, axes = new_figure(len(rows))
     for axis, row in zip(axes, rows, strict=True):
         axis.imshow(decode_image(labels.path(int(row))))
         axis.scatter(*labels.xy_img[row].T, s=14, facecolors="none", edgecolors="lime")
@@ -114,11 +114,19 @@ def _worst(
     return figure
 
 
-def _figure(panels: int) -> tuple[Any, Sequence[Any]]:
+def new_figure(
+    panels: int, *, size: tuple[float, float] | None = None
+) -> tuple[Any, Sequence[Any]]:
+    """Return a figure and its panels, at most three in a row.
+
+    Args:
+        panels: how many.
+        size: of the whole in inches; None = 4 by 3.2 a panel.
+    """
     from matplotlib.figure import Figure
 
     columns = min(3, panels)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(4 * columns, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=size or (4 * columns, 3.2 * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(panels)]
     return figure, axes

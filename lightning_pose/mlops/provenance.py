@@ -20,6 +20,7 @@ import torch
 
 import lightning_pose
 from lightning_pose import __version__
+from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import RunRecord
 
@@ -45,6 +46,7 @@ def open_record(
     overrides: Sequence[str] = (),
     data: Mapping[str, Any],
     seeds: Mapping[str, int],
+    project: Mapping[str, Any] | None = None,
     resumed: RunRecord | None = None,
 ) -> RunRecord:
     """Return the record of a run that is about to start.
@@ -54,6 +56,7 @@ def open_record(
         overrides: of the configuration, as given.
         data: name -> path, hash and so on.
         seeds: by what they are for.
+        project: state of the project that holds the data.
         resumed: the record of the run that is carried on: its identity and start are kept.
     """
     config = run_dir / "config.yaml"
@@ -63,6 +66,7 @@ def open_record(
         overrides=tuple(overrides),
         code=code_state(),
         data=dict(data),
+        project=dict(project or {}),
         config_sha256=file_sha256(config) if config.is_file() else "",
         seeds=dict(seeds),
         packages=package_versions(),
@@ -77,30 +81,55 @@ def open_record(
 
 
 def close_record(
-    record: RunRecord, *, outcome: str, metrics: Mapping[str, Any], checkpoint: Path | None
+    record: RunRecord,
+    *,
+    outcome: str,
+    metrics: Mapping[str, Any],
+    checkpoint: Path | None,
+    files: Mapping[str, str] | None = None,
 ) -> RunRecord:
-    """Return the record of a run that has ended: finished, failed or interrupted."""
+    """Return the record of a run that has ended: finished, failed or interrupted.
+
+    Args:
+        record: as it was opened.
+        outcome: how it ended.
+        metrics: final numbers.
+        checkpoint: the best one, if there is one.
+        files: hash of each table the run wrote, by its name in the run directory.
+    """
     best: dict[str, Any] = {}
     if checkpoint is not None and checkpoint.is_file():
         relative = Path(checkpoint.parent.name) / checkpoint.name
-        best = {"path": str(relative), "sha256": file_sha256(checkpoint)}
+        best = {
+            "path": str(relative),
+            "sha256": file_hash(checkpoint),
+            "md5": file_hash(checkpoint, "md5"),  # as DVC names it
+        }
     return dataclasses.replace(
-        record, outcome=outcome, metrics=dict(metrics), checkpoint=best, ended=now()
+        record,
+        outcome=outcome,
+        metrics=dict(metrics),
+        checkpoint=best,
+        files=dict(files or {}),
+        ended=now(),
     )
 
 
-def code_state() -> dict[str, Any]:
+def code_state(package: Path | None = None) -> dict[str, Any]:
     """Return version, git commit, whether there are changes, and their hash.
 
     Outside git only the version is known.
+
+    Args:
+        package: folder of the package; None = the one that is imported.
     """
     state: dict[str, Any] = {"version": __version__}
-    folder = Path(lightning_pose.__file__).parent
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None or _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+    folder = package or Path(lightning_pose.__file__).parent
+    commit = git(folder, "rev-parse", "HEAD")
+    if commit is None or git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return state
-    difference = _git(folder, "diff", "HEAD", "--binary") or ""
-    unknown = _git(folder, "status", "--porcelain") or ""
+    difference = git(folder, "diff", "HEAD", "--binary") or ""
+    unknown = git(folder, "status", "--porcelain") or ""
     dirty = bool(unknown.strip())
     state |= {"commit": commit.strip(), "dirty": dirty}
     if dirty:
@@ -112,18 +141,9 @@ def code_state() -> dict[str, Any]:
 def code_difference() -> str:
     """Return the uncommitted changes of the code as a patch; empty outside git, or without any."""
     folder = Path(lightning_pose.__file__).parent
-    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+    if git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return ""
-    return _git(folder, "diff", "HEAD", "--binary") or ""
-
-
-def dvc_md5(path: Path) -> dict[str, str]:
-    """Return ``dvc_md5`` of a file or folder that has a ``.dvc`` file beside it, else nothing."""
-    note = path.parent / f"{path.name}.dvc"
-    if not note.is_file():
-        return {}
-    found = re.search(r"^[\s-]*md5:\s*(\S+)", note.read_text(encoding="utf-8"), re.MULTILINE)
-    return {"dvc_md5": found[1]} if found else {}
+    return git(folder, "diff", "HEAD", "--binary") or ""
 
 
 def package_versions() -> dict[str, str]:
@@ -161,7 +181,8 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _git(folder: Path, *words: str) -> str | None:
+def git(folder: Path, *words: str) -> str | None:
+    """Return what a git command prints in a folder; None if it fails, or there is no git."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words],

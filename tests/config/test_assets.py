@@ -30,7 +30,7 @@ def test_an_installed_package_brings_them_along(
     (package / "_assets" / "conf").mkdir(parents=True)
     monkeypatch.setattr(assets, "PACKAGE", package)
     assert assets.conf_dir() == package / "_assets" / "conf"
-    with pytest.raises(ConfigError, match=r"The folder sweeps/ .* install the package again"):
+    with pytest.raises(ConfigError, match=r"sweeps, .* install the package again"):
         assets.sweeps_dir()
 
 

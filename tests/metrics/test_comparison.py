@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.metrics.comparison import paired_difference
+from lightning_pose.metrics.comparison import compare_errors, paired_difference
 
 
 def noisy(seed: int, *, frames: int, keypoints: int = 3) -> np.ndarray:
@@ -75,3 +75,26 @@ def test_too_few_frames_and_missing_places_are_refused() -> None:
         paired_difference(np.ones((1, 1)), np.ones((1, 1)), ["a"])
     with pytest.raises(DataError, match="leaves out"):
         paired_difference(np.ones((2, 1)), np.array([[1.0], [np.nan]]), ["a", "b"])
+
+
+def test_the_verdict_claims_no_more_than_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.uniform(2, 4, (40, 3))
+    images = [f"s{row % 8}/i{row}.png" for row in range(40)]
+    for shift in (-1.0, -0.01, 0.0, 0.01, 1.0):
+        noisy = first + shift + rng.normal(0, 0.5, first.shape)
+        found = compare_errors(first, noisy, images=images, keypoint_names="abc")
+        holds_zero = found.overall.low_px <= 0 <= found.overall.high_px
+        sentence = found.verdict("A", "B")
+        assert sentence.startswith("No difference") == holds_zero
+        if not holds_zero:
+            assert sentence.startswith("B errs less" if shift < 0 else "A errs less")
+        assert f"{found.overall.low_px:+.2f} to {found.overall.high_px:+.2f} px" in sentence
+
+
+def test_each_keypoint_is_compared_by_itself() -> None:
+    first = np.array([[1.0, 5.0, np.nan], [1.0, 7.0, 2.0], [1.0, 9.0, np.nan]])
+    second = first + np.array([1.0, -2.0, 0.0])
+    found = compare_errors(first, second, images=["a", "b", "c"], keypoint_names=["x", "y", "z"])
+    assert {n: one.difference_px for n, one in found.by_keypoint.items()} == {"x": 1.0, "y": -2.0}
+    assert "of these sessions alone" in found.verdict("A", "B")

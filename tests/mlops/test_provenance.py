@@ -14,7 +14,6 @@ from lightning_pose.mlops.provenance import (
     close_record,
     code_difference,
     code_state,
-    dvc_md5,
     open_record,
 )
 
@@ -45,7 +44,7 @@ def test_a_resumed_run_keeps_its_identity(tmp_path: Path) -> None:
     assert (again.run_id, again.started) == (first.run_id, first.started)
 
 
-def test_a_closed_record_names_the_checkpoint_and_its_hash(tmp_path: Path) -> None:
+def test_a_closed_record_names_the_checkpoint_and_its_hashes(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoints" / "best.ckpt"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"weights")
@@ -56,6 +55,7 @@ def test_a_closed_record_names_the_checkpoint_and_its_hash(tmp_path: Path) -> No
     assert closed.ended is not None
     assert closed.checkpoint["path"] == "checkpoints/best.ckpt"
     assert closed.checkpoint["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert closed.checkpoint["md5"] == hashlib.md5(b"weights").hexdigest()
 
 
 def test_outside_git_only_the_version_is_known(
@@ -67,15 +67,6 @@ def test_outside_git_only_the_version_is_known(
 
 def test_versions_of_what_results_hang_on_are_there() -> None:
     assert {"python", "torch", "lightning"} <= set(provenance.package_versions())
-
-
-def test_what_dvc_tracks_is_known_by_its_md5(tmp_path: Path) -> None:
-    labels = tmp_path / "CollectedData.csv"
-    labels.write_text("x")
-    assert dvc_md5(labels) == {}
-    note = "outs:\n- md5: 9dd4e461268c8034f5c8564e155c67a6\n  size: 1\n  path: CollectedData.csv\n"
-    labels.with_name("CollectedData.csv.dvc").write_text(note)
-    assert dvc_md5(labels)["dvc_md5"] == "9dd4e461268c8034f5c8564e155c67a6"
 
 
 def test_uncommitted_changes_are_kept_as_a_patch(

@@ -25,6 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="csv of boxes of the images [those of the run]; may be given several times",
     )
     parser.add_argument("--out", type=Path, help="also write predictions and metric files here")
+    parser.add_argument("--scores", type=Path, help="also write the few main numbers here (JSON)")
+    parser.add_argument(
+        "--by-keypoint", type=Path, help="also write the errors of held-out keypoints here (csv)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument(

@@ -21,7 +21,7 @@ RUN = "run"
 FILES = f"artifacts/{RUN}"
 DIGEST_TAG = "checkpoint_sha256"
 CHECKPOINT = Path("checkpoints") / "best.ckpt"
-KEPT = ("config.yaml", "run.json", "splits.csv", "labels*.csv")
+KEPT = ("config.yaml", "run.json", "splits.csv", "labels*.csv", "code.patch", "metrics.json")
 NEEDED = ("torch", "torchvision", "timm", "lightning", "kornia", "numpy", "pandas", "av")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.files import write_atomically
+from lightning_pose.mlops.html_page import svg_of
 from lightning_pose.mlops.sweeps.findings import Findings
 from lightning_pose.mlops.sweeps.study import RETRIED_AS
 
@@ -31,15 +31,8 @@ def drawn_files(found: Findings, folder: Path) -> list[Path]:
 
 def drawn_svg(found: Findings, name: str) -> str:
     """Return a figure as an ``svg`` element, empty if there is nothing to show."""
-    import matplotlib as mpl
-
     figure = FIGURES[name](found)
-    if figure is None:
-        return ""
-    text = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": found.name}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return "" if figure is None else svg_of(figure, salt=found.name)
 
 
 def _learning_curves(found: Findings) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
+from lightning_pose.mlops.html_page import document, section, table
 from lightning_pose.mlops.sweeps.advice import command_for, next_steps
 from lightning_pose.mlops.sweeps.drawings import drawn_svg
 from lightning_pose.mlops.sweeps.findings import Configuration, Findings
@@ -23,41 +24,22 @@ from lightning_pose.mlops.sweeps.study import (
 REPORT = "report.html"
 MOST = 10
 PROGRAM = "litpose train"
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.6rem;margin-bottom:.2rem}
-h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;font-size:13px}
-td,th{padding:.25rem .8rem;border-bottom:1px solid #eee;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.big{font-size:1.35rem;margin:.6rem 0}.big b{color:#1668a7}
-.quiet{color:#666;font-size:13px}
-code,pre{background:#f4f4f4;padding:.1rem .3rem;font-size:12.5px}
-pre{padding:.6rem;white-space:pre-wrap;word-break:break-word}
-svg{max-width:100%;height:auto}
-.COMPLETE{color:#1668a7}.PRUNED{color:#888}.FAIL{color:#c0392b}.RUNNING{color:#2e8b57}
-details summary{cursor:pointer}
-"""
 
 
 def page_of(found: Findings) -> str:
     """Return the page as text."""
     parts = [
         _best(found),
-        _section("Trials that no other beats", _unbeaten(found)),
-        _section("What to try next", _list(next_steps(found))),
-        _section("What mattered", _importance(found)),
-        _section("Error against each setting", _settings(found)),
-        _section("Best configurations", _configurations(found)),
-        _section("What it cost", _cost(found)),
-        _section("Learning curves", drawn_svg(found, "learning_curves")),
-        _section("All trials", _trials(found)),
+        section("Trials that no other beats", _unbeaten(found)),
+        section("What to try next", _list(next_steps(found))),
+        section("What mattered", _importance(found)),
+        section("Error against each setting", _settings(found)),
+        section("Best configurations", _configurations(found)),
+        section("What it cost", _cost(found)),
+        section("Learning curves", drawn_svg(found, "learning_curves")),
+        section("All trials", _trials(found)),
     ]
-    title = html.escape(f"Sweep {found.name}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
-    )
+    return document(f"Sweep {found.name}", parts)
 
 
 def _best(found: Findings) -> str:
@@ -77,7 +59,7 @@ def _best(found: Findings) -> str:
     rows = [(html.escape(key), html.escape(_text(value))) for key, value in best.params.items()]
     return (
         f'{head}<p class="big">Best: validation pixel error <b>{best.mean_px:.2f} px{chance}</b>'
-        f"{doubt}</p><p>{_beside(found, best)}</p>{_table(('setting', 'best value'), rows)}"
+        f"{doubt}</p><p>{_beside(found, best)}</p>{table(('setting', 'best value'), rows)}"
         f"<p>To train it again:</p><pre>{html.escape(command_for(found, best))}</pre>"
     )
 
@@ -104,7 +86,7 @@ def _unbeaten(found: Findings) -> str:
         for one in found.unbeaten
     ]
     names = [html.escape(name) for name in found.objective]
-    return _table(("trial", *names, "values"), rows) + drawn_svg(found, "both_objectives")
+    return table(("trial", *names, "values"), rows) + drawn_svg(found, "both_objectives")
 
 
 def _importance(found: Findings) -> str:
@@ -135,7 +117,7 @@ def _configurations(found: Findings) -> str:
         )
         for one in found.configurations[:MOST]
     ]
-    return _table(("mean px", "sd px", "seeds", "values"), rows) if rows else ""
+    return table(("mean px", "sd px", "seeds", "values"), rows) if rows else ""
 
 
 def _cost(found: Findings) -> str:
@@ -173,8 +155,7 @@ def _trials(found: Findings) -> str:
         for trial in found.trials
     ]
     header = ("trial", "state", "value", "epochs", "minutes", "values", "remark")
-    table = _table(header, rows)
-    return f"<details><summary>{len(rows)} attempts</summary>{table}</details>"
+    return f"<details><summary>{len(rows)} attempts</summary>{table(header, rows)}</details>"
 
 
 def _remark(trial: FrozenTrial) -> str:
@@ -198,17 +179,6 @@ def _params(params: dict[str, object]) -> str:
 
 def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table; its cells are html already."""
-    head = "".join(f"<th>{name}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _section(title: str, body: str) -> str:
-    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
 
 
 def _list(items: Sequence[str]) -> str:

@@ -1,0 +1,65 @@
+"""A run directory of a run that is known by its id in the tracking store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lightning_pose.contracts.errors import DataError, ModelError
+from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.mlops.tracking.store import RUN_TAG, StorePlace, open_client
+
+FILES = ("config.yaml", "run.json", "code.patch", "splits.csv", "metrics.json", "predictions.csv")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text has the form of a run's id, in the store or in run.json."""
+    return _ID.fullmatch(text) is not None
+
+
+def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) -> Path:
+    """Return the run directory of a run, or ``folder`` with what the store kept of it.
+
+    Args:
+        run_id: MLflow's, or the one in run.json.
+        folder: filled where the run directory is gone or lies on another machine.
+        tracking_uri: of the store; None = MLFLOW_TRACKING_URI, else ``./mlflow.db``.
+
+    Raises:
+        ModelError: there is no such store or run, or nothing was kept of it.
+    """
+    place = StorePlace.choose(uri=tracking_uri, artifact_dir=None, cwd=Path.cwd())
+    if place.database is not None and not place.database.is_file():
+        raise ModelError(
+            f"There is no tracking store {place.database} to look the run {run_id} up in. Name "
+            "one with --tracking-uri or MLFLOW_TRACKING_URI, or give the run's folder."
+        )
+    from mlflow.exceptions import MlflowException
+
+    client = open_client(place)
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        same = client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
+        if not same:
+            raise ModelError(f"The store {place.uri} has no run {run_id}.") from None
+        run = same[0]
+    there = Path(run.data.tags.get("run_dir", ""))
+    if _is_of(there, run.data.tags.get(RUN_TAG, "")):
+        return there
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in client.list_artifacts(run.info.run_id):
+        if item.path in FILES or item.path.startswith("predictions"):
+            client.download_artifacts(run.info.run_id, item.path, str(folder))
+    if not (folder / "run.json").is_file():
+        raise ModelError(f"The store {place.uri} keeps no run.json of the run {run_id}.")
+    return folder
+
+
+def _is_of(run_dir: Path, run_id: str) -> bool:
+    try:
+        return RunRecord.read(run_dir / "run.json").run_id == run_id
+    except DataError:
+        return False
