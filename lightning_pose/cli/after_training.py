@@ -80,7 +80,8 @@ def evaluate_run(
         predictions=found.predictions[0],
         labels=data.tables[0],
     )
-    run.keep(*figures, write_learning_curves(run_dir / CURVES, run.history), folder=FIGURES)
+    run.keep(*figures, folder=FIGURES)
+    run.keep(write_learning_curves(run_dir / CURVES, run.history))
     for view, numbers in views.items():
         run.log_summary(numbers, prefix=f"{view}_" if view not in ("", ALL_VIEWS) else "")
     return tuple(failed)

@@ -135,7 +135,8 @@ def check_complete(harmed: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [deleted, read_only, pytest.param(locked, marks=pytest.mark.long)]
+    "harm",
+    [deleted, *(pytest.param(harm, marks=pytest.mark.long) for harm in (read_only, locked))],
 )
 def test_a_store_that_fails_gets_the_whole_run_once(
     harm: Harm, toy: Path, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def test_progress_and_results_are_told_once(sweep: tuple[Path, Done]) -> None:
     assert done.sentences.count("1 epochs trained in") == 2
 
 
+@pytest.mark.long
 def test_such_a_run_can_be_carried_on(sweep: tuple[Path, Done]) -> None:
     run_dir = sweep[0] / "sweep" / "0"
     done = litpose("train", f"model.resume={run_dir}", "training.max_epochs=2", UNTRACKED)
@@ -144,6 +145,7 @@ def assert_gone(pid: int) -> None:
     assert not command_of(pid)
 
 
+@pytest.mark.long
 def test_a_process_that_dies_ends_all_with_a_word(toy: Path, tmp_path: Path) -> None:
     with endless(toy, tmp_path / "run") as (training, other):
         os.kill(other, signal.SIGKILL)

@@ -273,6 +273,7 @@ def test_a_torn_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
     assert states(tmp_path) == ["COMPLETE"] * 7
 
 
+@pytest.mark.long
 def test_processes_killed_at_any_moment_are_carried_on(tmp_path: Path) -> None:
     chance = random.Random(3)
     for _ in range(4):
@@ -301,7 +302,7 @@ def test_processes_killed_at_any_moment_are_carried_on(tmp_path: Path) -> None:
     ("number", "kind"),
     [
         (3, "journal"),
-        (2, "sqlite"),
+        pytest.param(2, "sqlite", marks=pytest.mark.long),
         pytest.param(8, "journal", marks=pytest.mark.long),
         pytest.param(4, "sqlite", marks=pytest.mark.long),
     ],

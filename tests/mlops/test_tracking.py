@@ -172,14 +172,14 @@ def test_processes_that_open_a_fresh_store_together_all_succeed(
     here = Path(__file__).parent
     monkeypatch.setenv("PYTHONPATH", f"{here}:{here.parents[1]}")
     PROCESSES.set_forkserver_preload(["openers"])
-    processes = [PROCESSES.Process(target=record_a_run, args=(tmp_path,)) for _ in range(8)]
+    processes = [PROCESSES.Process(target=record_a_run, args=(tmp_path,)) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(300)
-    assert [process.exitcode for process in processes] == [0] * 8
+    assert [process.exitcode for process in processes] == [0] * 4
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        assert database.execute("select count(*) from runs").fetchone() == (8,)
+        assert database.execute("select count(*) from runs").fetchone() == (4,)
 
 
 def test_relative_stores_are_made_absolute(tmp_path: Path) -> None:
