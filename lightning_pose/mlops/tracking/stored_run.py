@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.store import RUN_TAG, StorePlace, open_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 FILES = ("config.yaml", "run.json", "code.patch", "splits.csv", "metrics.json", "predictions.csv")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -16,6 +21,18 @@ _ID = re.compile(r"[0-9a-f]{32}")
 def is_run_id(text: str) -> bool:
     """Tell whether a text has the form of a run's id, in the store or in run.json."""
     return _ID.fullmatch(text) is not None
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """Return a run by MLflow's id or the one in its run.json; None if the store has none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        same = client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
+        return same[0] if same else None
 
 
 def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) -> Path:
@@ -35,17 +52,10 @@ def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) ->
             f"There is no tracking store {place.database} to look the run {run_id} up in. Name "
             "one with --tracking-uri or MLFLOW_TRACKING_URI, or give the run's folder."
         )
-    from mlflow.exceptions import MlflowException
-
     client = open_client(place)
-    try:
-        run = client.get_run(run_id)
-    except MlflowException:
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        same = client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
-        if not same:
-            raise ModelError(f"The store {place.uri} has no run {run_id}.") from None
-        run = same[0]
+    run = find_run(client, run_id)
+    if run is None:
+        raise ModelError(f"The store {place.uri} has no run {run_id}.")
     there = Path(run.data.tags.get("run_dir", ""))
     if _is_of(there, run.data.tags.get(RUN_TAG, "")):
         return there

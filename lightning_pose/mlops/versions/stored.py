@@ -8,6 +8,7 @@ from pathlib import Path
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.store import RUN_TAG, StorePlace, open_client
+from lightning_pose.mlops.tracking.stored_run import find_run
 
 
 def stored_run(place: StorePlace, run_id: str) -> tuple[RunRecord, Path | None] | None:
@@ -22,14 +23,9 @@ def stored_run(place: StorePlace, run_id: str) -> tuple[RunRecord, Path | None] 
     client = open_client(place)
     from mlflow.exceptions import MlflowException
 
-    try:
-        run = client.get_run(run_id)
-    except MlflowException:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        found = client.search_runs(experiments, f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
-        if not found:
-            return None
-        run = found[0]
+    run = find_run(client, run_id)
+    if run is None:
+        return None
     tags = run.data.tags
     folder = Path(tags["run_dir"]) if "run_dir" in tags else None
     with tempfile.TemporaryDirectory() as scratch:
