@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +68,7 @@ class RecordedRun:
     ) -> None:
         self._config = config
         self._path = context.run_dir / FILE
+        self._lock = threading.Lock()  # the thread that opens the store changes the record too
         self._metrics: dict[str, Any] = {}
         self._fit: FitResult | None = None
         before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
@@ -159,22 +161,27 @@ class RecordedRun:
 
     def _note_identity(self, identity: dict[str, str]) -> None:
         """Write down at once where the run is recorded, so that a killed run can be carried on."""
-        self._record = dataclasses.replace(self._record, tracking=identity)
-        self._record.write(self._path)
+        with self._lock:
+            self._record = dataclasses.replace(self._record, tracking=identity)
+            self._record.write(self._path)
 
     def _finish(self, outcome: str) -> None:
         best = self._fit.best_checkpoint if self._fit else None
-        self._record = close_record(
-            self._record,
-            outcome=outcome,
-            metrics=self._metrics,
-            checkpoint=best,
-            files=_table_hashes(self._path.parent),
-        )
+        files = _table_hashes(self._path.parent)
         refused = self._fit is None and outcome == FAILED
-        if self._before is not None and refused:  # what an earlier training came to is not lost
-            self._record = self._before
-        self._record.write(self._path)
+        with self._lock:
+            self._record = close_record(
+                self._record,
+                outcome=outcome,
+                metrics=self._metrics,
+                checkpoint=best,
+                files=files,
+            )
+            if (
+                self._before is not None and refused
+            ):  # what an earlier training came to is not lost
+                self._record = self._before
+            self._record.write(self._path)
         self.keep(self._path)
         if best is not None and self._config.tracking.log_models:
             self._tracker.log_model(self._path.parent)

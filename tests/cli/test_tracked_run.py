@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
+import pytest
 from mlflow import MlflowClient
 
+from lightning_pose.cli import recorded_run
 from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.image_files import decode_image
 from lightning_pose.inference.model import Model
+from lightning_pose.mlops.provenance import close_record
+from lightning_pose.mlops.tracking import writer
+from tests.cli.conftest import TINY, litpose, tiny_data
 
 
 def test_a_run_in_the_store_names_data_code_config_and_seeds(run_dir: Path, toy: Path) -> None:
@@ -45,3 +52,37 @@ def test_the_logged_model_predicts_as_the_run_does(run_dir: Path, toy: Path) -> 
     found = loaded.predict(images)
     np.testing.assert_allclose(found[..., :2], expected.xy_img, atol=1e-3)
     assert not list(Path(location.removeprefix("file://")).rglob("*.pkl"))
+
+
+def test_a_store_that_opens_while_the_run_is_closed_is_noted(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine MLflow's tables are made only when the training is over."""
+    ready, closing, noted = threading.Event(), threading.Event(), threading.Event()
+
+    def open_late(*args: Any) -> Any:
+        opened = writer_open(*args)
+        ready.set()
+        assert closing.wait(60)
+        return opened
+
+    def close_slowly(*args: Any, **more: Any) -> RunRecord:
+        assert ready.wait(60)
+        closing.set()
+        noted.wait(3)  # in vain, if the record is written by one thread at a time
+        return close_record(*args, **more)
+
+    def note_identity(recorded: Any, identity: dict[str, str]) -> None:
+        write_identity(recorded, identity)
+        noted.set()
+
+    writer_open, write_identity = writer.open_run, recorded_run.RecordedRun._note_identity
+    monkeypatch.setattr(writer, "open_run", open_late)
+    monkeypatch.setattr(recorded_run, "close_record", close_slowly)
+    monkeypatch.setattr(recorded_run.RecordedRun, "_note_identity", note_identity)
+    monkeypatch.chdir(tmp_path)
+    done = litpose("train", "data=toy", tiny_data(toy), *TINY)
+    assert done.code == 0, done.err
+    record = RunRecord.read(done.run_dir / "run.json")
+    assert record.outcome == "finished"
+    assert record.tracking["experiment"] == "toy"
