@@ -9,12 +9,13 @@ from pathlib import Path
 from lightning_pose.cli.evaluation import by_view, evaluate_labels, say_summary, write_summary
 from lightning_pose.cli.predicting import FOLDER, PredictRequest, predict_inputs
 from lightning_pose.cli.recorded_run import RecordedRun
-from lightning_pose.cli.run_metrics import labels_file, metrics_of
+from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import note, say
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import LitposeError, VideoError
 from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.contracts.predictions import SETS, Predictions
+from lightning_pose.contracts.run_record import SPLIT, labels_file
 from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
 from lightning_pose.data.labels import write_labels
 from lightning_pose.inference.inputs import Kind, expand_inputs
@@ -33,7 +34,7 @@ _, _, TEST, _ = SETS
 
 def keep_labels(run_dir: Path, config: Config, data: LabeledData) -> None:
     """Write split and labels into the run directory: metrics need them where the data is not."""
-    data.split.write(run_dir / "splits.csv")
+    data.split.write(run_dir / SPLIT)
     views: list[str | None] = list(config.data.view_names) or [None]
     for view, table in zip(views, data.tables, strict=True):
         write_labels(table, run_dir / labels_file(view))

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_pose.cli.boxes import label_bbox_files
-from lightning_pose.cli.run_metrics import SPLIT
 from lightning_pose.cli.terminal import note
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
+from lightning_pose.contracts.run_record import SPLIT
 from lightning_pose.data.bboxes import read_bboxes
 from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labels import read_labels

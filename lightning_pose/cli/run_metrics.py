@@ -9,18 +9,13 @@ from jaxtyping import Float
 
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.predictions import SETS
+from lightning_pose.contracts.run_record import SPLIT, labels_file
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics
 
-LABELS, SPLIT = "labels.csv", "splits.csv"
 TRAIN = SETS[0]
-
-
-def labels_file(view: str | None) -> str:
-    """Return the name of the labels a run directory keeps, of one view if there are several."""
-    return LABELS if view is None else f"labels_{view}.csv"
 
 
 def metrics_of(model: Model) -> BuiltMetrics:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
@@ -43,6 +44,32 @@ class MetricTable:
         if self.sets:
             frame["set"] = list(self.sets)
         return write_atomically(path, lambda temporary: frame.to_csv(temporary))
+
+    @classmethod
+    def from_csv(cls, path: Path, *, name: str, unit: str = "") -> MetricTable:
+        """Return the table that :meth:`to_csv` wrote.
+
+        Args:
+            path: of the csv.
+            name: of the metric, which the file does not hold.
+            unit: likewise.
+
+        Raises:
+            DataError: it is missing or no such table.
+        """
+        try:
+            frame = pd.read_csv(path, index_col=0)
+            sets = [str(part) for part in frame.pop("set")] if "set" in frame else []
+            return cls(
+                name=name,
+                unit=unit,
+                values=frame.to_numpy(dtype=np.float64),
+                keypoint_names=tuple(str(column) for column in frame.columns),
+                index=tuple(frame.index),
+                sets=tuple(sets),
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} is no table of a metric: {error}") from error
 
 
 @runtime_checkable

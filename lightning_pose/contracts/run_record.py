@@ -12,8 +12,14 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.passwords import without_passwords
 
+SPLIT = "splits.csv"
 PLUGINS = "plugins"
 PLUGIN_FOLDER = "plugins"  # of a run directory that was packed: copies of the user's modules
+
+
+def labels_file(view: str | None) -> str:
+    """Return the name of the labels a run directory keeps, of one view if there are several."""
+    return "labels.csv" if view is None else f"labels_{view}.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from lightning_pose.contracts.predictions import SETS
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.learning_curves import FILE as CURVES
 from lightning_pose.mlops.learning_curves import Row, read_learning_curves
+from lightning_pose.mlops.results import distinct_names
 
 METRICS, RECORD = "metrics.json", "run.json"
 TRAIN, VALIDATION, TEST, _ = SETS
@@ -55,7 +56,7 @@ def read_runs(folders: list[Path]) -> list[ReportedRun]:
     Raises:
         DataError: one is no run directory, or was not trained to its end.
     """
-    names = _names([folder.resolve() for folder in folders])
+    names = distinct_names([folder.resolve() for folder in folders])
     return [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
@@ -76,12 +77,3 @@ def _read(folder: Path, name: str) -> ReportedRun:
         summary=summary,
         curves=read_learning_curves(curves) if curves.is_file() else [],
     )
-
-
-def _names(folders: list[Path]) -> list[str]:
-    """Return the last parts of the paths, as many as tell them apart."""
-    for parts in range(1, max(len(folder.parts) for folder in folders)):
-        names = ["/".join(folder.parts[-parts:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
