@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
@@ -77,6 +76,7 @@ def read_run_results(run_dir: Path, *, name: str, predictions: Sequence[Path] = 
 
     Args:
         run_dir: of a run.
+        config: the configuration of the run, as its config.yaml has it.
         name: told from other runs (:func:`distinct_names`).
         predictions: folders or tables of further predicted videos, made by ``litpose predict``;
             a video among them stands for the one of the run directory.
@@ -85,7 +85,6 @@ def read_run_results(run_dir: Path, *, name: str, predictions: Sequence[Path] = 
         DataError: it is no run directory, or a file of it cannot be read.
     """
     record = RunRecord.read(run_dir / RECORD)
-    config = load_run_config(run_dir)
     views = list(config.data.view_names)
     videos = {path.stem: path for path in _tables((run_dir / VIDEOS, *predictions))}
     return RunResults(
