@@ -71,7 +71,9 @@ class RunResults:
     videos: tuple[Result, ...]
 
 
-def read_run_results(run_dir: Path, *, name: str, predictions: Sequence[Path] = ()) -> RunResults:
+def read_run_results(
+    run_dir: Path, config: Config, *, name: str, predictions: Sequence[Path] = ()
+) -> RunResults:
     """Return what a run directory says of images and videos.
 
     Args:
