@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
 from lightning_pose.config.load import load_run_config
@@ -14,6 +15,7 @@ from lightning_pose.config.run_dirs import find_run
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.inference.outputs import Note, ResultFiles
+from lightning_pose.data.wording import count
 from lightning_pose.mlops.registry import is_registered, local_model
 from lightning_pose.mlops.results import (
     NOTE_ENDING,
@@ -26,8 +28,11 @@ from lightning_pose.mlops.review.app import check_port, serve
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
 from lightning_pose.mlops.review.database import fiftyone_of
 from lightning_pose.mlops.review.dataset import Built, find_ours
+from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
+from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.versions.archive import Archive, run_in
 
+TO_LABEL = "to_label"
 SEARCHED = ("outputs", "multirun", "runs")  # for the directory of a registered model's run
 
 
@@ -65,7 +70,35 @@ def build(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    """Write the pictures that have a tag as a worklist; return 0."""
+    if args.out.suffix.lower() != ".csv":
+        raise ConfigError(f"--out names the csv of the worklist, not {args.out}.")
+    if args.out.exists():
+        raise ConfigError(f"{args.out} is there already; choose another --out, or move it away.")
+    tags = args.tag or [TO_LABEL]
+    fo = fiftyone_of(Path.cwd())
+    dataset = _existing(fo, args.name)
+    field = None if args.proposals is None else model_fields([args.proposals])[0]
+    pictures = marked_pictures(dataset, tags, proposals=field)
+    files = write_worklists(
+        pictures,
+        args.out,
+        keypoint_names=dataset.default_skeleton.labels,
+        layout=args.layout,
+        source=shlex.join(["litpose", *sys.argv[1:]]),
+    )
+    if args.json:
+        images = [{"image": one.image, "tags": one.tags} for one in pictures]
+        say_json({"files": [str(file) for file in files], "images": images})
+        return 0
+    for file in files:
+        say(f"worklist: {file}")
+    labels = next((one.label_file for one in pictures if one.label_file), "LABELS.csv")
+    note(
+        f"{count(len(pictures), 'picture')}. When they are labelled: litpose labels merge "
+        f"{labels} {files[0]} --in-place"
+    )
+    return 0
 
 
 def open_app(args: argparse.Namespace) -> int:
@@ -137,15 +170,12 @@ def _made_by(run_id: str, place: Path) -> Iterator[Path]:
 def _open(name: str, args: argparse.Namespace) -> None:
     """Serve the app until it is interrupted."""
     fo = fiftyone_of(Path.cwd())
-    dataset = find_ours(fo, name)
-    if dataset is None:
-        there = ", ".join(fo.list_datasets()) or "none"
-        raise DataError(
-            f"There is no review {name!r} in {Path.cwd()} (there are: {there}). Make it: litpose "
-            f"review build MODEL... --name {name}"
-        )
     session = serve(
-        fo, dataset, address=args.address, port=args.port, remote=not args.browser
+        fo,
+        _existing(fo, name),
+        address=args.address,
+        port=args.port,
+        remote=not args.browser,
     )
     note(f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it.")
     try:
@@ -169,3 +199,19 @@ def _tell(name: str, built: Built, *, as_json: bool) -> None:
     kept = f", tags of {built.kept} kept" if built.kept else ""
     say(f"review: {name}, {built.pictures} pictures{kept}")
     note(f"Look at it: litpose review open {name}")
+
+
+def _existing(fo: Any, name: str) -> Any:
+    """Return a review data set.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    dataset = find_ours(fo, name)
+    if dataset is None:
+        there = ", ".join(fo.list_datasets()) or "none"
+        raise DataError(
+            f"There is no review {name!r} in {Path.cwd()} (there are: {there}). Make it: litpose "
+            f"review build MODEL... --name {name}"
+        )
+    return dataset

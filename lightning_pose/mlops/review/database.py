@@ -25,6 +25,7 @@ from typing import IO, Any
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.passwords import without_passwords
 
 FOLDER = ".fiftyone"
 URI = "FIFTYONE_DATABASE_URI"
@@ -75,6 +76,17 @@ def find_mongod() -> Mongod | None:
     return next(iter(usable or tried), None)
 
 
+def database_answers(uri: str) -> bool:
+    """Tell whether a MongoDB answers at an address."""
+    pymongo = importlib.import_module("pymongo")
+    try:
+        with pymongo.MongoClient(uri, serverSelectionTimeoutMS=int(PING_S * 1000)) as client:
+            client.admin.command("ping")
+    except _mongo_errors():
+        return False
+    return True
+
+
 def fiftyone_of(project: Path) -> Any:
     """Return the module ``fiftyone``, connected to the database of a project.
 
@@ -93,18 +105,15 @@ def fiftyone_of(project: Path) -> Any:
             "`litpose report RUN...` shows the runs without it."
         )
     uri = _address(project.resolve())
+    if not database_answers(uri):
+        raise DataError(
+            f"The review database does not answer at {without_passwords(uri)}: start it, or unset "
+            f"{URI} to use the project's own; {INSTEAD}."
+        )
     os.environ.update({name: os.environ.get(name, value) for name, value in _SETTINGS.items()})
     os.environ[URI] = uri  # for the server of the app, which is a process of its own
     fo = importlib.import_module("fiftyone")
     fo.config.database_uri = uri
-    try:
-        fo.list_datasets()
-    except (ConnectionError, RuntimeError, OSError) as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"The review database does not answer at {uri} ({told}): start it, or unset {URI} to "
-            f"use the project's own; {INSTEAD}."
-        ) from error
     return fo
 
 

@@ -31,6 +31,7 @@ from lightning_pose.mlops.review.table import ReviewTable
 FORMAT = "litpose-review-1"
 ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
 AT_ONCE = 1000
+METADATA = ("size_bytes", "mime_type", "width", "height", "num_channels")
 GREEN = "#12b886"
 COLOURS = ("#ff6b00", "#3b82f6", "#e64980", "#fab005", "#7950f2", "#15aabf", "#a0522d", "#868e96")
 
@@ -234,7 +235,7 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
         ),
         group(
             "metadata",
-            [f"metadata.{name}" for name in ("size_bytes", "mime_type", "width", "height")],
+            [f"metadata.{name}" for name in METADATA],
             expanded=False,
         ),
         group(

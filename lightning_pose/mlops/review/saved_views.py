@@ -27,10 +27,10 @@ def our_views(dataset: Any, models: Sequence[str], wrong_px: float) -> dict[str,
     for model in models:
         others = [errors[other] for other in models if other != model]
         if others:
+            lead = _all(other - errors[model] >= much for other in others)
+            order = "difference" if len(models) == 2 else f"{fields[model]}_{PIXEL_ERROR}"
             views[f"{model} much better"] = (
-                base.match(_all(other - errors[model] >= much for other in others)).sort_by(
-                    f"{fields[model]}_{PIXEL_ERROR}"
-                ),
+                base.match(lead).sort_by(order, reverse=len(models) == 2 and model == models[0]),
                 f"its mean error is at least {much:.1f} px smaller than that of any other model",
             )
     name = {1: "wrong", 2: "both wrong"}.get(len(models), "all wrong")
