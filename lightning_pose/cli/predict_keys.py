@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_pose.cli.main import guarded
@@ -33,16 +33,31 @@ def main(words: Sequence[str]) -> int:
         words: ``KEY=VALUE`` texts; ``--config-path`` and ``--config-name`` name a file to start
             from.
     """
-    parser = argparse.ArgumentParser(
-        description="Predict a folder of videos with trained models.",
-        epilog="Keys: eval.hydra_paths=[RUN,...], eval.test_videos_directory=FOLDER, "
+    parser = key_parser(
+        "Predict a folder of videos with trained models.",
+        "Keys: eval.hydra_paths=[RUN,...], eval.test_videos_directory=FOLDER, "
         "eval.saved_vid_preds_dir=FOLDER, eval.save_vids_after_training=true.",
     )
+    return run_with_keys(parser, words, _run)
+
+
+def key_parser(description: str, epilog: str) -> argparse.ArgumentParser:
+    """Return a parser of ``KEY=VALUE`` texts and of a configuration file to start from."""
+    parser = argparse.ArgumentParser(description=description, epilog=epilog)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--config-path", help="folder of a configuration file")
     parser.add_argument("--config-name", help="its name")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=_run)
+    return parser
+
+
+def run_with_keys(
+    parser: argparse.ArgumentParser,
+    words: Sequence[str],
+    run: Callable[[argparse.Namespace], int],
+) -> int:
+    """Parse the words and run a command with them; return its exit code."""
+    parser.set_defaults(run=run)
     try:
         args = parser.parse_intermixed_args(words)
     except SystemExit as stop:
@@ -50,15 +65,31 @@ def main(words: Sequence[str]) -> int:
     return guarded(args)
 
 
-def _run(args: argparse.Namespace) -> int:
+def config_of(args: argparse.Namespace) -> tuple[Config, bool]:
+    """Return the configuration that keys make, and whether they were laid over a file."""
     file = find_file(args.config_path, args.config_name, cwd=Path.cwd())
-    config = load_config(file, overrides=args.overrides) if file else _read(args.overrides)
-    wishes, changes = config.eval, _of_file(config) if file else tuple(args.overrides)
+    if file is None:
+        return _read(args.overrides), False
+    return load_config(file, overrides=args.overrides), True
+
+
+def named_runs(wishes: EvalConfig) -> list[Path]:
+    """Return the run directories of ``eval.hydra_paths``.
+
+    Raises:
+        ConfigError: none are named, or one is no run directory.
+    """
     if not wishes.hydra_paths:
         raise ConfigError(
             'Which model? Name run directories: eval.hydra_paths=["YYYY-MM-DD/HH-MM-SS"].'
         )
-    runs = [find_run(name, cwd=Path.cwd(), key="eval.hydra_paths") for name in wishes.hydra_paths]
+    return [find_run(name, cwd=Path.cwd(), key="eval.hydra_paths") for name in wishes.hydra_paths]
+
+
+def _run(args: argparse.Namespace) -> int:
+    config, from_file = config_of(args)
+    wishes, changes = config.eval, _of_file(config) if from_file else tuple(args.overrides)
+    runs = named_runs(wishes)
     return max(_predict(run, wishes, changes, several=len(runs) > 1) for run in runs)
 
 

@@ -23,6 +23,7 @@ from lightning_pose.mlops.versions.archive import (
 )
 from lightning_pose.mlops.versions.dvc_files import DvcFiles
 from lightning_pose.mlops.versions.result_nodes import VIDEOS, kind_of, result_node
+from lightning_pose.mlops.versions.review_nodes import review_named, review_node
 from lightning_pose.mlops.versions.run_nodes import data_nodes, model_node, run_node
 from lightning_pose.mlops.versions.tree import AS_RECORDED, CHANGED, NOT_RECORDED, Node, state_of
 
@@ -138,6 +139,12 @@ def _of_run(name: str, archive: Archive) -> Node | None:
     )
 
 
+def _review(name: str, archive: Archive) -> Node | None:
+    """Return a review (``review:NAME``, or its folder), or the one a picture was chosen for."""
+    folder = review_named(name)
+    return None if folder is None else review_node(folder, archive)
+
+
 def _labels_or_video(name: str, archive: Archive) -> Node | None:
     """Return labels or a video that people made: they are where a lineage begins."""
     path = Path(name).absolute()
@@ -217,6 +224,7 @@ _WAYS: tuple[Callable[[str, Archive], Node | None], ...] = (
     _checkpoint,
     _noted,
     _of_run,
+    _review,
     _copied,
     _labels_or_video,
     _identified,
