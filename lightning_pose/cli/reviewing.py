@@ -59,6 +59,7 @@ def build(args: argparse.Namespace) -> int:
         project=Path.cwd(),
         videos=args.videos,
         frames=args.frames,
+        clips=args.clips,
         command=shlex.join(["litpose", *sys.argv[1:]]),
     )
     with ProgressLine("chosen frames") as line:

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.data.image_files import image_size
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.review.clips import build_clips, cut_clip
 from lightning_pose.mlops.review.database import fiftyone_of
 from lightning_pose.mlops.review.dataset import Built, build_dataset, find_ours, tagged_frames
 from lightning_pose.mlops.review.fields import model_fields
@@ -45,6 +46,7 @@ class ReviewRequest:
         project: folder of ``.fiftyone/`` and ``review/``.
         videos: to choose frames from; None = all that every model predicted.
         frames: number of frames a session; 0 = labelled images alone.
+        clips: number of clips a session, in a data set ``<name>-clips``.
         command: as typed, for the record.
     """
 
@@ -53,6 +55,7 @@ class ReviewRequest:
     project: Path
     videos: Sequence[Path] | None = None
     frames: int = 20
+    clips: int = 0
     command: str = ""
 
 
@@ -77,12 +80,13 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     tables = labelled_tables(request.runs)
     for table in tables:
         check_pictures_are_there(table)
-    videos = predicted_videos(request.runs, request.videos) if request.frames else []
+    any_of_videos = request.frames or request.clips
+    videos = predicted_videos(request.runs, request.videos) if any_of_videos else []
     fo = fiftyone_of(request.project)
     old = find_ours(fo, request.name)
     folder = review_folder(request.project, request.name).resolve()
     asked_for = {} if old is None else tagged_frames(old)
-    chosen = choose(videos, request.frames, asked_for=asked_for)
+    chosen = choose(videos if request.frames else [], request.frames, asked_for=asked_for)
     total, done = sum(len(frames) for _, frames in chosen), 0
     for video, frames in chosen:
         write_pictures(video.path, [one.frame for one in frames], folder)
@@ -94,6 +98,13 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     about = describe(request.runs, request.command, [video.path for video in videos])
     about = {"name": request.name, **about}
     built = build_dataset(fo, request.name, table, picture_sizes(table), about)
+    if request.clips and videos:
+        cut = [
+            cut_clip(video, around, folder)
+            for video, frames in choose(videos, request.clips)
+            for around in frames
+        ]
+        build_clips(fo, f"{request.name}-clips", cut, about)
     write_manifest(folder, about)
     return built
 

@@ -120,7 +120,7 @@ def build_dataset(
         dataset.save_view(title, view, description=words)
     if old is not None:
         _carry_views(fo, old, dataset, ours=views)
-    _replace(fo, old, dataset, name)
+    replace_dataset(fo, old, dataset, name)
     return Built(
         dataset=dataset,
         pictures=len(table),
@@ -161,6 +161,19 @@ def tagged_frames(dataset: Any) -> dict[str, list[int]]:
         if frame is not None and (image, view or "") in marks:
             found.setdefault(session, set()).add(frame)
     return {session: sorted(frames) for session, frames in found.items()}
+
+
+def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
+    """Give the new data set the name of the old one, which is deleted."""
+    if old is not None:
+        before = f"{name} (before)"
+        if fo.dataset_exists(before):
+            fo.delete_dataset(before)
+        old.name = before
+    new.name = name
+    new.persistent = True
+    if old is not None:
+        old.delete()
 
 
 def _holds_points(kind: Any) -> bool:
@@ -252,19 +265,6 @@ def _carry_views(fo: Any, old: Any, new: Any, *, ours: Mapping[str, object]) -> 
             # A field of a model that is not compared any more: the view has nothing to show.
             with contextlib.suppress(ValueError, AttributeError):
                 new.save_view(name, fo.DatasetView._build(new, stages))
-
-
-def _replace(fo: Any, old: Any | None, new: Any, name: str) -> None:
-    """Give the new data set the name of the old one, which is deleted."""
-    if old is not None:
-        before = f"{name} (before)"
-        if fo.dataset_exists(before):
-            fo.delete_dataset(before)
-        old.name = before
-    new.name = name
-    new.persistent = True
-    if old is not None:
-        old.delete()
 
 
 def _batches(documents: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

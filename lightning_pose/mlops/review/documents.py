@@ -65,16 +65,16 @@ def sample_documents(
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     groups = {name: ObjectId() for name in dict.fromkeys(table.groups)}
     fields = model_fields(table.models)
-    label_points = normalised(table.label_xy, sizes)
-    points = [normalised(xy, sizes) for xy in table.xy]
+    shown = _keypoints_of(table, measures, sizes)
+    plain_sizes = sizes.tolist()
     columns = _columns(table, measures, fields)
     for row in range(len(table)):
-        height, width = sizes[row]
+        height, width = plain_sizes[row]
         marked = marks.get((table.images[row], table.views[row]), Marks())
         document: Document = {
             "filepath": str(table.files[row]),
             "tags": list(marked.tags),
-            "metadata": {"_cls": "ImageMetadata", "width": int(width), "height": int(height)},
+            "metadata": {"_cls": "ImageMetadata", "width": width, "height": height},
             "_media_type": "image",
             "_rand": random.random(),
             "_dataset_id": dataset_id,
@@ -85,15 +85,13 @@ def sample_documents(
         if grouped:
             document[GROUP] = {"_id": groups[table.groups[row]], "_cls": "Group"}
             document[GROUP]["name"] = table.views[row]
-        tags = marked.label_tags
-        _put(document, GROUND_TRUTH, label_points[row], {}, tags, ObjectId)
-        for model, name in enumerate(fields):
-            numbers = {
-                "confidence": table.confidence[model, row],
-                PIXEL_ERROR: table.error[model, row],
-                "spread": measures.spread[row],
-            }
-            _put(document, name, points[model][row], numbers, tags, ObjectId)
+        for name, lists in shown.items():
+            tags = marked.label_tags.get(name, ())
+            keypoint = {"_id": ObjectId(), "_cls": "Keypoint", "attributes": {}}
+            if lists["known"][row]:
+                keypoint |= {"tags": list(tags), "label": name}
+                keypoint |= {part: lists[part][row] for part in lists if part != "known"}
+                document[name] = {"_cls": "Keypoints", "keypoints": [keypoint]}
         yield document
 
 
@@ -104,27 +102,29 @@ def normalised(
     return xy_img / sizes[:, None, ::-1]
 
 
-def _put(
-    document: Document,
-    name: str,
-    points: Float[np.ndarray, "k 2"],
-    numbers: Mapping[str, Float[np.ndarray, " k"]],
-    tags: Mapping[str, tuple[str, ...]],
-    new_id: Any,
-) -> None:
-    """Add keypoints under a name, unless no point of them is known."""
-    if np.isnan(points).all():
-        return
-    keypoint = {
-        "_id": new_id(),
-        "_cls": "Keypoint",
-        "attributes": {},
-        "tags": list(tags.get(name, ())),
-        "label": name,
-        "points": points.tolist(),
-        **{number: values.tolist() for number, values in numbers.items()},
+def _keypoints_of(
+    table: ReviewTable, measures: Measures, sizes: Int[np.ndarray, "n 2"]
+) -> dict[str, dict[str, list[Any]]]:
+    """Return what is stored of the labels and of each model: a list of lists a part.
+
+    ``known`` tells which pictures have a point at all.
+    """
+    spread = measures.spread.tolist()
+    parts: dict[str, dict[str, Any]] = {
+        GROUND_TRUTH: {"points": normalised(table.label_xy, sizes).tolist()}
     }
-    document[name] = {"_cls": "Keypoints", "keypoints": [keypoint]}
+    known = {GROUND_TRUTH: table.label_xy}
+    for model, name in enumerate(model_fields(table.models)):
+        known[name] = table.xy[model]
+        parts[name] = {
+            "points": normalised(table.xy[model], sizes).tolist(),
+            "confidence": table.confidence[model].tolist(),
+            PIXEL_ERROR: table.error[model].tolist(),
+            "spread": spread,
+        }
+    for name, xy in known.items():
+        parts[name]["known"] = (~np.isnan(xy).all((1, 2))).tolist()
+    return parts
 
 
 def _columns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+MOST_POSES = 500
 LONG = 3.0  # times the median line: the gap between two views in one picture, not a limb
 
 
@@ -40,8 +41,9 @@ def skeleton_edges(xy_img: Float[np.ndarray, "n k 2"]) -> list[tuple[int, int]]:
 
 def _mean_distances(xy_img: Float[np.ndarray, "n k 2"]) -> Float[np.ndarray, "k k"]:
     k = xy_img.shape[1]
+    every = max(1, len(xy_img) // MOST_POSES)
     total, number = np.zeros((k, k)), np.zeros((k, k))
-    for pose in xy_img:
+    for pose in xy_img[::every]:
         distance = np.linalg.norm(pose[:, None] - pose[None], axis=-1)
         known = ~np.isnan(distance)
         total += np.where(known, distance, 0.0)

@@ -1,0 +1,145 @@
+"""Short clips of videos around telling frames, as a FiftyOne data set of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lightning_pose.metrics.frame_choice import ChosenFrame, ensemble_spread, largest
+from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours, replace_dataset
+from lightning_pose.mlops.review.documents import normalised
+from lightning_pose.mlops.review.fields import model_fields
+from lightning_pose.mlops.review.skeleton import skeleton_edges
+from lightning_pose.mlops.review.video_frames import PredictedVideo
+from lightning_pose.video.random_access import SequenceReader
+from lightning_pose.video.writer import VideoWriter
+
+CLIPS = "clips"
+SECONDS, MOST_FRAMES = 2.0, 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A piece of a video as a file of its own.
+
+    Attributes:
+        video: it was cut from.
+        path: of the clip.
+        first: 0-based number in the video of its first frame.
+        size: height and width in pixels: even, as video files need it.
+        frames: how many.
+        reason: why it was cut there.
+    """
+
+    video: PredictedVideo
+    path: Path
+    first: int
+    size: tuple[int, int]
+    frames: int
+    reason: str
+
+
+def cut_clip(video: PredictedVideo, around: ChosenFrame, folder: Path) -> Clip:
+    """Write the two seconds around a frame, 150 frames at most, as mp4.
+
+    Raises:
+        VideoError: the frames cannot be decoded.
+        WriteError: the file cannot be written.
+    """
+    reader = SequenceReader(video.path)
+    fps = float(reader.info.fps)
+    count = max(1, min(MOST_FRAMES, round(SECONDS * fps), video.num_frames))
+    first = min(max(0, around.frame - count // 2), video.num_frames - count)
+    path = folder / CLIPS / f"{video.path.stem}_{first:08d}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = reader.info.height, reader.info.width
+    with VideoWriter(path, fps=reader.info.fps, width=width, height=height) as writer:
+        for start in range(first, first + count):
+            writer.write(reader.read(start, 1)[0])
+    reader.close()
+    return Clip(
+        video=video,
+        path=path,
+        first=first,
+        size=(height + height % 2, width + width % 2),
+        frames=count,
+        reason=around.reason,
+    )
+
+
+def build_clips(fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any]) -> Any:
+    """Make the data set of clips, or make it anew with the tags it had; return it.
+
+    Frames of FiftyOne are counted from 1; the field ``frame`` of each has its 0-based number in
+    the whole video.
+
+    Raises:
+        DataError: the name is in use by a data set of somebody else.
+    """
+    old = find_ours(fo, name)
+    tags = {} if old is None else dict(zip(*old.values(["filepath", "tags"]), strict=True))
+    dataset = fo.Dataset(f"{name} (being built)", persistent=False, overwrite=True)
+    samples = []
+    for clip in clips:
+        sample = fo.Sample(filepath=str(clip.path.resolve()), tags=tags.get(str(clip.path)))
+        sample["video"] = str(clip.video.path.resolve())
+        sample["session"], sample["first_frame"] = clip.video.session, clip.first
+        sample["chosen_for"] = clip.reason
+        if clip.video.view:
+            sample["view"] = clip.video.view
+        for number, frame in enumerate(_frames(fo, clip), start=1):
+            sample.frames[number] = frame
+        samples.append(sample)
+    dataset.add_samples(samples, dynamic=True, progress=False)
+    result = next(iter(clips[0].video.results.values()))
+    dataset.default_skeleton = fo.KeypointSkeleton(
+        labels=list(result.predictions.keypoint_names),
+        edges=[list(edge) for edge in skeleton_edges(result.predictions.xy_img)],
+    )
+    dataset.app_config.color_scheme = fo.ColorScheme(color_by="field", show_skeletons=True)
+    dataset.info = {ABOUT: {**about, MARK: FORMAT}}
+    dataset.save()
+    replace_dataset(fo, old, dataset, name)
+    return dataset
+
+
+def _frames(fo: Any, clip: Clip) -> list[Any]:
+    """Return the labels of each frame of a clip."""
+    rows = slice(clip.first, clip.first + clip.frames)
+    sizes = np.tile(np.array(clip.size), (clip.frames, 1))
+    models = list(clip.video.results)
+    xy = np.stack([r.predictions.xy_img[rows] for r in clip.video.results.values()])
+    spread = ensemble_spread(xy)
+    points = [normalised(one, sizes) for one in xy]
+    confidence = [r.predictions.confidence[rows] for r in clip.video.results.values()]
+    disagreement = largest(spread, -1)
+    frames = []
+    for row in range(clip.frames):
+        labels = {
+            field: fo.Keypoints(
+                keypoints=[
+                    _keypoint(fo, field, points[m][row], confidence[m][row], spread[row])
+                ]
+            )
+            for m, field in enumerate(model_fields(models))
+        }
+        known = {} if np.isnan(disagreement[row]) else {"disagreement": float(disagreement[row])}
+        frames.append(fo.Frame(frame=clip.first + row, **labels, **known))
+    return frames
+
+
+def _keypoint(
+    fo: Any,
+    field: str,
+    points: Float[np.ndarray, "k 2"],
+    confidence: Float[np.ndarray, " k"],
+    spread: Float[np.ndarray, " k"],
+) -> Any:
+    return fo.Keypoint(
+        label=field, points=points.tolist(), confidence=confidence.tolist(), spread=spread.tolist()
+    )
