@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,7 +209,7 @@ def _scores(video: PredictedVideo) -> dict[str, np.ndarray]:
     )
 
 
-def _place(results: Iterator[Result] | Sequence[Result]) -> Path | None:
+def _place(results: Iterable[Result]) -> Path | None:
     """Return where a predicted video is now; None if it is not found."""
     for result in results:
         if result.source is not None:
