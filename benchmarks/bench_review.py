@@ -77,15 +77,13 @@ def main() -> None:
     began = time.perf_counter()
     built = build_dataset(fo, "bench", table, sizes, {"name": "bench"})
     seconds = time.perf_counter() - began
-    print(f"ours: {args.pictures / seconds:.0f} pictures/s ({seconds:.1f} s)")  # noqa: T201
+    print(f"ours: {args.pictures / seconds:.0f} pictures/s ({seconds:.1f} s)")
     samples = [fo.Sample.from_dict(one.to_dict()) for one in built.dataset[:THEIRS]]
     other = fo.Dataset("theirs")
     began = time.perf_counter()
     other.add_samples(samples, progress=False)
     rate = THEIRS / (time.perf_counter() - began)
-    print(f"FiftyOne's add_samples: {rate:.0f} pictures/s")  # noqa: T201
-
-
+    print(f"FiftyOne's add_samples: {rate:.0f} pictures/s")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from lightning_pose.config.load import load_run_config
 from lightning_pose.config.run_dirs import find_run
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.contracts.run_record import RunRecord
-from lightning_pose.inference.outputs import Note, ResultFiles
 from lightning_pose.data.wording import count
+from lightning_pose.inference.outputs import Note, ResultFiles
 from lightning_pose.mlops.registry import is_registered, local_model
 from lightning_pose.mlops.results import (
     NOTE_ENDING,

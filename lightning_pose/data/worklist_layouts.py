@@ -58,9 +58,7 @@ def write_sleap(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) ->
     return [out]
 
 
-def write_label_studio(
-    table: LabelTable, out: Path, write: WriteList, sizes: Sizes
-) -> list[Path]:
+def write_label_studio(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
     """Write a csv as ours is, and ``<stem>.json`` with tasks for Label Studio; return the JSON."""
     path = out.with_suffix(".json")
     write(table, out)

@@ -41,7 +41,7 @@ def ensemble_spread(xy_img: Float[np.ndarray, "m n k 2"]) -> Float[np.ndarray, "
         >>> ensemble_spread(np.array([[[[0.0, 0.0]]], [[[6.0, 8.0]]]]))
         array([[5.]])
     """
-    known = ~np.isnan(xy_img).any(-1)
+    known = np.asarray(~np.isnan(xy_img).any(-1))
     number = known.sum(0)
     points = np.where(known[..., None], xy_img, 0.0)
     mean = points.sum(0) / np.maximum(number, 1)[..., None]
@@ -83,9 +83,7 @@ def frame_scores(
         scores[name] = largest(mean_of(values), 0)
     order = (DISAGREEMENT, LOW_CONFIDENCE, JUMP, *(metrics or {}))
     return {
-        name: scores[name]
-        for name in order
-        if name in scores and not np.isnan(scores[name]).all()
+        name: scores[name] for name in order if name in scores and not np.isnan(scores[name]).all()
     }
 
 
@@ -141,14 +139,14 @@ def choose_frames(
     return tuple(chosen[frame] for frame in sorted(chosen))
 
 
-def largest(values: Float[np.ndarray, "..."], axis: int) -> Float[np.ndarray, "..."]:
+def largest(values: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
     """Return the largest number along an axis, NaN where there is none."""
     known = ~np.isnan(values)
     top = np.where(known, values, -np.inf).max(axis, initial=-np.inf)
     return np.where(known.any(axis), top, np.nan)
 
 
-def mean_of(values: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "..."]:
+def mean_of(values: Float[np.ndarray, "... k"]) -> Float[np.ndarray, ...]:
     """Return the mean over the last axis, NaN where there is no number."""
     known = ~np.isnan(values)
     number = known.sum(-1)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.data.labels import read_labels
+from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review.building import ReviewRequest, build_review, picture_sizes
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.measures import measure, wrong_px
@@ -27,7 +28,6 @@ from lightning_pose.mlops.review.video_frames import (
     predicted_videos,
     write_pictures,
 )
-from lightning_pose.mlops.results import RunResults
 from tests.mlops.reviewed import (
     FRAMES,
     HEIGHT,
@@ -134,7 +134,7 @@ def test_wrong_is_two_percent_of_the_diagonal() -> None:
 
 def test_lines_join_neighbours_and_not_the_views_of_a_mirror() -> None:
     pose = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
-    both = np.concatenate([pose, pose + (0.0, 200.0)])[None].repeat(3, 0)
+    both = np.concatenate([pose, pose + np.array([0.0, 200.0])])[None].repeat(3, 0)
     assert skeleton_edges(both) == [(0, 1), (1, 2), (3, 4), (4, 5)]
     both[:, 5] = np.nan
     assert skeleton_edges(both) == [(0, 1), (1, 2), (3, 4)]
@@ -154,12 +154,10 @@ def test_sizes_are_read_from_the_pictures(runs: list[RunResults], tmp_path: Path
     assert sizes.tolist() == [[HEIGHT, WIDTH]] * 3
 
 
-def test_models_of_different_keypoints_are_refused(
-    runs: list[RunResults], tmp_path: Path
-) -> None:
+def test_models_of_different_keypoints_are_refused(runs: list[RunResults], tmp_path: Path) -> None:
     project = Path(str(runs[0].config.data.data_dir))
     other = make_run_with(project, tmp_path)
-    with pytest.raises(DataError, match="A and C predict different keypoints .*tail only in A"):
+    with pytest.raises(DataError, match=r"A and C predict different keypoints .*tail only in A"):
         labelled_tables([runs[0], other])
 
 
@@ -189,7 +187,7 @@ def test_pictures_that_were_moved_are_named(runs: list[RunResults], tmp_path: Pa
 
 
 def test_a_video_that_a_model_did_not_predict_is_named(runs: list[RunResults]) -> None:
-    with pytest.raises(DataError, match="was not predicted with A, B. First: litpose predict"):
+    with pytest.raises(DataError, match=r"was not predicted with A, B. First: litpose predict"):
         predicted_videos(runs, [Path("other.mp4")])
     assert predicted_videos(runs, None)[0].num_frames == FRAMES
 

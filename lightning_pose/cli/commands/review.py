@@ -32,16 +32,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="to choose frames from [all that every model predicted]",
     )
     build.add_argument(
-        "--predictions", type=Path, nargs="+", default=[], metavar="DIR", help=(
-            "folders or tables of further predicted videos, of any of the models"
-        )
+        "--predictions",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help=("folders or tables of further predicted videos, of any of the models"),
     )
     build.add_argument("--frames", type=int, default=20, help="number of frames a video [20]")
     build.add_argument("--data-dir", type=Path, help="where the labelled images are now")
     build.add_argument(
-        "--clips", type=int, default=0, metavar="N", help=(
-            "also N short clips a video around chosen frames, as the data set NAME-clips"
-        )
+        "--clips",
+        type=int,
+        default=0,
+        metavar="N",
+        help=("also N short clips a video around chosen frames, as the data set NAME-clips"),
     )
     build.add_argument("--launch", action="store_true", help="open the app when it is built")
     build.add_argument(

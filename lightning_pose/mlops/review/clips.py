@@ -122,9 +122,7 @@ def _frames(fo: Any, clip: Clip) -> list[Any]:
     for row in range(clip.frames):
         labels = {
             field: fo.Keypoints(
-                keypoints=[
-                    _keypoint(fo, field, points[m][row], confidence[m][row], spread[row])
-                ]
+                keypoints=[_keypoint(fo, field, points[m][row], confidence[m][row], spread[row])]
             )
             for m, field in enumerate(model_fields(models))
         }

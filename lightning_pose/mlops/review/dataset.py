@@ -190,9 +190,7 @@ def _declare(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> N
     else:
         dataset.media_type = "image"
     for field in (GROUND_TRUTH, *model_fields(table.models)):
-        dataset.add_sample_field(
-            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints
-        )
+        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
         for number in POINT_NUMBERS if field != GROUND_TRUTH else ():
             dataset.add_sample_field(
                 f"{field}.keypoints.{number}", fo.ListField, subfield=fo.FloatField
@@ -217,7 +215,7 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
     """Set what the app shows when it is opened: all points with lines, a colour a model."""
     fields = model_fields(table.models)
     config = dataset.app_config
-    colours = dict(zip(fields, itertools.cycle(COLOURS)))  # noqa: B905 (cycle has no end)
+    colours = dict(zip(fields, itertools.cycle(COLOURS)))
     config.color_scheme = fo.ColorScheme(
         color_by="field",
         color_pool=list(COLOURS),
@@ -241,9 +239,7 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
         group("picture", ["split", "distribution", "session", "view", "labelled", "image"]),
         group("video", ["video", "frame", "chosen_for"], expanded=False),
         *(
-            group(
-                model, [*number_fields(field, measures), max_error_field(field)], expanded=False
-            )
+            group(model, [*number_fields(field, measures), max_error_field(field)], expanded=False)
             for model, field in zip(table.models, fields, strict=True)
         ),
         group(
@@ -252,7 +248,9 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
             expanded=False,
         ),
         group(
-            "other", ["id", "filepath", "label_file", "created_at", "last_modified_at"], expanded=False
+            "other",
+            ["id", "filepath", "label_file", "created_at", "last_modified_at"],
+            expanded=False,
         ),
     ]
 

@@ -155,7 +155,8 @@ def _columns(
 
 
 def _named(numbers: Int[np.ndarray, " n"], names: Sequence[str]) -> list[str | None]:
-    return [names[number] if number >= 0 else None for number in numbers.tolist()]
+    known: dict[int, str] = dict(enumerate(names))
+    return [known.get(int(number)) for number in numbers]
 
 
 def _or_none(values: Float[np.ndarray, " n"]) -> list[float | None]:

@@ -21,9 +21,7 @@ def review_folder(project: Path, name: str) -> Path:
     return project / REVIEWS / name
 
 
-def describe(
-    runs: Sequence[RunResults], command: str, videos: Sequence[Path]
-) -> dict[str, Any]:
+def describe(runs: Sequence[RunResults], command: str, videos: Sequence[Path]) -> dict[str, Any]:
     """Return what a review is made from: runs, their tables and labels, videos, code.
 
     Args:

@@ -39,7 +39,10 @@ def review_node(folder: Path, archive: Archive) -> Node:
     facts["code"] = str(code.get("commit") or code.get("version", ""))
     links = (*_tables(about, folder, archive), *_inputs(about, folder))
     return Node(
-        kind="review", name=str(about.get("name", folder.name)), path=str(folder), facts=facts,
+        kind="review",
+        name=str(about.get("name", folder.name)),
+        path=str(folder),
+        facts=facts,
         links=links,
     )
 
@@ -78,7 +81,10 @@ def _inputs(about: dict[str, Any], folder: Path) -> Iterator[Node]:
     for name, sha256 in about.get("labels", {}).items():
         path = relocated(Path(name), beside=folder)
         yield Node(
-            kind="labels", name=path.name, path=str(path), state=state_of(path, sha256),
+            kind="labels",
+            name=path.name,
+            path=str(path),
+            state=state_of(path, sha256),
             facts={"sha256": sha256},
         )
     for name, sha256 in about.get("videos", {}).items():

@@ -1,0 +1,134 @@
+"""The database of reviews: which mongod is taken, and what is said where there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from lightning_pose.cli import health
+from lightning_pose.cli.finding import LIMITED, OK
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.mlops.review import database
+from lightning_pose.mlops.review.app import check_port
+from lightning_pose.mlops.review.database import CURE, URI, fiftyone_of, find_mongod
+
+GOOD = "#!/bin/sh\necho 'db version v6.0.5'\n"
+OLD = "#!/bin/sh\necho 'db version v4.4.1'\n"
+BROKEN = "#!/bin/sh\necho 'libcrypto.so.1.1: cannot open shared object file' >&2\nexit 127\n"
+STOPS = """#!/bin/sh
+case "$1" in --version) echo 'db version v6.0.5'; exit 0;; esac
+while [ "$1" != --logpath ]; do shift; done
+echo '{"s":"I","msg":"starting"}' > "$2"
+echo '{"s":"E","msg":"WiredTiger error","attr":{"error":"No space left on device"}}' >> "$2"
+exit 14
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let there be no mongod but the one a test makes, and no database named."""
+    monkeypatch.delenv(URI, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(database, "_opened", {})
+    found = importlib.util.find_spec
+
+    def without_its_own(name: str, package: str | None = None) -> object:
+        spec = found(name, package)
+        if name == "fiftyone" and spec is not None:
+            spec.origin = str(tmp_path / "fiftyone" / "__init__.py")
+        return spec
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_its_own)
+    if shutil.which("mongod"):
+        pytest.skip("a mongod is installed in /usr/bin")
+
+
+def mongod(folder: Path, text: str) -> Path:
+    """Make a program that says what a mongod says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "mongod"
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def refused(project: Path) -> str:
+    with pytest.raises(DataError) as error:
+        fiftyone_of(project)
+    text = str(error.value)
+    assert "`litpose report RUN...` shows the runs without it" in text
+    return text
+
+
+def test_fiftyones_own_mongod_is_taken_before_one_on_the_path(tmp_path: Path) -> None:
+    on_path = mongod(tmp_path / "bin", GOOD)
+    assert find_mongod().path == on_path  # type: ignore[union-attr]
+    own = mongod(tmp_path / "fiftyone" / "db" / "bin", GOOD)
+    assert find_mongod().path == own  # type: ignore[union-attr]
+
+
+def test_one_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
+    mongod(tmp_path / "fiftyone" / "db" / "bin", BROKEN)
+    assert "libcrypto" in find_mongod().problem  # type: ignore[union-attr]
+    on_path = mongod(tmp_path / "bin", GOOD)
+    assert find_mongod().path == on_path  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [(OLD, "4.4.1 is older than 6.0"), (BROKEN, "libcrypto")]
+)
+def test_doctor_names_the_cure_of_a_mongod_that_cannot_be_used(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    mongod(tmp_path / "bin", text)
+    found = health._fiftyone(tmp_path)
+    assert (found.state, found.cure) == (LIMITED, CURE)
+    assert why in found.detail
+    assert why in refused(tmp_path)
+
+
+def test_doctor_names_the_mongod_and_the_folder_of_the_project(tmp_path: Path) -> None:
+    assert health._fiftyone(tmp_path).cure == CURE
+    path = mongod(tmp_path / "bin", GOOD)
+    found = health._fiftyone(tmp_path)
+    assert (found.state, found.cure) == (OK, "")
+    assert f"{path} 6.0.5" in found.detail
+
+
+def test_without_a_mongod_the_report_is_named(tmp_path: Path) -> None:
+    assert f"(no mongod): {CURE}" in refused(tmp_path)
+
+
+def test_a_mongod_that_stops_is_told_with_its_last_words(tmp_path: Path) -> None:
+    mongod(tmp_path / "bin", STOPS)
+    assert "(WiredTiger error: No space left on device)" in refused(tmp_path)
+
+
+def test_without_fiftyone_the_report_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None)
+    assert "pip install fiftyone" in refused(tmp_path)
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PING_S", 0.2)
+    monkeypatch.setenv(URI, "mongodb://ann:secret@127.0.0.1:9/")
+    text = refused(tmp_path)
+    assert "does not answer at mongodb://ann:***@127.0.0.1:9/" in text
+    assert health._fiftyone(tmp_path).state == LIMITED
+
+
+def test_a_taken_port_is_named_with_another() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(DataError, match=f"127.0.0.1:{port} .*--port {port + 1}"):
+            check_port("127.0.0.1", port)
