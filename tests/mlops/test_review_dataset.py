@@ -96,16 +96,25 @@ def test_fifty_random_pictures_are_those_of_the_csv(
 def test_documents_are_as_fiftyone_writes_them(fo: Any, dataset: Any) -> None:
     ours = dataset._sample_collection.find_one({"image": "labeled-data/day1/img0002.png"})
     copy = fo.Dataset("copy", overwrite=True)
-    copy.add_sample(fo.Sample.from_dict(dataset[str(ours["_id"])].to_dict()), dynamic=True)
+    copy.add_sample(dataset[str(ours["_id"])].copy(), dynamic=True)
     theirs = copy._sample_collection.find_one({})
     assert set(ours) == set(theirs)
-    for key in ("_id", "_rand", "_dataset_id", "created_at", "last_modified_at"):
-        ours.pop(key), theirs.pop(key)
-    np.testing.assert_equal(ours, theirs)
+    for document in (ours, theirs):
+        for key in ("_id", "_rand", "_dataset_id", "created_at", "last_modified_at"):
+            document.pop(key)
+        for field in ("ground_truth", "A", "B"):
+            document[field]["keypoints"][0].pop("_id")
+    np.testing.assert_equal(without_nothing(ours), without_nothing(theirs))
     assert dataset.exists("ground_truth").count() == 12
-    dataset.validate = None
     schema = dataset.get_field_schema(flat=True)
     assert {"A.keypoints.pixel_error", "B.keypoints.spread"} <= set(schema)
+
+
+def without_nothing(value: Any) -> Any:
+    """Return a document without its empty values, which FiftyOne writes or leaves out."""
+    if isinstance(value, dict):
+        return {k: without_nothing(v) for k, v in value.items() if v is not None}
+    return [without_nothing(one) for one in value] if isinstance(value, list) else value
 
 
 def test_a_point_without_a_label_is_stored_as_no_place(dataset: Any) -> None:
@@ -257,8 +266,8 @@ def test_a_tag_that_nobody_set_is_told_with_those_that_are(dataset: Any) -> None
     sample = dataset.first()
     sample.tags = ["swap"]
     sample.save()
-    with pytest.raises(DataError, match=r"tagged to_label \(tags there: .*swap"):
-        marked_pictures(dataset, ["to_label"])
+    with pytest.raises(DataError, match=r"tagged unheard_of \(tags there: .*swap"):
+        marked_pictures(dataset, ["unheard_of"])
     with pytest.raises(ConfigError, match="shows no such model"):
         marked_pictures(dataset, ["swap"], proposals="C")
 

@@ -182,7 +182,7 @@ def test_pictures_that_were_moved_are_named(runs: list[RunResults], tmp_path: Pa
     run = make_run(project, tmp_path / "D", noise_px=1.0)
     (project / "labeled-data").rename(project / "elsewhere")
     table = labelled_tables([run])[0]
-    with pytest.raises(DataError, match=r"12 pictures of 12 .*img0000.png .*--data-dir"):
+    with pytest.raises(DataError, match=r"12 of 12 pictures .*img0000.png .*--data-dir"):
         check_pictures_are_there(table)
 
 

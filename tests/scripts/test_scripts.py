@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import runpy
 import shlex
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lightning_pose.cli import predicting
+from lightning_pose.cli import predicting, reviewing
 from lightning_pose.cli.main import make_parser
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.outputs import OutputSettings
@@ -153,3 +154,28 @@ def process_videos(
         text=True,
         timeout=60,
     )
+
+
+def test_create_fiftyone_dataset_asks_for_the_review_that_its_keys_describe(
+    checkout: Path, run_dir: Path, toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[argparse.Namespace] = []
+    monkeypatch.setattr(reviewing, "build", lambda args: asked.append(args) or 0)
+    code = run_script(
+        checkout,
+        "create_fiftyone_dataset.py",
+        f'eval.hydra_paths=["{run_dir}"]',
+        "eval.fiftyone.dataset_name=mouse",
+        "eval.fiftyone.model_display_names=[small]",
+        "eval.fiftyone.launch_app_from_script=true",
+        "eval.fiftyone.port=5200",
+        f"eval.test_videos_directory={toy / 'videos'}",
+        monkeypatch=monkeypatch,
+    )
+    assert code == 0
+    (args,) = asked
+    words = ["review", "build", str(run_dir), "--name", "mouse", "--names", "small"]
+    words += ["--launch", "--port", "5200", "--predictions", str(toy / "videos")]
+    words += ["--videos", *(str(video) for video in sorted((toy / "videos").glob("*.mp4")))]
+    expected = vars(make_parser().parse_args(words))
+    assert vars(args) == {name: expected[name] for name in vars(args)}

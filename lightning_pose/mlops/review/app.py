@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from typing import Any
 
@@ -34,7 +35,14 @@ def serve(fo: Any, dataset: Any, *, address: str = HERE, port: int = 5151, remot
         remote: do not open a browser here.
 
     Raises:
-        DataError: the port is taken.
+        DataError: the port is taken, or the app does not answer within a minute.
     """
     check_port(address, port)
-    return fo.launch_app(dataset, address=address, port=port, remote=remote, auto=not remote)
+    failed = importlib.import_module("fiftyone.core.service").ServiceException
+    try:
+        return fo.launch_app(dataset, address=address, port=port, remote=remote, auto=not remote)
+    except failed as error:
+        raise DataError(
+            f"The review app did not answer on {address}:{port} within a minute; try again when "
+            "the machine is less busy."
+        ) from error

@@ -98,8 +98,8 @@ def marked_pictures(
     moved = [one.file for one in found if not one.file.is_file()]
     if moved:
         raise DataError(
-            f"{count(len(moved), 'tagged picture')} not where it was, {moved[0]} say; build the "
-            "review again, with --data-dir for labelled images."
+            f"{len(moved)} of {count(len(found), 'tagged picture')} not found ({moved[0]} first); "
+            "build the review again, with --data-dir for labelled images."
         )
     return found
 

@@ -170,8 +170,8 @@ def check_pictures_are_there(table: ReviewTable) -> None:
     missing = [file for file in dict.fromkeys(table.files) if not file.is_file()]
     if missing:
         raise DataError(
-            f"{count(len(missing), 'picture')} of {len(table)} not where the runs had them, "
-            f"{missing[0]} say; name the folder of the data now with --data-dir."
+            f"{len(missing)} of {count(len(table), 'picture')} not found where the runs had them "
+            f"({missing[0]} first); name the folder of the data now with --data-dir."
         )
 
 
