@@ -1,0 +1,225 @@
+"""What a confidence is worth: errors by confidence, and the map from it to a probability."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.metrics.dependence import Sessions, pieces_of, t_interval
+from lightning_pose.metrics.summary import CONFIDENCE_BINS
+
+SHARE_OF_SIZE = 0.05
+FEWEST_POINTS, FEWEST_OF_A_KIND = 50, 5
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """The keypoints in a range of confidence.
+
+    Attributes:
+        low, high: of the range.
+        points: how many there are.
+        confidence: their mean; None without points, as the rest.
+        mean_px: their expected error.
+        within: the share of them that lies within the distance.
+        within_95: its 95 % interval, frames of a session together; None with fewer than two.
+    """
+
+    low: float
+    high: float
+    points: int
+    confidence: float | None = None
+    mean_px: float | None = None
+    within: float | None = None
+    within_95: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationTable:
+    """How often keypoints lie within a distance of their label, by confidence.
+
+    Attributes:
+        within_px: the distance.
+        points: how many keypoints have a label and a confidence.
+        bins: by rising confidence.
+        expected_error: expected calibration error: the mean over points of how far the mean
+            confidence of their bin is from the share within the distance.
+        brier: mean squared distance of the confidence from what came of the point, 1 = within
+            the distance and 0 = not.
+        brier_95: its 95 % interval.
+    """
+
+    within_px: float
+    points: int
+    bins: tuple[CalibrationBin, ...]
+    expected_error: float
+    brier: float
+    brier_95: Interval
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the numbers as plain values."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPoints:
+    """Keypoints that have a label and a confidence.
+
+    Attributes:
+        error_px: distance from the label.
+        confidence: 0..1.
+        images: path of the frame of each.
+    """
+
+    error_px: Float[np.ndarray, " p"]
+    confidence: Float[np.ndarray, " p"]
+    images: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        error_px: Float[np.ndarray, "n k"],
+        confidence: Float[np.ndarray, "n k"],
+        images: Sequence[str],
+    ) -> ScoredPoints:
+        """Return the keypoints of frames; those without label or confidence are left out."""
+        rows, columns = np.nonzero(np.isfinite(error_px) & np.isfinite(confidence))
+        return cls(
+            error_px=error_px[rows, columns].astype(np.float64),
+            confidence=confidence[rows, columns].astype(np.float64),
+            images=tuple(images[int(row)] for row in rows),
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def calibration_table(points: ScoredPoints, *, within_px: float) -> CalibrationTable | None:
+    """Return the table of some keypoints; None if there is none.
+
+    Args:
+        points: of frames that the model, and a calibration, did not learn from.
+        within_px: the distance.
+    """
+    if not len(points):
+        return None
+    within = (points.error_px <= within_px).astype(np.float64)
+    place = np.digitize(points.confidence, CONFIDENCE_BINS[1:-1])
+    bins = tuple(
+        _bin(number, place == number, points, within) for number in range(len(CONFIDENCE_BINS) - 1)
+    )
+    filled = [one for one in bins if one.confidence is not None and one.within is not None]
+    gaps = [one.points * abs((one.confidence or 0) - (one.within or 0)) for one in filled]
+    squares = (points.confidence - within) ** 2
+    return CalibrationTable(
+        within_px=within_px,
+        points=len(points),
+        bins=bins,
+        expected_error=sum(gaps) / len(points),
+        brier=float(squares.mean()),
+        brier_95=mean_interval(squares, points.images) or (float("nan"), float("nan")),
+    )
+
+
+def mean_interval(values: Float[np.ndarray, " p"], images: Sequence[str]) -> Interval | None:
+    """Return the 95 % interval of the mean of keypoints; None if they are of one frame.
+
+    Sessions are the independent pieces, or frames if there is one session alone.
+    """
+    pieces = pieces_of(images)
+    if not isinstance(pieces, Sessions):
+        numbers = {image: number for number, image in enumerate(dict.fromkeys(images))}
+        if len(numbers) < 2:
+            return None
+        pieces = Sessions(number=np.array([numbers[image] for image in images]))
+    low, high, _ = t_interval(float(values.mean()), pieces.variance(values), pieces.degrees)
+    return low, high
+
+
+def share_of_size_px(xy_img: Float[np.ndarray, "n k 2"], share: float = SHARE_OF_SIZE) -> float:
+    """Return a share of the animal's size: the median longer side of the box of its labels.
+
+    Args:
+        xy_img: labels; NaN = not labelled. Frames with fewer than two do not count.
+        share: of the size.
+
+    Raises:
+        DataError: no frame has two labels.
+    """
+    frames = xy_img[np.isfinite(xy_img).all(axis=-1).sum(axis=1) > 1]
+    if not len(frames):
+        raise DataError("No frame has two labelled keypoints, so the animal's size is not known.")
+    sides = np.nanmax(frames, axis=1) - np.nanmin(frames, axis=1)
+    return share * float(np.median(sides.max(axis=-1)))
+
+
+def isotonic_steps(points: ScoredPoints, *, within_px: float) -> tuple[list[float], list[float]]:
+    """Return the corners of the rising map from confidence to the probability of being near.
+
+    Isotonic regression (Zadrozny and Elkan, 2002) of "lies within the distance" on confidence,
+    over all keypoints together; between corners the map is a line. Probabilities stay within
+    1 / (points + 2) of 0 and 1, as no finite number of points makes sure.
+
+    Args:
+        points: of frames that the model did not learn from.
+        within_px: the distance.
+
+    Returns:
+        Confidences, rising, and their probabilities.
+
+    Raises:
+        DataError: there are too few points, or too few on one side of the distance.
+    """
+    from sklearn.isotonic import (  # pyright: ignore[reportMissingTypeStubs]
+        IsotonicRegression,
+    )
+
+    within: Bool[np.ndarray, " p"] = points.error_px <= within_px
+    rarer = int(min(within.sum(), (~within).sum()))
+    if len(points) < FEWEST_POINTS:
+        raise DataError(
+            f"A calibration takes {FEWEST_POINTS} labelled keypoints or more that the model did "
+            f"not learn from, got {len(points)}. Validate on more frames, or name labels with "
+            "--csv."
+        )
+    if rarer < FEWEST_OF_A_KIND:
+        side = "farther from their label than" if within.mean() > 0.5 else "within"
+        raise DataError(
+            f"Only {rarer} of {len(points)} keypoints lie {side} {within_px:.1f} px, too few to "
+            f"tell when; {FEWEST_OF_A_KIND} are needed. Choose another --within-px, or name "
+            "more labels with --csv."
+        )
+    margin = 1 / (len(points) + 2)
+    fitted: Any = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
+    fitted.fit(points.confidence, within.astype(np.float64))
+    return fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist()
+
+
+def _bin(
+    number: int,
+    inside: Bool[np.ndarray, " p"],
+    points: ScoredPoints,
+    within: Float[np.ndarray, " p"],
+) -> CalibrationBin:
+    rows: Int[np.ndarray, " m"] = np.flatnonzero(inside)
+    low, high = CONFIDENCE_BINS[number], CONFIDENCE_BINS[number + 1]
+    if not rows.size:
+        return CalibrationBin(low=low, high=high, points=0)
+    found = mean_interval(within[rows], [points.images[int(row)] for row in rows])
+    return CalibrationBin(
+        low=low,
+        high=high,
+        points=rows.size,
+        confidence=float(points.confidence[rows].mean()),
+        mean_px=float(points.error_px[rows].mean()),
+        within=float(within[rows].mean()),
+        within_95=(max(0.0, found[0]), min(1.0, found[1])) if found else None,
+    )
