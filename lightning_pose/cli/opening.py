@@ -40,9 +40,7 @@ def open_model(
         ConfigError: a plug-in cannot be imported; there is no such device or precision.
         ModelError: there is no such model, or its checkpoint is not that of its run.
     """
-    load = partial(
-        Model.load, device=device, precision=precision, raw_confidence=raw_confidence
-    )
+    load = partial(Model.load, device=device, precision=precision, raw_confidence=raw_confidence)
     model = local_model(model, tracking_uri=tracking_uri)
     run_dir = ModelFiles.find(model).run_dir
     if run_dir is None:

@@ -106,7 +106,9 @@ def check_belongs(found: ConfidenceCalibration, checkpoint: Path, sha256: str) -
     """
     if found.checkpoint_sha256 != sha256:
         path = calibration_file(checkpoint)
-        raise ModelError(f"{path} was fitted for other weights than {checkpoint}. {_way_out(path)}")
+        raise ModelError(
+            f"{path} was fitted for other weights than {checkpoint}. {_way_out(path)}"
+        )
 
 
 def _way_out(path: Path) -> str:

@@ -260,14 +260,13 @@ class Model:
         """
         return _BATCH_SIZE[self.compute.device.type] + 4 * self.data_spec.halo
 
-    def _tables(self, handler: PredictionHandler, *, num_frames: int) -> list[Predictions]:
+    def _tables(self, handler: PredictionHandler, *, num_frames: int | None) -> list[Predictions]:
         """Return the table of each view, its confidence calibrated if the model is."""
-        tables = list(handler.predictions(num_frames=num_frames, run_id=self.run_id))
+        tables = handler.predictions(num_frames=num_frames, run_id=self.run_id)
         if self.calibration is None:
             return tables
-        return [
-            replace(table, confidence=self.calibration.apply(table.confidence)) for table in tables
-        ]
+        calibrated = self.calibration.apply
+        return [replace(table, confidence=calibrated(table.confidence)) for table in tables]
 
     def _predict_raw(
         self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()

@@ -98,6 +98,15 @@ class ScoredPoints:
             images=tuple(images[int(row)] for row in rows),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[ScoredPoints]) -> ScoredPoints:
+        """Return the keypoints of all parts; a frame that several hold stays one."""
+        return cls(
+            error_px=np.concatenate([part.error_px for part in parts]),
+            confidence=np.concatenate([part.confidence for part in parts]),
+            images=tuple(image for part in parts for image in part.images),
+        )
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -22,11 +22,13 @@ class HardPoint:
     """The keypoints whose spread exceeds a threshold.
 
     Attributes:
+        share: of the labelled keypoints that the threshold leaves out.
         spread_px: the threshold.
         points: how many keypoints exceed it.
         difference: of the errors of these alone.
     """
 
+    share: float
     spread_px: float
     points: int
     difference: PairedDifference
@@ -101,6 +103,11 @@ def hard_curve(
             [np.where(hard, errors, np.nan) for errors in second_px],
             images,
         )
-        point = HardPoint(spread_px=max(0.0, limit), points=int(hard.sum()), difference=difference)
+        point = HardPoint(
+            share=share,
+            spread_px=max(0.0, limit),
+            points=int(hard.sum()),
+            difference=difference,
+        )
         found.append(point)
     return HardCurve(models=models, points=tuple(found))
