@@ -60,7 +60,8 @@ def test_a_bin_tells_its_share_and_its_mean_error() -> None:
     expected = (4 * abs(0.975 - 0.75) + abs(0.2 - 1)) / 5
     assert table.expected_error == pytest.approx(expected)
     assert (
-        calibration_table(ScoredPoints.of(error * np.nan, confidence, "abc"), within_px=5.0) is None
+        calibration_table(ScoredPoints.of(error * np.nan, confidence, "abc"), within_px=5.0)
+        is None
     )
 
 
