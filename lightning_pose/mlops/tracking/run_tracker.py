@@ -98,8 +98,9 @@ def start_tracking(
         system=wishes.system_metrics,
         on_open=on_open,
     )
+    tracker = RunTracker(writer)
     writer.start()
-    return RunTracker(writer)
+    return tracker
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
