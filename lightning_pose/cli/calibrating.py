@@ -20,14 +20,12 @@ from lightning_pose.inference.calibration import ConfidenceCalibration
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.metrics.calibration import (
-    SHARE_OF_SIZE,
     CalibrationBin,
     Reliability,
     ScoredPoints,
-    isotonic_steps,
     reliability,
-    share_of_size_px,
 )
+from lightning_pose.metrics.isotonic import SHARE_OF_SIZE, isotonic_steps, share_of_size_px
 from lightning_pose.mlops.registry import is_registered
 
 TRAIN, VALIDATION, *HELD_OUT = SETS

@@ -23,11 +23,11 @@ from lightning_pose.metrics.calibration import (
     CalibrationTable,
     ScoredPoints,
     calibration_table,
-    share_of_size_px,
 )
 from lightning_pose.metrics.comparison import Comparison, compare_errors
 from lightning_pose.metrics.differences import PairedDifference
 from lightning_pose.metrics.hard_keypoints import HardCurve, ensemble_spread, hard_curve
+from lightning_pose.metrics.isotonic import share_of_size_px
 from lightning_pose.metrics.summary import object_keypoint_similarity, summarise_errors
 
 JSON, CSV, OVERALL = "comparison.json", "keypoints.csv", "overall.json"

@@ -11,11 +11,10 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.metrics.calibration import (
     ScoredPoints,
     calibration_table,
-    isotonic_steps,
     reliability,
     share_interval,
-    share_of_size_px,
 )
+from lightning_pose.metrics.isotonic import isotonic_steps, share_of_size_px
 
 
 def overconfident(seed: int, *, frames: int = 200) -> ScoredPoints:
