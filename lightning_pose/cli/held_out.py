@@ -1,4 +1,4 @@
-"""Two models on the same labelled frames, which neither of them has learnt from."""
+"""Models on the same labelled frames, which none of them has learnt from."""
 
 from __future__ import annotations
 
@@ -46,17 +46,15 @@ def read_scorable(model: Model, files: Sequence[Path], *, data_dir: Path) -> lis
 
 
 def unseen(tables: list[LabelTable], models: Sequence[Model]) -> list[LabelTable]:
-    """Return the frames that neither model was trained on, nor chosen by.
+    """Return the frames that no model was trained on, nor chosen by.
 
     Raises:
         ModelError: the models are of other keypoints or views.
         DataError: none is left.
     """
-    first, second = models
-    if (first.keypoint_names, first.view_names) != (second.keypoint_names, second.view_names):
-        raise ModelError(
-            "The two models have other keypoints or views, so they cannot be compared."
-        )
+    shapes = {(model.keypoint_names, model.view_names) for model in models}
+    if len(shapes) > 1:
+        raise ModelError("The models have other keypoints or views, so they cannot be compared.")
     seen = {image for model in models for image in _learnt(model)}
     keep = np.array([image not in seen for image in tables[0].images])
     if not keep.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lightning_pose.config.load import load_run_config
@@ -16,7 +17,12 @@ from lightning_pose.mlops.registry import local_model
 
 
 def open_model(
-    model: Path | str, *, device: str, precision: str, tracking_uri: str | None = None
+    model: Path | str,
+    *,
+    device: str,
+    precision: str,
+    tracking_uri: str | None = None,
+    raw_confidence: bool = False,
 ) -> Model:
     """Return the model of a run directory, checkpoint or registry, its plug-ins imported first.
 
@@ -28,21 +34,23 @@ def open_model(
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16 or fp16.
         tracking_uri: of the registry; None = the default store.
+        raw_confidence: pass over the model's calibration.
 
     Raises:
         ConfigError: a plug-in cannot be imported; there is no such device or precision.
         ModelError: there is no such model, or its checkpoint is not that of its run.
     """
+    load = partial(Model.load, device=device, precision=precision, raw_confidence=raw_confidence)
     model = local_model(model, tracking_uri=tracking_uri)
     run_dir = ModelFiles.find(model).run_dir
     if run_dir is None:
-        return Model.load(model, device=device, precision=precision)
+        return load(model)
     config = load_run_config(run_dir)
     folders = _recorded_folders(run_dir) if config.plugins else {}
     for name in config.plugins:
         load_plugins([], search_dir=Path.cwd())
         load_plugins([name], search_dir=folders.get(name))
-    opened = Model.load(model, device=device, precision=precision)
+    opened = load(model)
     names = config.data.keypoint_names
     if names and tuple(names) != opened.keypoint_names:
         raise ModelError(

@@ -49,6 +49,7 @@ class PredictRequest:
     snippet: bool = False
     confidence: float | None = None
     metrics: bool = True
+    raw_confidence: bool = False
     overwrite: bool = False
     reader: str = "auto"
     device: str = "auto"
@@ -80,7 +81,14 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
         device=request.device,
         precision=request.precision,
         tracking_uri=request.tracking_uri,
+        raw_confidence=request.raw_confidence,
     )
+    if model.calibration is not None:
+        note(
+            "The likelihood is the probability of lying within "
+            f"{model.calibration.within_px:.1f} px of the truth (litpose calibrate); "
+            "--raw-confidence writes the network's own."
+        )
     out = request.out or _default_folder(model, request)
     metrics: tuple[Metric, ...] = ()
     if request.metrics:

@@ -16,7 +16,7 @@ from lightning_pose.cli.terminal import note, print_error, say, say_json
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.labels import read_labels
-from lightning_pose.metrics.comparison import paired_difference
+from lightning_pose.metrics.differences import paired_difference
 from lightning_pose.mlops.registry import (
     CHALLENGER,
     CHAMPION,

@@ -18,6 +18,7 @@ from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.bboxes import Box
+from lightning_pose.inference.calibration import ConfidenceCalibration, check_belongs
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
 from lightning_pose.inference.in_step import in_step
@@ -61,6 +62,7 @@ class Model:
         tracker: in evaluation mode; its batch norms are folded into convolutions.
         compute: where and in which arithmetic it runs.
         files: where it came from, if from files.
+        calibration: what the confidence of predictions goes through; None = it stays as it is.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class Model:
         *,
         compute: Compute | None = None,
         files: ModelFiles | None = None,
+        calibration: ConfidenceCalibration | None = None,
     ) -> None:
         self.compute = compute or Compute.choose()
         self.files = files
+        self.calibration = calibration
         tracker = tracker.eval().to(self.compute.device)
         self.data_spec: DataSpec = tracker.data_spec
         self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
@@ -80,22 +84,34 @@ class Model:
         self.tracker = self._folded(tracker)
 
     @classmethod
-    def load(cls, model: Path | str, *, device: str = "auto", precision: str = "auto") -> Model:
+    def load(
+        cls,
+        model: Path | str,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        raw_confidence: bool = False,
+    ) -> Model:
         """Return the model in a run directory or checkpoint file; nothing is downloaded.
 
         Args:
             model: a run directory (its best checkpoint is taken) or a ``.ckpt`` file.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.
+            raw_confidence: pass over the calibration that lies beside the weights.
 
         Raises:
-            ModelError: there is no such model, a file of it is missing, or it cannot be read.
+            ModelError: there is no such model, a file of it is missing, it cannot be read, or the
+                calibration beside it is of other weights.
             ConfigError: there is no such device or precision here.
         """
         files = ModelFiles.find(model)
         compute = Compute.choose(device=device, precision=precision)
+        calibration = None if raw_confidence else ConfidenceCalibration.read(files.checkpoint)
+        if calibration is not None:
+            check_belongs(calibration, files.checkpoint, files.checkpoint_sha256)
         tracker = load_tracker(files.checkpoint, map_location=compute.device)
-        return cls(tracker, compute=compute, files=files)
+        return cls(tracker, compute=compute, files=files, calibration=calibration)
 
     @property
     def run_id(self) -> str:
@@ -168,7 +184,7 @@ class Model:
         ):
             handler.add(*found)
             watch.report(handler.num_frames)
-        tables = handler.predictions(num_frames=readers[0].num_frames, run_id=self.run_id)
+        tables = self._tables(handler, num_frames=readers[0].num_frames)
         return VideoResult(
             predictions=tuple(
                 replace(table, source=name) for table, name in zip(tables, names, strict=True)
@@ -191,7 +207,7 @@ class Model:
             lambda raw: self._predict_raw([raw]), batches, compute=self.compute
         ):
             handler.add(*found)
-        return handler.predictions(num_frames=len(frames), run_id=self.run_id)[0]
+        return self._tables(handler, num_frames=len(frames))[0]
 
     def predict_labels(
         self,
@@ -230,7 +246,7 @@ class Model:
         handler = PredictionHandler(self.keypoint_names, num_views=len(tables))
         for found in run_batches(self._predict_labeled, loader, compute=self.compute):
             handler.add(*found)
-        found = handler.predictions(num_frames=len(sets), run_id=self.run_id)
+        found = self._tables(handler, num_frames=len(sets))
         return [
             replace(predictions.with_images(table.images, sets), source=str(table.source or ""))
             for predictions, table in zip(found, tables, strict=True)
@@ -243,6 +259,14 @@ class Model:
         A model that looks at neighbours gets more: those at the edges are computed twice.
         """
         return _BATCH_SIZE[self.compute.device.type] + 4 * self.data_spec.halo
+
+    def _tables(self, handler: PredictionHandler, *, num_frames: int | None) -> list[Predictions]:
+        """Return the table of each view, its confidence calibrated if the model is."""
+        tables = handler.predictions(num_frames=num_frames, run_id=self.run_id)
+        if self.calibration is None:
+            return tables
+        calibrated = self.calibration.apply
+        return [replace(table, confidence=calibrated(table.confidence)) for table in tables]
 
     def _predict_raw(
         self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()

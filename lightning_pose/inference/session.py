@@ -92,6 +92,7 @@ class Session:
             DataError: a label file cannot be read.
         """
         box_files = [path for path in self._box_files() if path is not None]
+        calibration = model.calibration
         return {
             "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
             "sets": self.sets(model),
@@ -101,6 +102,7 @@ class Session:
             "code": code_version(),
             "precision": model.compute.precision,
             "reader": self.settings.reader,
+            "calibration": calibration.identity() if calibration else "none: raw confidence",
         }
 
     @cached_property

@@ -1,174 +1,166 @@
-"""Does one model err less than another on the same labelled frames?"""
+"""Does one model, or one configuration, err less than another on the same labelled frames?"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
+from jaxtyping import Bool, Float
 
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.metrics.dependence import holm
+from lightning_pose.metrics.differences import (
+    PairedDifference,
+    configuration_difference,
+    paired_difference,
+)
 
-CONFIDENCE = 0.95
-FEWEST_SESSIONS = 5
+FEW_SESSIONS = 5
 
-
-@dataclass(frozen=True, kw_only=True)
-class PairedDifference:
-    """The errors of two models on the same frames, and the test of their difference.
-
-    Attributes:
-        first_px: mean error of the first model; a frame's error is the mean over its labelled
-            keypoints, and frames count alike.
-        second_px: of the second.
-        difference_px: second minus first; negative = the second is better.
-        low_px: lower end of its 95 % interval.
-        high_px: upper end.
-        p_value: of the two-sided t-test that there is no difference.
-        frames: how many were compared.
-        groups: how many independent pieces they make; as many as frames if single frames were
-            taken for independent.
-        by_session: whether the pieces are sessions.
-    """
-
-    first_px: float
-    second_px: float
-    difference_px: float
-    low_px: float
-    high_px: float
-    p_value: float
-    frames: int
-    groups: int
-    by_session: bool
+Runs = Sequence[Float[np.ndarray, "n k"]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two models on the same frames: over all keypoints, and each by itself.
+    """Two sides on the same frames: over all keypoints, each by itself, and each set of frames.
 
     Attributes:
         overall: a frame's error is the mean over its labelled keypoints.
         by_keypoint: those labelled in two frames or more. Of many such intervals one in twenty
             misses the truth by chance.
+        by_part: each set of frames by itself; empty if there is one.
+        adjusted_p: p-value of each keypoint that holds for all of them at once (Holm).
     """
 
     overall: PairedDifference
     by_keypoint: Mapping[str, PairedDifference]
+    by_part: Mapping[str, PairedDifference] = field(default_factory=dict[str, PairedDifference])
+    adjusted_p: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def claim(self) -> str:
+        """Return what is compared: trained models, or configurations."""
+        return "configurations" if self.overall.of_configurations else "trained models"
 
     def verdict(self, first: str, second: str) -> str:
         """Return one sentence that claims no more than the interval of all keypoints does."""
         found = self.overall
-        pieces = "sessions" if found.by_session else "frames, of these sessions alone"
-        of_what = f"({found.groups} {pieces})"
-        interval = f"the 95 % interval is {found.low_px:+.2f} to {found.high_px:+.2f} px {of_what}"
-        if found.low_px <= 0 <= found.high_px:
-            return f"No difference between {first} and {second} is shown: {interval}."
+        interval = (
+            f"the 95 % interval is {found.low_px:+.2f} to {found.high_px:+.2f} px "
+            f"({found.pieces()})"
+        )
+        if not found.shown:
+            sides = f"the {self.claim} {first} and {second}"
+            return f"No difference between {sides} is shown: {interval}."
         better, other = (first, second) if found.low_px > 0 else (second, first)
-        size = abs(found.difference_px)
-        return f"{better} errs less than {other}, by {size:.2f} px: {interval}."
+        side = "configuration" if found.of_configurations else "trained model"
+        size = f"by {abs(found.difference_px):.2f} px"
+        return f"The {side} {better} errs less than the {side} {other}, {size}: {interval}."
+
+    def remarks(self) -> list[str]:
+        """Return what a reader of the intervals should know, one sentence each."""
+        found, remarks = self.overall, list[str]()
+        if found.block:
+            remarks.append(
+                f"All {found.frames} frames are of one session: blocks of neighbouring frames "
+                "stand in for sessions, so the interval speaks for that session alone, and is too "
+                "narrow if frames far apart are alike. Label frames of other sessions."
+            )
+        elif found.sessions < FEW_SESSIONS:
+            remarks.append(
+                f"There are {found.sessions} sessions, so the interval is wide (t with "
+                f"{found.degrees:.1f} degrees of freedom). Label frames of more sessions."
+            )
+        if not found.of_configurations:
+            remarks.append(
+                "This is about these two trained models. Whether one configuration is better "
+                "takes three seeds a side: litpose compare --a RUN RUN RUN --b RUN RUN RUN"
+            )
+        alone = [name for name, one in self.by_keypoint.items() if one.shown]
+        if alone:
+            lasting = [name for name in alone if self.adjusted_p[name] < 0.05]
+            remarks.append(
+                f"Of {len(self.by_keypoint)} intervals of keypoints, one in twenty misses the "
+                f"truth by chance. Keypoints whose interval leaves out 0: {len(alone)}; those "
+                f"that stay when this is allowed for (Holm): {len(lasting)}."
+            )
+        return remarks
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the numbers as plain values."""
+        return {
+            "claim": self.claim,
+            "overall": dataclasses.asdict(self.overall),
+            "by_part": {name: dataclasses.asdict(one) for name, one in self.by_part.items()},
+            "by_keypoint": {
+                name: {**dataclasses.asdict(one), "adjusted_p": self.adjusted_p[name]}
+                for name, one in self.by_keypoint.items()
+            },
+        }
 
 
 def compare_errors(
-    first_px: Float[np.ndarray, "n k"],
-    second_px: Float[np.ndarray, "n k"],
+    first_px: Runs,
+    second_px: Runs,
     *,
     images: Sequence[str],
     keypoint_names: Sequence[str],
+    parts: Sequence[str] = (),
 ) -> Comparison:
-    """Return how the errors of two models differ, over all keypoints and one by one.
+    """Return how the errors of two sides differ: over all, by keypoint and by set of frames.
 
     Args:
-        first_px: errors of the first model; NaN = not labelled.
+        first_px: errors of the first side, of one model or of three runs or more; NaN = not
+            labelled.
         second_px: of the second, NaN at the same places.
         images: path of each row.
         keypoint_names: of the columns.
+        parts: name of the set that each row belongs to; empty = they are one set.
 
     Raises:
-        DataError: as for :func:`paired_difference`.
+        DataError: as for :func:`~lightning_pose.metrics.differences.paired_difference` and
+            :func:`~lightning_pose.metrics.differences.configuration_difference`.
     """
-    labelled = np.isfinite(first_px).sum(axis=0)
-    return Comparison(
-        overall=paired_difference(first_px, second_px, images),
-        by_keypoint={
-            name: paired_difference(first_px[:, [column]], second_px[:, [column]], images)
-            for column, name in enumerate(keypoint_names)
-            if labelled[column] > 1
-        },
-    )
-
-
-def paired_difference(
-    first_px: Float[np.ndarray, "n k"],
-    second_px: Float[np.ndarray, "n k"],
-    images: Sequence[str],
-) -> PairedDifference:
-    """Return how much the second model's errors differ from the first's on the same frames.
-
-    Frames of a session (a folder of images) are alike, so the variance is that of sessions
-    (cluster-robust: sum over sessions of their summed residuals squared, with t of G - 1 degrees;
-    Liang and Zeger, 1986). With fewer than five sessions frames are taken for independent, which
-    speaks for these sessions alone.
-
-    Args:
-        first_px: errors of the first model; NaN = not labelled.
-        second_px: of the second, NaN at the same places.
-        images: path of each row.
-
-    Raises:
-        DataError: a model did not place a labelled keypoint, or fewer than two frames have labels.
-
-    Example:
-        >>> errors = np.array([[2.0], [4.0], [3.0]])
-        >>> found = paired_difference(errors, errors - [[1.0], [1.1], [0.9]], ["a", "b", "c"])
-        >>> f"{found.difference_px:.2f} px, {found.low_px:.2f} to {found.high_px:.2f}"
-        '-1.00 px, -1.25 to -0.75'
-    """
-    if (np.isnan(first_px) != np.isnan(second_px)).any():
-        raise DataError("One of the models places keypoints that the other leaves out.")
-    rows = np.flatnonzero(~np.isnan(first_px).all(axis=1))
-    if len(rows) < 2:
-        raise DataError(
-            f"Two models are compared on two labelled frames or more, got {len(rows)}."
+    labelled: Bool[np.ndarray, "n k"] = np.isfinite(first_px[0])
+    by_keypoint = {
+        name: side_difference(
+            [errors[:, [column]] for errors in first_px],
+            [errors[:, [column]] for errors in second_px],
+            images,
         )
-    first = np.nanmean(first_px[rows], axis=1)
-    second = np.nanmean(second_px[rows], axis=1)
-    sessions = _sessions([images[int(row)] for row in rows])
-    by_session = int(sessions.max()) + 1 >= FEWEST_SESSIONS
-    groups = sessions if by_session else np.arange(len(rows))
-    difference = second - first
-    mean = float(difference.mean())
-    num_groups = int(groups.max()) + 1
-    sums = np.bincount(groups, weights=difference - mean)
-    variance = float((sums**2).sum()) * num_groups / (num_groups - 1) / len(rows) ** 2
-    low, high, p_value = _t_test(mean, variance**0.5, num_groups - 1)
-    return PairedDifference(
-        first_px=float(first.mean()),
-        second_px=float(second.mean()),
-        difference_px=mean,
-        low_px=low,
-        high_px=high,
-        p_value=p_value,
-        frames=len(rows),
-        groups=num_groups,
-        by_session=by_session,
+        for column, name in enumerate(keypoint_names)
+        if labelled[:, column].sum() > 1
+    }
+    adjusted = holm([one.p_value for one in by_keypoint.values()])
+    return Comparison(
+        overall=side_difference(first_px, second_px, images),
+        by_keypoint=by_keypoint,
+        by_part=_by_part(first_px, second_px, images, parts),
+        adjusted_p=dict(zip(by_keypoint, adjusted, strict=True)),
     )
 
 
-def _t_test(mean: float, error: float, degrees: int) -> tuple[float, float, float]:
-    """Return both ends of the interval, and the p-value; without any spread the mean is sure."""
-    if error == 0:
-        return mean, mean, float(mean == 0)
-    t: Any = stats.t(degrees)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2)) * error
-    return mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error))
+def side_difference(first_px: Runs, second_px: Runs, images: Sequence[str]) -> PairedDifference:
+    """Return the difference of two trained models, or of configurations if there are more runs."""
+    if len(first_px) == len(second_px) == 1:
+        return paired_difference(first_px[0], second_px[0], images)
+    return configuration_difference(first_px, second_px, images)
 
 
-def _sessions(images: Sequence[str]) -> Int[np.ndarray, " n"]:
-    """Return the number of each image's session, from 0: its folder."""
-    folders = [str(PurePosixPath(image).parent) for image in images]
-    numbers = {folder: number for number, folder in enumerate(dict.fromkeys(folders))}
-    return np.array([numbers[folder] for folder in folders])
+def _by_part(
+    first_px: Runs, second_px: Runs, images: Sequence[str], parts: Sequence[str]
+) -> dict[str, PairedDifference]:
+    """Return the difference of each set of frames; of those with fewer than two labelled none."""
+    names = list(dict.fromkeys(parts))
+    found: dict[str, PairedDifference] = {}
+    for name in names if len(names) > 1 else ():
+        rows = np.array([part == name for part in parts])
+        if np.isfinite(first_px[0][rows]).any(axis=1).sum() > 1:
+            found[name] = side_difference(
+                [errors[rows] for errors in first_px],
+                [errors[rows] for errors in second_px],
+                [image for image, kept in zip(images, rows, strict=True) if kept],
+            )
+    return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_pose.metrics.comparison import PairedDifference
+from lightning_pose.metrics.differences import PairedDifference
 from lightning_pose.mlops.registry.promotion import judge
 
 BETTER = PairedDifference(
@@ -17,8 +17,8 @@ BETTER = PairedDifference(
     high_px=-0.5,
     p_value=0.001,
     frames=40,
-    groups=8,
-    by_session=True,
+    degrees=7.0,
+    sessions=8,
 )
 SAME = replace(BETTER, second_px=5.0, difference_px=0.0, low_px=-0.05, high_px=0.05, p_value=1.0)
 UNSURE = replace(SAME, difference_px=-0.3, low_px=-1.0, high_px=0.4, p_value=0.4)

@@ -2,9 +2,12 @@
 
   litpose compare outputs/DATE/A outputs/DATE/B
   litpose compare models:/mouse@champion outputs/DATE/B --csv CollectedData_test.csv
+  litpose compare --a RUN RUN RUN --b RUN RUN RUN
 
-Without --csv: the labels the first model was made from. Frames that either model learnt from, or
-was chosen by, are left out. The difference is B minus A: below 0, B errs less.
+Two models: whether these two trained models differ. Three runs a side or more, which differ in
+their seeds alone: whether one configuration is better. Without --csv: the labels the first model
+was made from, and those of new sessions beside them. Frames that any model learnt from, or was
+chosen by, are left out. The difference is B minus A: below 0, B errs less.
 """
 
 from __future__ import annotations
@@ -12,24 +15,37 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_pose.cli.options import MODEL, add_image_options, add_opening_options
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    help_text = "run directory, checkpoint or models:/NAME@alias"
-    parser.add_argument("first", metavar="MODEL_A", help=help_text)
-    parser.add_argument("second", metavar="MODEL_B", help="the same")
-    parser.add_argument("--csv", type=Path, nargs="+", help="label csv; one a view")
-    parser.add_argument("--data-dir", type=Path, help="folder the images are relative to")
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"two models: {MODEL}")
+    for side in ("a", "b"):
+        parser.add_argument(
+            f"--{side}",
+            metavar="RUN",
+            nargs="+",
+            default=[],
+            help=f"runs of configuration {side.upper()} with different seeds, three or more",
+        )
     parser.add_argument(
-        "--bbox-file", type=Path, action="append", default=[], help="csv of boxes of the images"
+        "--csv",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        help="label csv, one a view; may be given several times, and each set is told by itself",
+    )
+    add_image_options(parser)
+    parser.add_argument(
+        "--within-px",
+        type=float,
+        help="what counts as right when the confidence is judged [as the model is calibrated, "
+        "else 5 %% of the animal's size]",
     )
     parser.add_argument("--out", type=Path, help="also write comparison.json and more here")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
-    parser.add_argument(
-        "--tracking-uri",
-        help="where models:/ is looked up [MLFLOW_TRACKING_URI, else ./mlflow.db]",
-    )
+    add_opening_options(parser)
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
 
 

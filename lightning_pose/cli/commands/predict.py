@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_pose.cli.options import MODEL, add_opening_options
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument(
-        "model", metavar="MODEL", help="run directory, checkpoint or models:/NAME@alias"
-    )
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="what to predict")
     parser.add_argument("--out", type=Path, help="folder of the results [MODEL/video_preds]")
     parser.add_argument("--format", default="csv", help="csv, h5, parquet; several with commas")
@@ -28,10 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snippet", action="store_true", help="draw the 30 s with most motion")
     parser.add_argument("--confidence", type=float, help="draw keypoints above this [0.9]")
     parser.add_argument("--no-metrics", action="store_true", help="write no metric csv files")
+    parser.add_argument(
+        "--raw-confidence",
+        action="store_true",
+        help="write the network's own confidence though the model is calibrated",
+    )
     parser.add_argument("--overwrite", action="store_true", help="make results again")
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--batch-size", type=int, help="frames at a time")
     parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")
     parser.add_argument(
@@ -49,10 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="change the run's configuration for this prediction (eval.* and dali.* keys)",
     )
-    parser.add_argument(
-        "--tracking-uri",
-        help="where models:/ is looked up [MLFLOW_TRACKING_URI, else ./mlflow.db]",
-    )
+    add_opening_options(parser)
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         snippet=args.snippet,
         confidence=args.confidence,
         metrics=not args.no_metrics,
+        raw_confidence=args.raw_confidence,
         overwrite=args.overwrite,
         reader=args.reader,
         device=args.device,

@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_pose.cli.options import add_compute_options, add_image_options
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
@@ -52,15 +54,11 @@ def _configure_promote(
     promote.add_argument(
         "--csv", type=Path, nargs="+", help="labels of the test set; one a view [the frozen ones]"
     )
-    promote.add_argument("--data-dir", type=Path, help="folder the images are relative to")
-    promote.add_argument(
-        "--bbox-file", type=Path, action="append", default=[], help="csv of boxes of the images"
-    )
+    add_image_options(promote)
     promote.add_argument(
         "--new-test-set", action="store_true", help="freeze this test set in place of the old one"
     )
-    promote.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    promote.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    add_compute_options(promote)
     promote.set_defaults(act="promote")
 
 

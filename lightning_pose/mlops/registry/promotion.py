@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_pose.metrics.comparison import PairedDifference
+from lightning_pose.metrics.differences import PairedDifference
 
 NOT_WORSE = 0.02  # of the champion's error
 FASTER = 1.1
@@ -53,11 +53,11 @@ class Verdict:
     def sentence(self) -> str:
         """Return the numbers in words."""
         found = self.difference
-        unit = f"{found.groups} sessions" if found.by_session else "frames taken as independent"
         text = (
             f"mean error {found.second_px:.2f} px against the champion's {found.first_px:.2f} px "
             f"on {found.frames} frames: {found.difference_px:+.2f} px (95 % interval "
-            f"{found.low_px:+.2f} to {found.high_px:+.2f}, p = {found.p_value:.2g}, {unit})"
+            f"{found.low_px:+.2f} to {found.high_px:+.2f}, p = {found.p_value:.2g}, "
+            f"{found.pieces()})"
         )
         if self.rates is None:
             return text

@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+MODEL = "run directory, checkpoint or models:/NAME@alias"
+
+
+def add_compute_options(parser: argparse.ArgumentParser) -> None:
+    """Add where and in which arithmetic a model runs."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+
+
+def add_opening_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a MODEL is opened: where it runs, and where models:/ is looked up."""
+    add_compute_options(parser)
+    parser.add_argument(
+        "--tracking-uri",
+        help="where models:/ is looked up [MLFLOW_TRACKING_URI, else ./mlflow.db]",
+    )
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add where the images of labels are, and the boxes to cut from them."""
+    parser.add_argument("--data-dir", type=Path, help="folder the images are relative to")
+    parser.add_argument(
+        "--bbox-file",
+        type=Path,
+        action="append",
+        default=[],
+        help="csv of boxes of the images [those of the run]; may be given several times",
+    )
