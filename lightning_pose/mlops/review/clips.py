@@ -11,7 +11,14 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_pose.metrics.frame_choice import ChosenFrame, ensemble_spread, largest
-from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours, replace_dataset
+from lightning_pose.mlops.review.dataset import (
+    ABOUT,
+    FORMAT,
+    MARK,
+    colour_scheme,
+    find_ours,
+    replace_dataset,
+)
 from lightning_pose.mlops.review.documents import normalised
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.skeleton import skeleton_edges
@@ -101,7 +108,8 @@ def build_clips(fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any]
         labels=list(result.predictions.keypoint_names),
         edges=[list(edge) for edge in skeleton_edges(result.predictions.xy_img)],
     )
-    dataset.app_config.color_scheme = fo.ColorScheme(color_by="field", show_skeletons=True)
+    fields = [f"frames.{field}" for field in model_fields(list(clips[0].video.results))]
+    dataset.app_config.color_scheme = colour_scheme(fo, fields)
     dataset.info = {ABOUT: {**about, MARK: FORMAT}}
     dataset.save()
     replace_dataset(fo, old, dataset, name)

@@ -176,6 +176,19 @@ def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
         old.delete()
 
 
+def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOURS) -> Any:
+    """Return how keypoints are drawn: with lines, all of a field in its colour."""
+    pairs = zip(fields, itertools.cycle(colours))  # noqa: B905 (a cycle has no end)
+    return fo.ColorScheme(
+        color_by="field",
+        color_pool=list(COLOURS),
+        multicolor_keypoints=False,
+        show_skeletons=True,
+        opacity=0.9,
+        fields=[{"path": path, "fieldColor": colour} for path, colour in pairs],
+    )
+
+
 def _holds_points(kind: Any) -> bool:
     return getattr(getattr(kind, "document_type", None), "__name__", "") == "Keypoints"
 
@@ -215,18 +228,7 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
     """Set what the app shows when it is opened: all points with lines, a colour a model."""
     fields = model_fields(table.models)
     config = dataset.app_config
-    colours = dict(zip(fields, itertools.cycle(COLOURS)))
-    config.color_scheme = fo.ColorScheme(
-        color_by="field",
-        color_pool=list(COLOURS),
-        multicolor_keypoints=False,
-        show_skeletons=True,
-        opacity=0.9,
-        fields=[
-            {"path": path, "fieldColor": colour}
-            for path, colour in {GROUND_TRUTH: GREEN, **colours}.items()
-        ],
-    )
+    config.color_scheme = colour_scheme(fo, [GROUND_TRUTH, *fields], (GREEN, *COLOURS))
     config.active_fields = fo.ActiveFields(exclude=False, paths=[GROUND_TRUTH, *fields])
 
     def group(name: str, paths: Sequence[str], *, expanded: bool = True) -> Any:

@@ -97,7 +97,7 @@ training:
 def ignored_of(data: ProjectData) -> str:
     """Return the .gitignore of a project: what DVC keeps, and what a run leaves."""
     kept = [*_all_labels(data), *data.images, "videos"]
-    folders = ("runs", "predictions", "evaluations", "outputs", "multirun", "mlruns")
+    folders = ("runs", "predictions", "evaluations", "outputs", "multirun", "mlruns", "review")
     lines = [*(f"/data/{name}" for name in kept), *(f"/{name}/" for name in folders)]
     return "\n".join([*lines, "/report.html", "/mlflow.db*", "/.mlflow.db*", "/optuna.db*"]) + "\n"
 
