@@ -152,10 +152,15 @@ def test_new_frames_bring_their_images(data: Path, toy: Path, tmp_path: Path) ->
     assert "each of its labels is taken as a correction" in done.sentences
     assert (data / image).read_bytes() == (folder / image).read_bytes()
     assert table_of(data).images == (*table.images, image)
+    other = "labeled-data/new_session/img0002.png"  # DeepLabCut's csv lie beside their images
+    shutil.copy(folder / image, folder / other)
+    path = write_labels(replace(new, images=(other,)), (folder / other).parent / "list.csv")
+    assert litpose("labels", "merge", labels, path, "--in-place").code == 0
+    assert (data / other).is_file()
     lost = write_labels(replace(new, images=("labeled-data/x/no.png",)), folder / "lost.csv")
     refused = litpose("labels", "merge", labels, lost, "--in-place")
     assert (refused.code, "nor beside the worklist" in refused.sentences) == (1, True)
-    assert len(table_of(data)) == NUM_LABELED + 1
+    assert len(table_of(data)) == NUM_LABELED + 2
 
 
 def test_labels_outside_their_image_are_refused(data: Path) -> None:

@@ -6,9 +6,9 @@
   litpose lineage outputs/DATE/TIME --picture run.svg
 
 X is a predictions or metric table, a labelled video, metrics.json, a checkpoint, a run directory,
-the folder of a sweep, models:/NAME@alias, review:NAME, the id of a run (ours or MLflow's), labels, a
-video, or the hash of one of them. A file that is no longer what it was when it was made, or used, is marked
-(docs/lineage.md).
+the folder of a sweep, models:/NAME@alias, review:NAME, the id of a run (ours or MLflow's), labels,
+a video, or the hash of one of them. A file that is no longer what it was when it was made, or
+used, is marked (docs/lineage.md).
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
 
 def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOURS) -> Any:
     """Return how keypoints are drawn: with lines, all of a field in its colour."""
-    pairs = zip(fields, itertools.cycle(colours))  # noqa: B905 (a cycle has no end)
+    pairs = zip(fields, itertools.cycle(colours))
     return fo.ColorScheme(
         color_by="field",
         color_pool=list(COLOURS),
