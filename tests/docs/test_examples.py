@@ -2,8 +2,8 @@
 
 The python blocks of a page share one namespace and run in order; each bash block is a script of
 its own in the same empty folder, with ``litpose`` on the path and the toy data made already. A
-block under the line ``<!-- not run: reason -->`` is left out; bash blocks of pages that train several
-times run where long tests do.
+block under the line ``<!-- not run: reason -->`` is left out; bash blocks of pages that train
+several times run where long tests do.
 """
 
 from __future__ import annotations
