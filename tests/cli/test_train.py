@@ -19,6 +19,7 @@ from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
 from lightning_pose.data.toy import IMAGE_HEIGHT, IMAGE_WIDTH, KEYPOINT_NAMES
+from lightning_pose.data.toy.cache import TOY_VERSION
 from lightning_pose.inference.model import Model
 from tests.cli.conftest import (
     NEW_FRAMES,
@@ -320,7 +321,13 @@ def test_keypoints_that_the_csv_does_not_have_are_told_before_training(
     assert "has 14, but 14 keypoints count 0 to 13" in done.sentences
 
 
-def test_a_folder_of_the_users_own_is_not_replaced_by_toy_data(tmp_path: Path) -> None:
+def test_a_folder_of_the_users_own_is_not_replaced_by_toy_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    drawn = tmp_path / "lightning_pose" / f"toy-v{TOY_VERSION}-seed0"
+    drawn.mkdir(parents=True)
+    (drawn / "CollectedData.csv").touch()
     done = litpose("train", "data=toy", f"data.data_dir={tmp_path / 'nope'}", *TINY, UNTRACKED)
     assert done.code == 2
     assert "nope" in done.sentences

@@ -2,7 +2,8 @@
 
 The python blocks of a page share one namespace and run in order; each bash block is a script of
 its own in the same empty folder, with ``litpose`` on the path and the toy data made already. A
-block under the line ``<!-- not run: reason -->`` is left out.
+block under the line ``<!-- not run: reason -->`` is left out; bash blocks of pages that train
+several times run where long tests do.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```", re.M | re.S)
+LONG = ("lineage", "multi_view", "sweeps")  # their bash blocks take a minute or two each
 NOT_RUN = re.compile(r"<!-- not run: \S[^\n]* -->\s*\Z")
 RUN_BLOCKS = """
 import sys
@@ -51,10 +54,10 @@ def blocks(page: str) -> Iterator[Block]:
         )
 
 
-def pages_with(language: str) -> list[Path]:
+def pages_with(language: str, *, long: tuple[str, ...] = ()) -> list[ParameterSet]:
     """Return the pages that have a block of a language to run."""
     return [
-        page
+        pytest.param(page, id=page.stem, marks=[pytest.mark.long] if page.stem in long else [])
         for page in PAGES
         if any(b.runs and b.language == language for b in blocks(page.read_text("utf-8")))
     ]
@@ -79,7 +82,7 @@ def run(command: list[str], environment: dict[str, str]) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages_with("python"))
 def test_python_blocks_run(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
     scripts = []
     for block in blocks(page.read_text("utf-8")):
@@ -92,7 +95,7 @@ def test_python_blocks_run(page: Path, environment: dict[str, str], tmp_path: Pa
     run([sys.executable, "-c", RUN_BLOCKS, *map(str, scripts)], environment)
 
 
-@pytest.mark.parametrize("page", pages_with("bash"), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages_with("bash", long=LONG))
 def test_bash_blocks_run(page: Path, environment: dict[str, str]) -> None:
     for block in blocks(page.read_text("utf-8")):
         if block.runs and block.language == "bash":

@@ -301,7 +301,7 @@ def test_processes_killed_at_any_moment_are_carried_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        (3, "journal"),
+        (2, "journal"),
         pytest.param(2, "sqlite", marks=pytest.mark.long),
         pytest.param(8, "journal", marks=pytest.mark.long),
         pytest.param(4, "sqlite", marks=pytest.mark.long),
