@@ -29,9 +29,7 @@ def show_frame(frame: Frame, *, models: Sequence[str], edges: Edges, caption: st
     except LitposeError as error:
         st.warning(str(error))
         return
-    st.image(
-        drawn(pixels, frame, models=models, edges=edges, width_px=WIDTH_PX), caption=caption
-    )
+    st.image(drawn(pixels, frame, models=models, edges=edges, width_px=WIDTH_PX), caption=caption)
     names = [name for name in models if name in frame.predictions]
     dots = "".join(
         f'<span style="color:{color_of(models.index(name))}">&times; {html.escape(name)}</span> '

@@ -24,6 +24,7 @@ from lightning_pose.mlops.results import RunResults
 
 BINS = 800  # of the time axis: 1600 points of each trace
 DIFFERING = 10
+CHART_WIDTH = 470
 
 
 def show_videos(runs: Sequence[RunResults], *, models: Sequence[str], edges: Edges) -> None:
@@ -53,15 +54,17 @@ def show_videos(runs: Sequence[RunResults], *, models: Sequence[str], edges: Edg
     known = [*COORDINATES, *metric_columns(rows)]
     with st.sidebar:
         shown = st.multiselect("quantities (none: all)", known, key="quantities")
-    left, right = st.columns([3, 2])
+    left, right = st.columns([4, 3])
     with right:
         _choose_frame(runs, video, last)
         frame = video_frame(runs, video, st.session_state["frame"])
         show_frame(frame, models=models, edges=edges, caption=frame.name)
     with left:
         marked = None if st.session_state.get("by_click") else st.session_state["frame"]
-        chart = traces(rows, keypoint=keypoint, quantities=shown, frame=marked)
-        st.altair_chart(chart, theme=None, key="traces", on_select=_clicked, selection_mode=CLICKED)
+        chart = traces(rows, keypoint=keypoint, quantities=shown, frame=marked, width=CHART_WIDTH)
+        st.altair_chart(
+            chart, theme=None, key="traces", on_select=_clicked, selection_mode=CLICKED
+        )
         st.caption("Click to see a frame. Drag along time, turn the wheel to stretch it.")
     _show_spread(runs, video)
 

@@ -119,10 +119,17 @@ def confidence_calibration(
     models, keypoints = list(dict.fromkeys(rows["model"])), list(dict.fromkeys(rows["keypoint"]))
     params = [
         choice("point", [ALL, *keypoints], value=keypoint, label="keypoint", controls=controls),
-        choice("part", [*dict.fromkeys(rows["set"]), ALL], value=part, label="set",
-               controls=controls),
-        slider("tolerance", value=tolerance_px, most=MOST_PX, step=0.5, label="right within (px)",
-               controls=controls),
+        choice(
+            "part", [*dict.fromkeys(rows["set"]), ALL], value=part, label="set", controls=controls
+        ),
+        slider(
+            "tolerance",
+            value=tolerance_px,
+            most=MOST_PX,
+            step=0.5,
+            label="right within (px)",
+            controls=controls,
+        ),
     ]
     known = (
         alt.Chart(rows)
@@ -147,8 +154,9 @@ def confidence_calibration(
     ends = pd.DataFrame({"bin": [0.0, 1.0], "share": [0.0, 1.0]})
     diagonal = alt.Chart(ends).mark_line(color="#888", strokeDash=[4, 3])
     left = diagonal.encode(x="bin:Q", y="share:Q") + share
-    right = _error_by_confidence(known.transform_calculate(shown=at_least(PIXEL_ERROR, scale)),
-                                 models, scale)
+    right = _error_by_confidence(
+        known.transform_calculate(shown=at_least(PIXEL_ERROR, scale)), models, scale
+    )
     half = {"width": WIDTH // 2 - 40, "height": WIDTH // 2 - 60}
     return alt.hconcat(left.properties(**half), right.properties(**half)).add_params(*params)
 
@@ -179,8 +187,10 @@ def differences(found: Mapping[str, Any]) -> Any:
         columns=["keypoint", *columns],
     )
     y = alt.Y("keypoint:N", sort=list(named), title=None, axis=alt.Axis(labelLimit=200))
-    base = alt.Chart(rows).encode(y=y, color=alt.condition(
-        f"datum.keypoint == '{ALL}'", alt.value("#1668a7"), alt.value("#555")))
+    base = alt.Chart(rows).encode(
+        y=y,
+        color=alt.condition(f"datum.keypoint == '{ALL}'", alt.value("#1668a7"), alt.value("#555")),
+    )
     title = "B - A with its 95 % interval (px); left of 0, B errs less"
     tooltip = ["keypoint:N", *(alt.Tooltip(f"{name}:Q", format="+.2f") for name in columns)]
     bars = base.mark_rule(strokeWidth=2).encode(

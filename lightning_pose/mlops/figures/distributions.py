@@ -58,7 +58,11 @@ def by_keypoint(
     with_threshold = part_column == "set" and value != CONFIDENCE
     chosen = choice("part", parts, value=part, label=part_column, controls=controls)
     least = slider(
-        "threshold", value=threshold, most=1, step=0.05, label="least confidence",
+        "threshold",
+        value=threshold,
+        most=1,
+        step=0.05,
+        label="least confidence",
         controls=controls and with_threshold,
     )
     base = (

@@ -86,7 +86,9 @@ def most_different_in_video(runs: Sequence[RunResults], video: str, most: int) -
     if not shared or not len(ids):
         return []
     xy = [
-        table.xy_img[np.isin(table.frame_ids, ids)][:, [table.keypoint_names.index(n) for n in shared]]
+        table.xy_img[np.isin(table.frame_ids, ids)][
+            :, [table.keypoint_names.index(n) for n in shared]
+        ]
         for table in tables
     ]
     gaps = [np.linalg.norm(one - other, axis=-1) for one, other in combinations(xy, 2)]

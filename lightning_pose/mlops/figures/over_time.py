@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from lightning_pose.mlops.figures.tables import CONFIDENCE, COORDINATES, metric_
 from lightning_pose.mlops.learning_curves import CURVES, EPOCH
 
 CURVE_WIDTH, CURVE_HEIGHT = 230, 180
-CLICKED = "clicked"
+CLICKED, PANEL, POINTS = "clicked", "panel_", "points_"
 
 
 def learning_curves(rows: pd.DataFrame, *, scale: str = LINEAR) -> Any:
@@ -57,6 +56,7 @@ def traces(
     keypoint: str,
     quantities: Sequence[str] = (),
     frame: int | None = None,
+    width: int = WIDTH,
     controls: bool = False,
 ) -> Any:
     """Return coordinates, confidence and metrics over the frames of a video, one axis of time.
@@ -67,7 +67,8 @@ def traces(
         rows: of :func:`~lightning_pose.mlops.figures.tables.trace_rows`.
         keypoint: which is shown.
         quantities: columns, one a panel; none = all.
-        frame: number of a frame to mark; None = the one that was clicked.
+        frame: number of a frame to mark.
+        width: of a panel in pixels.
         controls: let the reader choose the keypoint. Without, a click chooses a frame, which the
             app reads under the name ``clicked``.
     """
@@ -77,30 +78,70 @@ def traces(
     names = list(quantities) or [*COORDINATES, *metric_columns(rows)]
     names = [name for name in names if rows[name].notna().any()]
     point = choice("point", keypoints, value=keypoint, label="keypoint", controls=controls)
-    zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
-    clicked = alt.selection_point(name=CLICKED, fields=["frame"], nearest=True, on="click")
     base = alt.Chart(rows).transform_filter(kept("keypoint", "point"))
     panels = []
-    for number, name in enumerate(names):
-        is_last = number == len(names) - 1
-        lines = base.mark_line(strokeWidth=1.1, interpolate="linear").encode(
-            x=alt.X("frame:Q", title="frame" if is_last else None,
-                    axis=alt.Axis(labels=is_last, format="d")),
+    for name in names:
+        is_last = name == names[-1]
+        panel: Any = base.mark_line(strokeWidth=1.1).encode(
+            x=alt.X(
+                "frame:Q",
+                title="frame" if is_last else None,
+                axis=alt.Axis(labels=is_last, format="d"),
+            ),
             y=alt.Y(f"{name}:Q", title=_lines(titled(name)), scale=_y_scale(name)),
             color=model_color(models),
             tooltip=["model:N", "frame:Q", alt.Tooltip(f"{name}:Q", format=".3~f")],
         )
-        panel: Any = lines
+        panel = panel.properties(name=f"{PANEL}{name}")
         if not controls:
-            marked = base.transform_filter({"param": CLICKED, "empty": False})
-            if frame is not None:
-                marked = alt.Chart(pd.DataFrame({"frame": [frame]}))
-            panel = alt.layer(lines, marked.mark_rule(color="#c0392b").encode(x="frame:Q"))
-        panels.append(panel.properties(width=WIDTH, height=ROW_HEIGHT))
-    params = [point, zoom] if controls else [point, zoom, clicked]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
-        return alt.vconcat(*panels, spacing=6).add_params(*params).resolve_scale(x="shared")
+            panel = _clickable(panel, frame, name=f"{POINTS}{name}")
+        panels.append(panel.properties(width=width, height=ROW_HEIGHT))
+    stacked = alt.vconcat(*panels, spacing=6).add_params(point).resolve_scale(x="shared")
+    stacked.params = [*stacked.params, *_selections(stacked, with_click=not controls)]
+    return stacked
+
+
+def _selections(stacked: Any, *, with_click: bool) -> list[Any]:
+    """Return what all panels share: zoom, and the frame nearest to a click.
+
+    Given to each panel, Altair would make one of each layer of each panel. It has renamed the
+    parts by now.
+    """
+    import altair as alt
+
+    parts = [part for panel in stacked.vconcat for part in getattr(panel, "layer", [panel])]
+    names = [str(part.name) for part in parts]
+    zoom = alt.TopLevelSelectionParameter(
+        name="zoom",
+        select=alt.IntervalSelectionConfig(type="interval", encodings=["x"]),
+        bind="scales",
+        views=[name for name in names if name.startswith(PANEL)],
+    )
+    clicked = alt.TopLevelSelectionParameter(
+        name=CLICKED,
+        select=alt.PointSelectionConfig(type="point", fields=["frame"], nearest=True, on="click"),
+        views=[name for name in names if name.startswith(POINTS)],
+    )
+    return [zoom, clicked] if with_click else [zoom]
+
+
+def _clickable(lines: Any, frame: int | None, *, name: str) -> Any:
+    """Return a panel in which a frame can be clicked, and then has a dot.
+
+    Args:
+        lines: the panel; a click finds no place on a line, so unseen points lie on it.
+        frame: marked by a line; None = none.
+        name: of the points.
+    """
+    import altair as alt
+
+    is_clicked: Any = {"param": CLICKED, "empty": False}
+    opacity = alt.condition(is_clicked, alt.value(1), alt.value(0))
+    points = lines.mark_circle(size=70).encode(opacity=opacity).properties(name=name)
+    if frame is None:
+        return alt.layer(lines, points)
+    marked = alt.Chart(pd.DataFrame({"frame": [frame]})).mark_rule(color="#c0392b")
+    return alt.layer(lines, points, marked.encode(x="frame:Q"))
 
 
 def _lines(title: str) -> list[str]:

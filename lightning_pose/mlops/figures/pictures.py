@@ -64,21 +64,35 @@ def drawn(
     size = (width_px, max(1, round(pixels.shape[0] * factor)))
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     canvas = cv2.resize(pixels, size, interpolation=how)
-    arm = max(3.0, width_px / 100)
+    arm, thick = max(3.0, width_px / 100), max(1, round(width_px / 400))
     for x, y in _placed(frame.label, factor).values():
-        cv2.circle(canvas, _fixed(x, y), round(1.5 * arm * 2**_SHIFT), LABEL_COLOR, 1,
-                   cv2.LINE_AA, _SHIFT)
+        cv2.circle(
+            canvas,
+            _fixed(x, y),
+            round(1.5 * arm * 2**_SHIFT),
+            LABEL_COLOR,
+            thick,
+            cv2.LINE_AA,
+            _SHIFT,
+        )
     for number, model in enumerate(models):
         color = _rgb(color_of(number))
         points = _placed(frame.predictions.get(model, {}), factor)
         for one, other in edges:
             if one in points and other in points:
                 ends = [_fixed(*points[name]) for name in (one, other)]
-                cv2.line(canvas, *ends, color, 1, cv2.LINE_AA, _SHIFT)
+                cv2.line(canvas, *ends, color, thick, cv2.LINE_AA, _SHIFT)
         for x, y in points.values():
             for dx, dy in ((arm, arm), (arm, -arm)):
-                cv2.line(canvas, _fixed(x - dx, y - dy), _fixed(x + dx, y + dy), color, 1,
-                         cv2.LINE_AA, _SHIFT)
+                cv2.line(
+                    canvas,
+                    _fixed(x - dx, y - dy),
+                    _fixed(x + dx, y + dy),
+                    color,
+                    thick,
+                    cv2.LINE_AA,
+                    _SHIFT,
+                )
     return canvas
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -30,7 +32,7 @@ def reduced(
     shown = np.full((2 * bins, values.shape[1]), np.nan)
     places = np.empty(2 * bins, dtype=np.int64)
     columns = np.arange(values.shape[1])
-    for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (start, stop) in enumerate(itertools.pairwise(edges)):
         part = values[start:stop]
         lowest = np.where(np.isnan(part), np.inf, part).argmin(axis=0)
         highest = np.where(np.isnan(part), -np.inf, part).argmax(axis=0)

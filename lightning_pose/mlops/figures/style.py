@@ -42,7 +42,7 @@ def titled(name: str) -> str:
 
 
 def choice(name: str, options: Sequence[str], *, value: str, label: str, controls: bool) -> Any:
-    """Return a value that a chart's expressions may use under ``name``; with a list to choose from.
+    """Return a value that a chart's expressions may use under ``name``, or a list of them.
 
     Args:
         name: of the parameter.
@@ -60,8 +60,10 @@ def choice(name: str, options: Sequence[str], *, value: str, label: str, control
     )
 
 
-def slider(name: str, *, value: float, most: float, step: float, label: str, controls: bool) -> Any:
-    """Return a number that a chart's expressions may use, from 0 to ``most``, as :func:`choice`."""
+def slider(
+    name: str, *, value: float, most: float, step: float, label: str, controls: bool
+) -> Any:
+    """Return a number from 0 to ``most`` that expressions may use, as :func:`choice`."""
     import altair as alt
 
     if not controls:

@@ -214,7 +214,7 @@ def _percentiles(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " q"]:
     return np.quantile(finite, np.linspace(0, 1, QUANTILES))
 
 
-def _rounded(name: str, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _rounded(name: str, values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     return np.round(values.astype(np.float64), DECIMALS.get(name, 2))
 
 

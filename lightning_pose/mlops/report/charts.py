@@ -80,7 +80,8 @@ class ChartPage:
         )
         lists = "".join(_list(name, values) for name, values in options.items())
         number = len(self._figures) - 1
-        return f'<div class="chart" data-figure="{number}"><div>{lists}</div><div class="view"></div></div>'
+        parts = f'<div>{lists}</div><div class="view"></div>'
+        return f'<div class="chart" data-figure="{number}">{parts}</div>'
 
     def scripts(self) -> str:
         """Return what draws the figures; nothing if there are none."""
@@ -101,7 +102,9 @@ def of_labels(page: ChartPage, runs: Sequence[ReportedRun]) -> list[str]:
     parts = [
         section(
             "Learning curves",
-            page.figure(lambda scale: learning_curves(curves, scale=scale), {"scale": SCALES[::-1]})
+            page.figure(
+                lambda scale: learning_curves(curves, scale=scale), {"scale": SCALES[::-1]}
+            )
             if len(curves)
             else "",
         )
@@ -148,7 +151,12 @@ def of_videos(page: ChartPage, runs: Sequence[ReportedRun]) -> list[str]:
     metrics = sorted(metric_columns(spread), key=lambda name: name == CONFIDENCE)
     by = page.figure(
         lambda metric, style, scale: by_keypoint(
-            spread, value=metric, style=style, scale=scale, part=videos[0], part_column="video",
+            spread,
+            value=metric,
+            style=style,
+            scale=scale,
+            part=videos[0],
+            part_column="video",
             controls=True,
         ),
         {"metric": metrics, "style": (BOX, VIOLIN), "scale": SCALES},

@@ -34,7 +34,9 @@ def differing_keys(runs: Sequence[RunResults]) -> dict[str, tuple[Any, ...]]:
     trees = [dict(_leaves(dataclasses.asdict(run.config))) for run in runs]
     keys = dict.fromkeys(key for tree in trees for key in tree)
     values = {key: tuple(tree.get(key) for tree in trees) for key in keys}
-    return {key: of_runs for key, of_runs in values.items() if any(v != of_runs[0] for v in of_runs)}
+    return {
+        key: of_runs for key, of_runs in values.items() if any(v != of_runs[0] for v in of_runs)
+    }
 
 
 def provenance(run: RunResults) -> str:

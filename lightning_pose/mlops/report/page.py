@@ -71,16 +71,16 @@ def _frames(runs: Sequence[RunResults], edges: Edges) -> Iterator[str]:
     if len(models) < 2:
         return
     shown = most_different(frames, MOST_PICTURES)
-    yield section("Images in which the models differ most", _different(shown, models, edges, legend))
+    yield section(
+        "Images in which the models differ most", _different(shown, models, edges, legend)
+    )
     for video in video_names(runs)[:VIDEOS_WITH_PICTURES]:
         shown = most_different_in_video(runs, video, MOST_PICTURES)
         title = f"Frames of {video} in which the models differ most"
         yield section(title, _different(shown, models, edges, legend))
 
 
-def _different(
-    shown: Sequence[Frame], models: Sequence[str], edges: Edges, legend: str
-) -> str:
+def _different(shown: Sequence[Frame], models: Sequence[str], edges: Edges, legend: str) -> str:
     captions = [f"{frame.name}: {frame.disagreement_px():.1f} px apart" for frame in shown]
     return _shots(shown, captions, models, edges, legend)
 
