@@ -17,7 +17,7 @@ def show_runs(
     """Draw the app for runs; their files are read once."""
     import streamlit as st
 
-    read = st.cache_resource(read_runs, show_spinner=False)
+    read = st.cache_resource(show_spinner=False)(read_runs)
     show(read([Path(run) for run in runs], [Path(folder) for folder in videos]), edges=edges)
 
 

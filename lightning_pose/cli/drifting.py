@@ -227,7 +227,7 @@ def _verdict(drifts: Sequence[Drift]) -> str:
 
 def _reason(one: Drift) -> str:
     name = one.name.replace("_", " ")
-    if one.outside >= MOST_OUTSIDE:
+    if one.warns_of_points:
         return (
             f"{name}: {one.outside:.0%} of the points are worse than 95 % of the usual ones "
             f"({MOST_OUTSIDE:.0%} warns), most of {one.worst_keypoint}."

@@ -188,15 +188,16 @@ class RecordedRun:
                 self._record = self._before
             self._record.write(self._path)
         self.keep(self._path)
-        for write in self._last_files:
-            try:
+        try:
+            for write in self._last_files:
                 self.keep(write())
-            except LitposeError as error:
-                note(str(error))
-        if best is not None and self._config.tracking.log_models:
-            self._tracker.log_model(self._path.parent)
-        for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
-            note(warning)
+        except LitposeError as error:
+            note(str(error))
+        finally:
+            if best is not None and self._config.tracking.log_models:
+                self._tracker.log_model(self._path.parent)
+            for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
+                note(warning)
 
 
 def _table_hashes(run_dir: Path) -> dict[str, str]:

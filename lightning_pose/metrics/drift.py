@@ -5,6 +5,7 @@ No labels are needed: confidence, jumps and poses of the video are set against a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from jaxtyping import Float
 
 FAR = 0.95  # of reference points lie below what counts as far out
 MOST_OUTSIDE, MOST_SHIFT = 0.20, 0.30
+ERRORS, RESAMPLED = 2.0, 100
 FEWEST_FRAMES = 8
 LEVELS = np.linspace(0.05, 0.95, 19)
 
@@ -27,9 +29,11 @@ class Drift:
         video_median: of the video.
         outside: share of points that are worse than 95 % of the reference's points of the same
             keypoint; 0.05 is expected.
+        outside_error: standard error of that share, by resampling the frames of the reference.
         shift: how much worse the distribution is, in interquartile ranges of the reference: the
             mean difference of 19 quantiles (a robust, signed Wasserstein distance), of the median
             keypoint. Negative = better.
+        shift_error: its standard error.
         judges_shift: whether the shift counts; of jumps it does not, as animals may well move
             more.
         worst_keypoint: the one with the largest share outside.
@@ -39,7 +43,9 @@ class Drift:
     reference_median: float
     video_median: float
     outside: float
+    outside_error: float
     shift: float
+    shift_error: float
     judges_shift: bool
     worst_keypoint: str
 
@@ -48,11 +54,22 @@ class Drift:
         """Return whether the video is unlike the reference.
 
         That is so if a fifth of its points lie where a twentieth is expected, or if the whole
-        distribution is worse by 0.3 interquartile ranges (docs/apps.md tells how often that is
-        wrong).
+        distribution is worse by 0.3 interquartile ranges; and if either is more than two standard
+        errors, which a small reference makes large. docs/apps.md tells how often that is wrong.
         """
-        is_shifted = self.judges_shift and self.shift >= MOST_SHIFT
-        return self.outside >= MOST_OUTSIDE or is_shifted
+        return self.warns_of_points or self.warns_of_shift
+
+    @property
+    def warns_of_points(self) -> bool:
+        """Return whether too many points lie far out."""
+        is_sure = self.outside - (1 - FAR) >= ERRORS * self.outside_error
+        return self.outside >= MOST_OUTSIDE and is_sure
+
+    @property
+    def warns_of_shift(self) -> bool:
+        """Return whether the whole distribution is worse, and that counts."""
+        is_sure = self.shift >= ERRORS * self.shift_error
+        return self.judges_shift and self.shift >= MOST_SHIFT and is_sure
 
 
 def drift_of(
@@ -92,19 +109,57 @@ def drift_of(
     if not len(columns):
         return None
     sign = -1.0 if low_is_bad else 1.0
-    now, before = sign * values[:, columns], sign * reference[:, columns]
-    far = np.nanquantile(before, FAR, axis=0)
-    outside = np.where(np.isfinite(now), now > far, np.nan)
-    gaps = np.nanquantile(now, LEVELS, axis=0) - np.nanquantile(before, LEVELS, axis=0)
-    low, high = np.nanquantile(before, [0.25, 0.75], axis=0)
-    shift = gaps.mean(axis=0) / np.maximum(high - low, np.finfo(np.float32).tiny)
-    by_keypoint = np.nanmean(outside, axis=0)
+    video = _Values.of(sign * values[:, columns])
+    usual = sign * reference[:, columns]
+    outside, shift = video.against(usual)
+    rng = np.random.default_rng(0)
+    drawn = [
+        video.against(usual[rng.integers(len(usual), size=len(usual))]) for _ in range(RESAMPLED)
+    ]
+    outside_error = np.nanstd([np.nanmean(one) for one, _ in drawn])
+    shift_error = np.nanstd([np.nanmedian(one) for _, one in drawn])
     return Drift(
         name=name,
         reference_median=float(np.nanmedian(reference[:, columns])),
         video_median=float(np.nanmedian(values[:, columns])),
-        outside=float(np.nanmean(outside)),
+        outside=float(np.mean(outside)),
+        outside_error=float(outside_error),
         shift=float(np.median(shift)),
+        shift_error=float(shift_error),
         judges_shift=judges_shift,
-        worst_keypoint=keypoint_names[int(columns[int(by_keypoint.argmax())])],
+        worst_keypoint=keypoint_names[int(columns[int(outside.argmax())])],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Values:
+    """What is needed again and again of the values of a video, larger = worse.
+
+    Attributes:
+        sorted_known: of each keypoint, without those not known.
+        quantiles: at LEVELS.
+    """
+
+    sorted_known: tuple[Float[np.ndarray, " m"], ...]
+    quantiles: Float[np.ndarray, "q k"]
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "t k"]) -> _Values:
+        """Return them of a table."""
+        known = tuple(np.sort(column[np.isfinite(column)]) for column in values.T)
+        return cls(sorted_known=known, quantiles=np.nanquantile(values, LEVELS, axis=0))
+
+    def against(
+        self, reference: Float[np.ndarray, "n k"]
+    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        """Return the share outside and the shift of each keypoint; NaN where no value is left."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a resample may have no value
+            before = np.nanquantile(reference, [*LEVELS, FAR, 0.25, 0.75], axis=0)
+        far, low, high = before[-3:]
+        outside = [
+            1 - np.searchsorted(known, limit, side="right") / len(known)
+            for known, limit in zip(self.sorted_known, far, strict=True)
+        ]
+        gaps = (self.quantiles - before[:-3]).mean(axis=0)
+        return np.array(outside), gaps / np.maximum(high - low, np.finfo(np.float32).tiny)

@@ -35,5 +35,5 @@ def show_frame(frame: Frame, *, models: Sequence[str], edges: Edges, caption: st
         f'<span style="color:{color_of(models.index(name))}">&times; {html.escape(name)}</span> '
         for name in names
     )
-    rings = '<span style="color:#2ecc40">&#9675; label</span>' if frame.label else ""
+    rings = '<span style="color:#d4b106">&#9675; label</span>' if frame.label else ""
     st.markdown(f"{dots}{rings}", unsafe_allow_html=True)

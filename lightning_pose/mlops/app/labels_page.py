@@ -47,7 +47,7 @@ def show_labels(runs: Sequence[RunResults], *, models: Sequence[str], edges: Edg
     with st.sidebar:
         metric = st.selectbox("metric", metric_columns(rows), key="metric")
         sets = [*dict.fromkeys(rows["set"]), ALL]
-        part = st.selectbox("set", sets, index=sets.index(judged_by(rows)), key="set")
+        part = str(st.selectbox("set", sets, index=sets.index(judged_by(rows)), key="set"))
         keypoints = st.multiselect("keypoints (none: all)", common, key="keypoints")
         style = st.radio("style", list(STYLES), horizontal=True, key="style")
         scale = st.radio("scale", SCALES, horizontal=True, key="scale")

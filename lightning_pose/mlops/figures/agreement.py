@@ -17,6 +17,7 @@ from lightning_pose.mlops.figures.style import (
     choice,
     kept,
     model_color,
+    scale_of,
     slider,
     titled,
     value_axis,
@@ -64,7 +65,7 @@ def first_against_second(
         choice("part", sets, value=part, label="set", controls=controls),
     ]
     ends = [float(max(v, SMALLEST[scale])) for v in (rows[value].min(), rows[value].max())]
-    shared = alt.Scale(type=scale, domain=ends, nice=False, clamp=True)
+    shared = scale_of(scale, domain=ends, nice=False, clamp=True)
     tooltip = [alt.Tooltip(f"{name}:N") for name in ("image", "keypoint")]
     tooltip += [alt.Tooltip(f"{name}:Q", format=".2f") for name in ("a", "b")]
     points = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,8 +35,9 @@ class Charts:
         import altair as alt
         from altair.utils.schemapi import debug_mode
 
-        alt.data_transformers.register(__name__, self._named)
-        with debug_mode(False), alt.data_transformers.enable(__name__):
+        transformers: Any = alt.data_transformers
+        transformers.register(__name__, self._named)
+        with debug_mode(False), transformers.enable(__name__):
             return draw().to_dict(validate=False)
 
     def tables(self) -> dict[str, dict[str, Any]]:
@@ -64,13 +65,14 @@ def javascript() -> str:
     Putting it together takes seconds, so it is kept in the user's cache.
     """
     import altair as alt
-    import vl_convert  # pyright: ignore[reportMissingTypeStubs]
+    import vl_convert
 
+    bundler: Any = vl_convert
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    kept = user_cache() / f"vega-{version}-{vl_convert.__version__}.js"
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
-    return write_text(kept, vl_convert.javascript_bundle(vl_version=version)).read_text("utf-8")
+    kept = user_cache() / f"vega-{version}-{bundler.__version__}.js"
+    if not kept.is_file():
+        write_text(kept, bundler.javascript_bundle(vl_version=version))
+    return kept.read_text(encoding="utf-8")
 
 
 def script_json(value: Any) -> str:
@@ -86,7 +88,7 @@ def _packed_column(column: pd.Series) -> Mapping[str, Any] | list[Any]:
     return {"names": [str(name) for name in names], "at": codes.tolist()}
 
 
-def _numbers(values: Iterable[float]) -> Iterable[float | int | None]:
+def _numbers(values: Iterable[float | int]) -> Iterator[float | int | None]:
     for value in values:
         if not math.isfinite(value):
             yield None

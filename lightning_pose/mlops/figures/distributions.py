@@ -60,7 +60,7 @@ def by_keypoint(
     least = slider(
         "threshold",
         value=threshold,
-        most=1,
+        most=1.0,
         step=0.05,
         label="least confidence",
         controls=controls and with_threshold,

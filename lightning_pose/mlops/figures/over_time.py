@@ -15,6 +15,7 @@ from lightning_pose.mlops.figures.style import (
     choice,
     kept,
     model_color,
+    scale_of,
     titled,
 )
 from lightning_pose.mlops.figures.tables import CONFIDENCE, COORDINATES, metric_columns
@@ -40,7 +41,7 @@ def learning_curves(rows: pd.DataFrame, *, scale: str = LINEAR) -> Any:
         base.transform_filter(f"datum.curve == '{name}'")
         .encode(
             x=alt.X(f"{EPOCH}:Q", title="epoch"),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(type=scale, zero=False)),
+            y=alt.Y("value:Q", title=None, scale=scale_of(scale, zero=False)),
             color=model_color(models),
             tooltip=["model:N", f"{EPOCH}:Q", alt.Tooltip("value:Q", format=".4~g")],
         )
@@ -96,7 +97,7 @@ def traces(
         if not controls:
             panel = _clickable(panel, frame, name=f"{POINTS}{name}")
         panels.append(panel.properties(width=width, height=ROW_HEIGHT))
-    stacked = alt.vconcat(*panels, spacing=6).add_params(point).resolve_scale(x="shared")
+    stacked: Any = alt.vconcat(*panels, spacing=6).add_params(point).resolve_scale(x="shared")
     stacked.params = [*stacked.params, *_selections(stacked, with_click=not controls)]
     return stacked
 

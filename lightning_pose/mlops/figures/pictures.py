@@ -14,12 +14,12 @@ from lightning_pose.mlops.figures.frames import Frame, Pose
 from lightning_pose.mlops.figures.style import color_of
 
 WIDTH_PX, QUALITY = 380, 78
-LABEL_COLOR = (60, 230, 60)
+LABEL_COLOR = (255, 225, 50)
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FAR_PX = 5_000
 
 Edges = Sequence[tuple[str, str]]
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 def read_frame(frame: Frame) -> Picture:
@@ -49,7 +49,7 @@ def drawn(
     edges: Edges = (),
     width_px: int = WIDTH_PX,
 ) -> Picture:
-    """Return a frame at a width, labels as green rings, each model's keypoints as crosses.
+    """Return a frame at a width, labels as yellow rings, each model's keypoints as crosses.
 
     Points that are not known are not drawn, nor is an edge to them.
 
@@ -80,8 +80,8 @@ def drawn(
         points = _placed(frame.predictions.get(model, {}), factor)
         for one, other in edges:
             if one in points and other in points:
-                ends = [_fixed(*points[name]) for name in (one, other)]
-                cv2.line(canvas, *ends, color, thick, cv2.LINE_AA, _SHIFT)
+                start, stop = _fixed(*points[one]), _fixed(*points[other])
+                cv2.line(canvas, start, stop, color, thick, cv2.LINE_AA, _SHIFT)
         for x, y in points.values():
             for dx, dy in ((arm, arm), (arm, -arm)):
                 cv2.line(

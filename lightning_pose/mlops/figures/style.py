@@ -79,10 +79,16 @@ def kept(field: str, parameter: str) -> str:
 
 def value_axis(name: str, *, scale: str, title: str = "") -> dict[str, Any]:
     """Return scale and title of an axis of positive numbers."""
+    shape = scale_of(scale, nice=scale == LINEAR, clamp=scale == LOG)
+    return {"scale": shape, "title": title or titled(name)}
+
+
+def scale_of(scale: str, **more: Any) -> Any:
+    """Return a scale by its name, log or linear, with further properties."""
     import altair as alt
 
-    shape = alt.Scale(type=scale, nice=scale == LINEAR, clamp=scale == LOG)
-    return {"scale": shape, "title": title or titled(name)}
+    kind: Any = scale
+    return alt.Scale(type=kind, **more)
 
 
 def at_least(name: str, scale: str) -> str:

@@ -19,7 +19,8 @@ COORDINATES = ("x", "y")
 _TRAIN, _VALIDATION, _TEST, _ = SETS
 JUDGED_BY = (_TEST, _VALIDATION, _TRAIN)
 DECIMALS = {CONFIDENCE: 3, "x": 1, "y": 1}
-QUANTILES = 101
+MOST_LEVELS, FEWEST_LEVELS = 101, 21
+SPREAD_ROWS = 15_000
 LEFT_OUT = ("model", "keypoint", "image", "session", "set", "frame", "video")
 
 
@@ -70,23 +71,29 @@ def trace_rows(
 
 
 def spread_rows(runs: Iterable[RunResults], *, videos: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the distribution of each metric of videos: its 101 percentiles, 0 to 100, as rows.
+    """Return the distribution of each metric of videos: evenly spaced quantiles, 0 to 1, as rows.
 
-    Columns: video, model, keypoint and the metrics, each sorted by itself.
+    Columns: video, model, keypoint and the metrics, each sorted by itself. There are 101 for each
+    keypoint, or fewer where the table would become long.
 
     Args:
         runs: of any number.
         videos: stems; none = all.
     """
     runs = list(runs)
+    wanted = videos or video_names(runs)
+    lines = sum(
+        len(one.predictions.keypoint_names) for v in wanted for _, one in _of_video(runs, v)
+    )
+    count = max(FEWEST_LEVELS, min(MOST_LEVELS, SPREAD_ROWS // max(1, lines)))
     parts = []
-    for video in videos or video_names(runs):
+    for video in wanted:
         for run, result in _of_video(runs, video):
             values = _numbers(result)
             for column, keypoint in _shown(result, ()):
                 part = pd.DataFrame(
                     {
-                        name: _percentiles(array[:, column])
+                        name: _quantiles(array[:, column], count)
                         for name, array in values.items()
                         if name not in COORDINATES
                     }
@@ -187,8 +194,8 @@ def _sessions(predictions: Predictions) -> list[str]:
 def _numbers(result: Result) -> dict[str, Float[np.ndarray, "t k"]]:
     """Return what is known of a video: coordinates, confidence and metrics."""
     predictions = result.predictions
-    values = dict(zip(COORDINATES, np.moveaxis(predictions.xy_img, -1, 0), strict=True))
-    values[CONFIDENCE] = predictions.confidence
+    x, y = np.moveaxis(predictions.xy_img, -1, 0)
+    values = {"x": x, "y": y, CONFIDENCE: predictions.confidence}
     values |= {name: table.values for name, table in result.metrics.items()}
     return {name: _rounded(name, array) for name, array in values.items()}
 
@@ -207,11 +214,11 @@ def _shown(result: Result, keypoints: Sequence[str]) -> Iterator[tuple[int, str]
             yield column, shown
 
 
-def _percentiles(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " q"]:
+def _quantiles(values: Float[np.ndarray, " t"], count: int) -> Float[np.ndarray, " q"]:
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return np.full(QUANTILES, np.nan)
-    return np.quantile(finite, np.linspace(0, 1, QUANTILES))
+        return np.full(count, np.nan)
+    return np.round(np.quantile(finite, np.linspace(0, 1, count)), DECIMALS[CONFIDENCE])
 
 
 def _rounded(name: str, values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:

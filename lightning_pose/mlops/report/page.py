@@ -109,4 +109,4 @@ def _legend(models: Sequence[str]) -> str:
         f'<span class="dot" style="background:{color_of(number)}"></span>{html.escape(name)}'
         for number, name in enumerate(models)
     )
-    return f'<p class="quiet">Green rings: labels. Crosses: predictions of{dots}</p>'
+    return f'<p class="quiet">Yellow rings: labels. Crosses: predictions of{dots}</p>'
