@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +23,7 @@ VIDEOS = {"page", "models", "video", "video_keypoint", "quantities", "frame", "d
 VIDEOS |= {"video_metric", "video_style", "video_scale"}
 
 
-def script(runs: Sequence[str], videos: Sequence[str]) -> None:
+def script(runs: list[str], videos: list[str]) -> None:
     """Draw the app, as Streamlit would."""
     from lightning_pose.cli.app_script import show_runs
 
@@ -100,7 +99,7 @@ def test_a_frame_where_models_differ_is_jumped_to(pair: tuple[Path, Path]) -> No
     frame = int(app.selectbox(key="differing").options[0])
     app.selectbox(key="differing").set_value(frame).run()
     assert app.slider(key="frame").value == frame
-    assert any(f", frame {frame}" in str(one.proto) for one in app.get("imgs"))
+    assert any(f", frame {frame}" in str(one.proto) for one in app.get("image"))
 
 
 def test_without_a_model_the_app_asks_for_one(pair: tuple[Path, Path]) -> None:

@@ -24,7 +24,7 @@ from lightning_pose.mlops.results import RunResults
 
 BINS = 800  # of the time axis: 1600 points of each trace
 DIFFERING = 10
-CHART_WIDTH = 470
+CHART_WIDTH = 400
 
 
 def show_videos(runs: Sequence[RunResults], *, models: Sequence[str], edges: Edges) -> None:

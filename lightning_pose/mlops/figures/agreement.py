@@ -85,11 +85,7 @@ def first_against_second(
             tooltip=tooltip,
         )
     )
-    diagonal = (
-        alt.Chart(pd.DataFrame({"a": ends, "b": ends}))
-        .mark_line(color="#888", strokeDash=[4, 3])
-        .encode(x="a:Q", y="b:Q")
-    )
+    diagonal = _diagonal("a", "b", ends)
     return (diagonal + points).add_params(*params).properties(width=SIDE, height=SIDE)
 
 
@@ -138,7 +134,18 @@ def confidence_calibration(
         .transform_filter(kept("set", "part"))
         .transform_filter(f"isValid(datum.{CONFIDENCE}) && isValid(datum.{PIXEL_ERROR})")
     )
-    share = (
+    left = _diagonal("bin", "share", [0.0, 1.0]) + _share_right(known, models)
+    right = _error_by_confidence(
+        known.transform_calculate(shown=at_least(PIXEL_ERROR, scale)), models, scale
+    )
+    half = {"width": WIDTH // 2 - 40, "height": WIDTH // 2 - 60}
+    return alt.hconcat(left.properties(**half), right.properties(**half)).add_params(*params)
+
+
+def _share_right(known: Any, models: list[str]) -> Any:
+    import altair as alt
+
+    return (
         known.transform_calculate(
             bin=f"(min(floor(datum.{CONFIDENCE} * {BINS}), {BINS - 1}) + 0.5) / {BINS}",
             right=f"datum.{PIXEL_ERROR} <= tolerance ? 1 : 0",
@@ -152,14 +159,13 @@ def confidence_calibration(
             tooltip=["model:N", alt.Tooltip("share:Q", format=".0%"), "points:Q"],
         )
     )
-    ends = pd.DataFrame({"bin": [0.0, 1.0], "share": [0.0, 1.0]})
-    diagonal = alt.Chart(ends).mark_line(color="#888", strokeDash=[4, 3])
-    left = diagonal.encode(x="bin:Q", y="share:Q") + share
-    right = _error_by_confidence(
-        known.transform_calculate(shown=at_least(PIXEL_ERROR, scale)), models, scale
-    )
-    half = {"width": WIDTH // 2 - 40, "height": WIDTH // 2 - 60}
-    return alt.hconcat(left.properties(**half), right.properties(**half)).add_params(*params)
+
+
+def _diagonal(x: str, y: str, ends: list[float]) -> Any:
+    import altair as alt
+
+    line = alt.Chart(pd.DataFrame({x: ends, y: ends})).mark_line(color="#888", strokeDash=[4, 3])
+    return line.encode(x=f"{x}:Q", y=f"{y}:Q")
 
 
 def _error_by_confidence(known: Any, models: list[str], scale: str) -> Any:
