@@ -158,7 +158,7 @@ class _Values:
             before = np.nanquantile(reference, [*LEVELS, FAR, 0.25, 0.75], axis=0)
         far, low, high = before[-3:]
         outside = [
-            1 - np.searchsorted(known, limit, side="right") / len(known)
+            1 - float(np.searchsorted(known, float(limit), side="right")) / len(known)
             for known, limit in zip(self.sorted_known, far, strict=True)
         ]
         gaps = (self.quantiles - before[:-3]).mean(axis=0)

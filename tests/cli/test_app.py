@@ -58,12 +58,12 @@ def keys(app: AppTest) -> set[str]:
 
 
 def exercise(app: AppTest) -> int:
-    """Choose every value of every selector, one after the other; return how many were chosen."""
+    """Choose up to three values of every selector in turn; return how many were chosen."""
     chosen = 0
     for kind in ("selectbox", "radio", "multiselect", "slider"):
         for key in [widget.key for widget in getattr(app, kind) if widget.key != "page"]:
             widget = getattr(app, kind)(key=key)
-            values = list(getattr(widget, "options", ()))[:4]
+            values = list(getattr(widget, "options", ()))[:3]
             if kind == "slider":
                 ends = (widget.min, widget.max)
                 values = [ends] if isinstance(widget.value, tuple | list) else list(ends)
@@ -83,7 +83,7 @@ def exercise(app: AppTest) -> int:
 def test_every_selector_of_labelled_frames_draws_the_page(pair: tuple[Path, Path]) -> None:
     app = opened(*pair)
     assert keys(app) == LABELS
-    assert exercise(app) > 30
+    assert exercise(app) > 25
     assert keys(app) == LABELS
 
 
@@ -91,7 +91,7 @@ def test_every_selector_of_videos_draws_the_page(pair: tuple[Path, Path]) -> Non
     app = opened(*pair, page="videos")
     own = {key for key in keys(app) if not key.startswith("within_")}
     assert own == VIDEOS
-    assert exercise(app) > 20
+    assert exercise(app) > 15
 
 
 def test_a_frame_where_models_differ_is_jumped_to(pair: tuple[Path, Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightning_pose.metrics.drift import Drift, drift_of
+from lightning_pose.metrics.drift import MOST_OUTSIDE, MOST_SHIFT, Drift, drift_of
 
 NAMES = ["nose", "tail", "paw"]
 
@@ -28,15 +28,15 @@ def drift(values: np.ndarray, reference: np.ndarray, **more: bool) -> Drift:
 
 def test_a_video_of_the_same_kind_is_seldom_warned_of() -> None:
     rng = np.random.default_rng(0)
-    warned = [drift(sample(rng, 300), sample(rng, 60, alike=1)).warns for _ in range(100)]
-    assert sum(warned) <= 5
+    warned = [drift(sample(rng, 300), sample(rng, 60, alike=1)).warns for _ in range(40)]
+    assert sum(warned) <= 2
 
 
-def test_a_small_reference_makes_no_more_false_alarms() -> None:
+def test_a_small_reference_warns_only_of_what_it_can_tell() -> None:
     rng = np.random.default_rng(0)
-    found = [drift(sample(rng, 300), sample(rng, 10, alike=1)) for _ in range(100)]
-    assert sum(one.warns for one in found) <= 12
-    assert sum(one.shift >= 0.3 or one.outside >= 0.2 for one in found) > 25
+    found = [drift(sample(rng, 300), sample(rng, 10, alike=1)) for _ in range(40)]
+    large = [one for one in found if one.shift >= MOST_SHIFT or one.outside >= MOST_OUTSIDE]
+    assert sum(one.warns for one in found) < len(large)
 
 
 def test_a_video_that_is_worse_throughout_is_warned_of() -> None:
