@@ -23,8 +23,6 @@ from lightning_pose.inference.model import Model
 from lightning_pose.inference.predict_files import Outcome
 from lightning_pose.metrics.summary import Summary, summarise_video
 from lightning_pose.metrics.views import ALL_VIEWS, computed_by_view
-from lightning_pose.mlops.figures import FOLDER as FIGURES
-from lightning_pose.mlops.figures import write_figures
 from lightning_pose.mlops.learning_curves import FILE as CURVES
 from lightning_pose.mlops.learning_curves import write_learning_curves
 
@@ -75,13 +73,6 @@ def evaluate_run(
         note(failure)
     say_summary(summary, model.view_names)
     run.keep(*found.files, metrics)
-    figures = write_figures(
-        run_dir / FIGURES,
-        history=run.history,
-        predictions=found.predictions[0],
-        labels=data.tables[0],
-    )
-    run.keep(*figures, folder=FIGURES)
     run.keep(write_learning_curves(run_dir / CURVES, run.history))
     for view, numbers in views.items():
         run.log_summary(numbers, prefix=f"{view}_" if view not in ("", ALL_VIEWS) else "")

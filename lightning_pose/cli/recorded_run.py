@@ -22,12 +22,12 @@ from lightning_pose.cli.terminal import note
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.defaults import plain_tree
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import WriteError
+from lightning_pose.contracts.errors import LitposeError, WriteError
 from lightning_pose.contracts.file_hashes import FileHashes
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.run_record import PLUGINS, RunRecord
 from lightning_pose.metrics.summary import Summary
-from lightning_pose.mlops.figures import History
+from lightning_pose.mlops.learning_curves import History
 from lightning_pose.mlops.provenance import (
     close_record,
     code_difference,
@@ -71,6 +71,7 @@ class RecordedRun:
         self._lock = threading.Lock()  # the thread that opens the store changes the record too
         self._metrics: dict[str, Any] = {}
         self._fit: FitResult | None = None
+        self._last_files: list[Callable[[], Path]] = []
         before = RunRecord.read(self._path) if context.resumed and self._path.exists() else None
         self._before = before
         self._record = open_record(
@@ -159,6 +160,10 @@ class RecordedRun:
         for path in files:
             self._tracker.log_artifact(path, folder)
 
+    def at_close(self, write: Callable[[], Path]) -> None:
+        """Store a file that can be written only when the record is closed, by what writes it."""
+        self._last_files.append(write)
+
     def _note_identity(self, identity: dict[str, str]) -> None:
         """Write down at once where the run is recorded, so that a killed run can be carried on."""
         with self._lock:
@@ -183,10 +188,16 @@ class RecordedRun:
                 self._record = self._before
             self._record.write(self._path)
         self.keep(self._path)
-        if best is not None and self._config.tracking.log_models:
-            self._tracker.log_model(self._path.parent)
-        for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
-            note(warning)
+        try:
+            for write in self._last_files:
+                self.keep(write())
+        except LitposeError as error:
+            note(str(error))
+        finally:
+            if best is not None and self._config.tracking.log_models:
+                self._tracker.log_model(self._path.parent)
+            for warning in self._tracker.finish(FINISHED if outcome == PRUNED else outcome):
+                note(warning)
 
 
 def _table_hashes(run_dir: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from lightning_pose.cli.after_training import evaluate_run, keep_labels, predict
 from lightning_pose.cli.carrying_on import check_resumable
 from lightning_pose.cli.ranks import with_other_ranks
 from lightning_pose.cli.recorded_run import RecordedRun
+from lightning_pose.cli.reporting import report_of_run
 from lightning_pose.cli.terminal import ProgressLine, note, say
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.cross_checks import keypoint_column_problems
@@ -74,6 +75,7 @@ def _train_task(config: Config, context: RunContext, judge: Judge | None = None)
             model = Model.load(run_dir)
             unscored = evaluate_run(model, run_dir, config, data, run)
             failed = predict_run_videos(model, run_dir, config, run)
+            run.at_close(partial(report_of_run, run_dir, config))
     except KeyboardInterrupt as stop:
         done = f" {stop}" if str(stop) else ""
         way = (

@@ -6,7 +6,6 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 STYLE = """
@@ -23,6 +22,11 @@ pre{padding:.6rem;white-space:pre-wrap;word-break:break-word}
 svg,img{max-width:100%;height:auto}
 .COMPLETE{color:#1668a7}.PRUNED{color:#888}.FAIL{color:#c0392b}.RUNNING{color:#2e8b57}
 details summary{cursor:pointer}
+.chart{margin:.6rem 0;min-height:12rem}.chart label,.vega-bind{font-size:13px;margin-right:1rem}
+.vega-bind{display:inline-block}.chart .view{display:block}.vega-bind-name{margin-right:.3rem}
+.shots{display:flex;flex-wrap:wrap;gap:.6rem}.shots figure{margin:0;max-width:19rem}
+figcaption{font-size:12px;color:#444;word-break:break-word}
+.dot{display:inline-block;width:.8em;height:.8em;border-radius:50%;margin:0 .3em 0 .8em}
 """
 
 
@@ -45,6 +49,11 @@ def section(title: str, body: str) -> str:
     return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
 
 
+def quiet(text: str) -> str:
+    """Return a remark, in small letters."""
+    return f'<p class="quiet">{html.escape(text)}</p>'
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table; its cells are html already."""
     head = "".join(f"<th>{name}</th>" for name in header)
@@ -53,7 +62,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def svg_of(figure: Any, *, salt: str) -> str:
-    """Return a figure as an ``svg`` element, the same for the same figure and salt."""
+    """Return a matplotlib figure as an ``svg`` element, the same for the same figure and salt."""
     import matplotlib as mpl
 
     text = io.StringIO()
@@ -62,7 +71,11 @@ def svg_of(figure: Any, *, salt: str) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def picture(path: Path, *, alt: str) -> str:
-    """Return a png file as an ``img`` element that holds it."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+def picture(jpeg: bytes, *, caption: str) -> str:
+    """Return a figure that holds a JPEG picture, with text under it."""
+    data = base64.b64encode(jpeg).decode("ascii")
+    text = html.escape(caption)
+    return (
+        f'<figure><img alt="{text}" src="data:image/jpeg;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )

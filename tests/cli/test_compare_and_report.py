@@ -6,15 +6,19 @@ import csv
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labels import read_labels
 from tests.cli.conftest import Done, litpose
+
+SCRIPT = re.compile(r"<script[^>]*>.*?</script>", re.S)
 
 
 @pytest.fixture(scope="module")
@@ -114,19 +118,98 @@ def test_what_is_no_comparison_is_said(seeds: list[Path], run_dir: Path) -> None
     assert "each further set of labels by a --csv of its own" in files.sentences
 
 
-def test_the_report_is_one_file_without_a_network(
-    compared: Path, trained_twice: tuple[Path, Path], tmp_path: Path
-) -> None:
-    page = tmp_path / "page.html"
-    done = litpose("report", *trained_twice, "--comparison", compared, "--out", page)
+@pytest.fixture(scope="module")
+def page(
+    compared: Path, trained_twice: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the report on a run and its twin."""
+    out = tmp_path_factory.mktemp("page") / "page.html"
+    edge = ("--edge", "nose_side", "tail_base_side")
+    done = litpose("report", *trained_twice, "--comparison", compared, *edge, "--out", out)
     assert done.code == 0, done.err
+    return out
+
+
+def test_the_report_is_one_file_without_a_network(page: Path) -> None:
     text = page.read_text()
-    outside = re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", text)
+    outside = re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", SCRIPT.sub("", text))
     assert not outside
-    for heading in ("Errors", "Comparison", "Learning curves", "Error by keypoint"):
-        assert f"<h2>{heading}</h2>" in text
+    assert len(text) < 5e6
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    for heading in (
+        "Errors",
+        "Comparison",
+        "Learning curves",
+        "Error by keypoint",
+        "One model against another",
+        "Confidence",
+        "Metrics on videos",
+        "Traces: walk3",
+        "Where the runs came from",
+    ):
+        assert heading in headings
+    assert sum(heading.startswith("Worst frames") for heading in headings) == 2
     assert "No difference between the trained models A and B is shown" in text
     assert "checkpoint" in text
+
+
+def test_what_the_report_draws_is_what_the_run_has(page: Path, run_dir: Path) -> None:
+    content = json.loads(
+        re.findall(r'<script id="charts"[^>]*>(.*?)</script>', page.read_text())[0]
+    )
+    errors = next(table for table in content["tables"].values() if "image" in table)
+    table = pd.read_csv(run_dir / "predictions_pixel_error.csv", index_col=0)
+    used = table[table.pop("set") != "unused"]
+    new = pd.read_csv(run_dir / "predictions_new_pixel_error.csv", index_col=0)
+    new.pop("set")
+    known = np.concatenate([used.to_numpy().ravel(), new.to_numpy().ravel()])
+    expected = np.sort(np.tile(known[np.isfinite(known)], 2))
+    np.testing.assert_allclose(np.sort(errors["pixel_error"]), expected, atol=0.006)
+
+
+def test_the_report_of_a_run_is_left_and_tells_how_it_ended(run_dir: Path) -> None:
+    text = (run_dir / "report.html").read_text()
+    record = json.loads((run_dir / "run.json").read_text())
+    assert f"{record['run_id']}, finished" in text
+    assert record["checkpoint"]["sha256"] in text
+
+
+def test_keys_that_differ_are_listed_and_no_others(run_dir: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run_dir, tmp_path / "other"))
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(
+        config.replace("train_batch_size: 4", "train_batch_size: 5")
+    )
+    done = litpose("report", run_dir, other, "--out", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    text = (tmp_path / "page.html").read_text()
+    listed = re.findall(r"<td><code>(.*?)</code></td><td>(.*?)</td><td>(.*?)</td>", text)
+    assert listed == [("training.train_batch_size", "4", "5")]
+
+
+def test_predictions_of_another_run_are_not_taken(run_dir: Path, tmp_path: Path) -> None:
+    done = litpose("report", run_dir, "--videos", tmp_path)
+    assert done.code == 1
+    assert "holds no predictions of these runs" in done.sentences
+
+
+def test_an_edge_to_an_unknown_keypoint_is_refused(run_dir: Path) -> None:
+    done = litpose("report", run_dir, "--edge", "nose_side", "wing")
+    assert done.code == 2
+    assert "no run has a keypoint wing" in done.sentences
+
+
+@pytest.mark.long
+def test_a_browser_draws_every_figure_of_the_page(page: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,20000")
+    wait = ("--virtual-time-budget=20000", "--dump-dom")
+    command = [chromium, *options, *wait, page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True).stdout
+    body = SCRIPT.sub("", dom)
+    assert body.count('class="chart"') == body.count("<canvas") >= 7
 
 
 def test_a_run_that_was_stopped_is_not_reported(run_dir: Path, tmp_path: Path) -> None:

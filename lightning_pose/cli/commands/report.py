@@ -1,4 +1,4 @@
-"""Write one HTML page about runs: errors, curves, keypoints, comparison, where they came from.
+"""Write one HTML page about runs: errors, curves, keypoints, videos, frames, where they came from.
 
   litpose report outputs/DATE/A outputs/DATE/B --out report.html
   litpose compare outputs/DATE/A outputs/DATE/B --out compared
@@ -20,17 +20,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--comparison", type=Path, metavar="DIR", help="what `litpose compare --out DIR` wrote"
     )
+    parser.add_argument(
+        "--videos",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of predicted videos (`litpose predict --out DIR`), beside video_preds/ of "
+        "each run",
+    )
+    parser.add_argument(
+        "--edge",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar="KEYPOINT",
+        help="two keypoints to join in pictures; may be given again",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
-    from lightning_pose.cli.comparing import read_comparison
-    from lightning_pose.cli.terminal import say
-    from lightning_pose.contracts.files import write_text
-    from lightning_pose.mlops.report.page import page_of
-    from lightning_pose.mlops.report.runs import read_runs
+    from lightning_pose.cli.reporting import write_report
 
-    comparison = read_comparison(args.comparison) if args.comparison else None
-    page = page_of(read_runs(args.runs), comparison)
-    say(f"report: {write_text(args.out, page)}")
-    return 0
+    return write_report(args)
