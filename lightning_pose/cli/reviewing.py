@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ def _open(name: str, args: argparse.Namespace) -> None:
         remote=not args.browser,
     )
     note(f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it.")
+    for ending in (signal.SIGTERM, signal.SIGINT):  # ended from outside, it ends its database too
+        signal.signal(ending, signal.default_int_handler)
     try:
         session.wait(-1)
     except KeyboardInterrupt:
