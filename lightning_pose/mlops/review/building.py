@@ -1,0 +1,119 @@
+"""A review from runs: which pictures, what the models say of them, and the data set of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.data.image_files import image_size
+from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.review.database import fiftyone_of
+from lightning_pose.mlops.review.dataset import Built, build_dataset, find_ours, tagged_frames
+from lightning_pose.mlops.review.fields import model_fields
+from lightning_pose.mlops.review.manifest import describe, review_folder, write_manifest
+from lightning_pose.mlops.review.table import (
+    ReviewTable,
+    check_pictures_are_there,
+    joined,
+    labelled_tables,
+    same_keypoints,
+)
+from lightning_pose.mlops.review.video_frames import (
+    choose,
+    frames_table,
+    predicted_videos,
+    write_pictures,
+)
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewRequest:
+    """What is to be built.
+
+    Attributes:
+        name: of the data set.
+        runs: to compare.
+        project: folder of ``.fiftyone/`` and ``review/``.
+        videos: to choose frames from; None = all that every model predicted.
+        frames: number of frames a session; 0 = labelled images alone.
+        command: as typed, for the record.
+    """
+
+    name: str
+    runs: Sequence[RunResults]
+    project: Path
+    videos: Sequence[Path] | None = None
+    frames: int = 20
+    command: str = ""
+
+
+def build_review(request: ReviewRequest, *, progress: Progress | None = None) -> Built:
+    """Build a data set of labelled images and chosen frames.
+
+    Args:
+        request: of what.
+        progress: is told how many frames of how many are on disk.
+
+    Raises:
+        ConfigError: the name cannot be used.
+        DataError: the runs cannot be compared, pictures are missing, there is no FiftyOne or no
+            database, or the name is somebody else's.
+    """
+    if not NAME.fullmatch(request.name):
+        raise ConfigError(
+            f"{request.name!r} cannot be the name of a review: use letters, digits, dots, dashes "
+            "and underscores, as in --name mouse-week2."
+        )
+    model_fields([run.name for run in request.runs])
+    tables = labelled_tables(request.runs)
+    for table in tables:
+        check_pictures_are_there(table)
+    videos = predicted_videos(request.runs, request.videos) if request.frames else []
+    fo = fiftyone_of(request.project)
+    old = find_ours(fo, request.name)
+    folder = review_folder(request.project, request.name).resolve()
+    asked_for = {} if old is None else tagged_frames(old)
+    chosen = choose(videos, request.frames, asked_for=asked_for)
+    total, done = sum(len(frames) for _, frames in chosen), 0
+    for video, frames in chosen:
+        write_pictures(video.path, [one.frame for one in frames], folder)
+        done += len(frames)
+        if progress is not None:
+            progress(done, total)
+        tables.append(frames_table(video, frames, folder))
+    table = _checked(tables)
+    about = describe(request.runs, request.command, [video.path for video in videos])
+    about = {"name": request.name, **about}
+    built = build_dataset(fo, request.name, table, picture_sizes(table), about)
+    write_manifest(folder, about)
+    return built
+
+
+def picture_sizes(table: ReviewTable) -> Int[np.ndarray, "n 2"]:
+    """Return height and width of each picture; frames of one video have one size."""
+    known: dict[str, tuple[int, int]] = {}
+    sizes = []
+    for file, video in zip(table.files, table.videos, strict=True):
+        key = video or str(file)
+        if key not in known:
+            known[key] = image_size(file)
+        sizes.append(known[key])
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
+def _checked(tables: Sequence[ReviewTable]) -> ReviewTable:
+    if not sum(len(table) for table in tables):
+        raise DataError("There is nothing to show: no labelled images and no predicted videos.")
+    same_keypoints(
+        {f"{table.views[0] or table.images[0]}": table.keypoint_names for table in tables if table}
+    )
+    return joined(tables)

@@ -1,0 +1,272 @@
+"""The review data set in FiftyOne: made anew under its name, what people marked carried over."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.mlops.review.documents import Marks, sample_documents
+from lightning_pose.mlops.review.fields import (
+    GROUND_TRUTH,
+    GROUP,
+    NUMBERS,
+    POINT_NUMBERS,
+    TEXTS,
+    max_error_field,
+    model_fields,
+    number_fields,
+)
+from lightning_pose.mlops.review.measures import Measures, measure, wrong_px
+from lightning_pose.mlops.review.saved_views import our_views
+from lightning_pose.mlops.review.skeleton import skeleton_edges
+from lightning_pose.mlops.review.table import ReviewTable
+
+FORMAT = "litpose-review-1"
+ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
+AT_ONCE = 1000
+METADATA = ("size_bytes", "mime_type", "width", "height", "num_channels")
+GREEN = "#12b886"
+COLOURS = ("#ff6b00", "#3b82f6", "#e64980", "#fab005", "#7950f2", "#15aabf", "#a0522d", "#868e96")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a build came to.
+
+    Attributes:
+        dataset: of FiftyOne.
+        pictures: how many.
+        kept: how many of them have tags of people, carried over.
+        views: number of pictures in each saved view.
+        wrong_px: error from which a point counts as wrong in the views.
+    """
+
+    dataset: Any
+    pictures: int
+    kept: int
+    views: Mapping[str, int]
+    wrong_px: float
+
+
+def find_ours(fo: Any, name: str) -> Any | None:
+    """Return the review data set of a name; None if the name is free.
+
+    Raises:
+        DataError: the name is in use by a data set that this program did not make.
+    """
+    if not fo.dataset_exists(name):
+        return None
+    dataset = fo.load_dataset(name)
+    if dataset.info.get(ABOUT, {}).get(MARK) != FORMAT:
+        raise DataError(
+            f"{name!r} is the name of a FiftyOne data set that litpose did not make; choose "
+            "another with --name."
+        )
+    return dataset
+
+
+def build_dataset(
+    fo: Any,
+    name: str,
+    table: ReviewTable,
+    sizes: Int[np.ndarray, "n 2"],
+    about: Mapping[str, Any],
+) -> Built:
+    """Make the data set, or make it anew; return it.
+
+    Tags of pictures and keypoints, and views that people saved, come over from the one of before,
+    which is there until the new one is whole.
+
+    Args:
+        fo: the module ``fiftyone``, connected.
+        name: of the data set.
+        table: its pictures.
+        sizes: height and width of each.
+        about: what it was made from; kept in ``dataset.info["litpose"]``.
+
+    Raises:
+        DataError: the name is in use by a data set of somebody else.
+    """
+    old = find_ours(fo, name)
+    marks = {} if old is None else marks_of(old)
+    scratch = f"{name} (being built)"
+    dataset = fo.Dataset(scratch, persistent=False, overwrite=True)
+    measures = measure(table)
+    limit = wrong_px(sizes)
+    _declare(fo, dataset, table, measures)
+    grouped = any(table.views)
+    documents = sample_documents(
+        table, measures, sizes, dataset_id=dataset._doc.id, marks=marks, grouped=grouped
+    )
+    for batch in _batches(documents):
+        dataset._sample_collection.insert_many(batch)
+    dataset.info = {ABOUT: {**about, MARK: FORMAT, "wrong_px": limit}}
+    poses = table.label_xy if not np.isnan(table.label_xy).all() else table.xy[0]
+    dataset.default_skeleton = fo.KeypointSkeleton(
+        labels=list(table.keypoint_names),
+        edges=[list(edge) for edge in skeleton_edges(poses)],
+    )
+    _set_appearance(fo, dataset, table, measures)
+    dataset.save()
+    views = our_views(dataset, table.models, limit)
+    for title, (view, words) in views.items():
+        dataset.save_view(title, view, description=words)
+    if old is not None:
+        _carry_views(fo, old, dataset, ours=views)
+    _replace(fo, old, dataset, name)
+    return Built(
+        dataset=dataset,
+        pictures=len(table),
+        kept=sum(place in marks for place in zip(table.images, table.views, strict=True)),
+        views={title: len(view) for title, (view, _) in views.items()},
+        wrong_px=limit,
+    )
+
+
+def marks_of(dataset: Any) -> dict[tuple[str, str], Marks]:
+    """Return what people tagged in a review data set, by image and view."""
+    samples = dataset.select_group_slices() if dataset.media_type == "group" else dataset
+    fields = [name for name, kind in dataset.get_field_schema().items() if _holds_points(kind)]
+    images, views, tags = samples.values(["image", "view", "tags"])
+    label_tags = samples.values([f"{field}.keypoints.tags" for field in fields])
+    marks = {}
+    for row, place in enumerate(zip(images, views, strict=True)):
+        of_labels = {
+            field: tuple(itertools.chain.from_iterable(one or () for one in values[row] or ()))
+            for field, values in zip(fields, label_tags, strict=True)
+        }
+        found = Marks(
+            tags=tuple(tags[row] or ()),
+            label_tags={field: words for field, words in of_labels.items() if words},
+        )
+        if found.tags or found.label_tags:
+            marks[place[0], place[1] or ""] = found
+    return marks
+
+
+def tagged_frames(dataset: Any) -> dict[str, list[int]]:
+    """Return the frames of videos that people tagged, by session."""
+    marks = marks_of(dataset)
+    samples = dataset.select_group_slices() if dataset.media_type == "group" else dataset
+    found: dict[str, set[int]] = {}
+    columns = samples.values(["image", "view", "session", "frame"])
+    for image, view, session, frame in zip(*columns, strict=True):
+        if frame is not None and (image, view or "") in marks:
+            found.setdefault(session, set()).add(frame)
+    return {session: sorted(frames) for session, frames in found.items()}
+
+
+def _holds_points(kind: Any) -> bool:
+    return getattr(getattr(kind, "document_type", None), "__name__", "") == "Keypoints"
+
+
+def _declare(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> None:
+    """Tell FiftyOne which fields there are."""
+    if any(table.views):
+        views = list(dict.fromkeys(table.views))
+        dataset.add_group_field(GROUP, default=views[0])
+        for view in views:
+            dataset.add_group_slice(view, "image")
+    else:
+        dataset.media_type = "image"
+    for field in (GROUND_TRUTH, *model_fields(table.models)):
+        dataset.add_sample_field(
+            field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints
+        )
+        for number in POINT_NUMBERS if field != GROUND_TRUTH else ():
+            dataset.add_sample_field(
+                f"{field}.keypoints.{number}", fo.ListField, subfield=fo.FloatField
+            )
+    for name in TEXTS:
+        dataset.add_sample_field(name, fo.StringField)
+    dataset.add_sample_field("frame", fo.IntField, description="0-based, as in the csv")
+    dataset.add_sample_field("labelled", fo.BooleanField)
+    for name in (*NUMBERS, *_numbers_of_models(table.models, measures)):
+        dataset.add_sample_field(name, fo.FloatField)
+
+
+def _numbers_of_models(models: Sequence[str], measures: Measures) -> list[str]:
+    return [
+        name
+        for field in model_fields(models)
+        for name in (*number_fields(field, measures), max_error_field(field))
+    ]
+
+
+def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> None:
+    """Set what the app shows when it is opened: all points with lines, a colour a model."""
+    fields = model_fields(table.models)
+    config = dataset.app_config
+    colours = dict(zip(fields, itertools.cycle(COLOURS)))  # noqa: B905 (cycle has no end)
+    config.color_scheme = fo.ColorScheme(
+        color_by="field",
+        color_pool=list(COLOURS),
+        multicolor_keypoints=False,
+        show_skeletons=True,
+        opacity=0.9,
+        fields=[
+            {"path": path, "fieldColor": colour}
+            for path, colour in {GROUND_TRUTH: GREEN, **colours}.items()
+        ],
+    )
+    config.active_fields = fo.ActiveFields(exclude=False, paths=[GROUND_TRUTH, *fields])
+
+    def group(name: str, paths: Sequence[str], *, expanded: bool = True) -> Any:
+        return fo.SidebarGroupDocument(name=name, paths=list(paths), expanded=expanded)
+
+    config.sidebar_groups = [
+        group("tags", ["tags", "_label_tags"]),
+        group("keypoints", [GROUND_TRUTH, *fields]),
+        group("comparison", ["winner", "worst_keypoint", *NUMBERS]),
+        group("picture", ["split", "distribution", "session", "view", "labelled", "image"]),
+        group("video", ["video", "frame", "chosen_for"], expanded=False),
+        *(
+            group(
+                model, [*number_fields(field, measures), max_error_field(field)], expanded=False
+            )
+            for model, field in zip(table.models, fields, strict=True)
+        ),
+        group(
+            "metadata",
+            [f"metadata.{name}" for name in METADATA],
+            expanded=False,
+        ),
+        group(
+            "other", ["id", "filepath", "label_file", "created_at", "last_modified_at"], expanded=False
+        ),
+    ]
+
+
+def _carry_views(fo: Any, old: Any, new: Any, *, ours: Mapping[str, object]) -> None:
+    """Save the views that people made in the new data set too, where its fields allow it."""
+    for name in old.list_saved_views():
+        if name not in ours and not new.has_saved_view(name):
+            stages = old.load_saved_view(name)._serialize(include_uuids=False)
+            # A field of a model that is not compared any more: the view has nothing to show.
+            with contextlib.suppress(ValueError, AttributeError):
+                new.save_view(name, fo.DatasetView._build(new, stages))
+
+
+def _replace(fo: Any, old: Any | None, new: Any, name: str) -> None:
+    """Give the new data set the name of the old one, which is deleted."""
+    if old is not None:
+        before = f"{name} (before)"
+        if fo.dataset_exists(before):
+            fo.delete_dataset(before)
+        old.name = before
+    new.name = name
+    new.persistent = True
+    if old is not None:
+        old.delete()
+
+
+def _batches(documents: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(itertools.islice(documents, AT_ONCE)):
+        yield batch
