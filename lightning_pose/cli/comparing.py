@@ -23,11 +23,11 @@ from lightning_pose.metrics.calibration import (
     CalibrationTable,
     ScoredPoints,
     calibration_table,
-    share_of_size_px,
 )
 from lightning_pose.metrics.comparison import Comparison, compare_errors
 from lightning_pose.metrics.differences import PairedDifference
 from lightning_pose.metrics.hard_keypoints import HardCurve, ensemble_spread, hard_curve
+from lightning_pose.metrics.isotonic import share_of_size_px
 from lightning_pose.metrics.summary import object_keypoint_similarity, summarise_errors
 
 JSON, CSV, OVERALL = "comparison.json", "keypoints.csv", "overall.json"
@@ -114,8 +114,8 @@ def find(
         sides: opened.
         sets: labels of frames that no model learnt from, by name.
         bbox_files: boxes of the images.
-        within_px: what counts as right when the confidence is judged; None = as the models are
-            calibrated, else a share of the animal's size.
+        within_px: what counts as right when the confidence is judged; None = as the models of
+            the side are calibrated, else a share of the animal's size.
     """
     every = list(sets.values())
     first, second = ([score(one, every, bbox_files) for one in side.models] for side in sides)
@@ -124,8 +124,7 @@ def find(
     labels = labels_px(every)
     errors = [one.error_px for one in first], [one.error_px for one in second]
     spread = ensemble_spread([one.xy_img for one in (*first, *second)])
-    calibrated = {model.calibration.within_px for model in models if model.calibration}
-    within = within_px or (calibrated.pop() if len(calibrated) == 1 else share_of_size_px(labels))
+    within = [within_px or _near_px(side) or share_of_size_px(labels) for side in sides]
     return Findings(
         names=(sides[0].name, sides[1].name),
         models=(sides[0].names, sides[1].names),
@@ -136,7 +135,10 @@ def find(
             parts=[name for name, tables in sets.items() for _ in tables[0].images],
         ),
         hard=hard_curve(*errors, spread, images=images, models=len(models)),
-        calibration=(_calibration(first, images, within), _calibration(second, images, within)),
+        calibration=(
+            _calibration(first, images, within[0]),
+            _calibration(second, images, within[1]),
+        ),
         scores=(_scores(first, labels), _scores(second, labels)),
     )
 
@@ -173,6 +175,12 @@ def keypoint_names(model: Model) -> Sequence[str]:
     """Return the names of a model's keypoints, those of several views side by side."""
     names = model.keypoint_names
     return [f"{view} {name}" for view in model.view_names for name in names] or names
+
+
+def _near_px(side: Side) -> float | None:
+    """Return the distance that all models of a side are calibrated for; None if there is none."""
+    found = {model.calibration.within_px if model.calibration else None for model in side.models}
+    return found.pop() if len(found) == 1 else None
 
 
 def _calibration(

@@ -40,7 +40,7 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         precision=args.precision,
         tracking_uri=args.tracking_uri,
     )
-    tables, sets = _labels(model, args)
+    tables, sets = labels_and_sets(model, args.csv, data_dir=args.data_dir, named=args.model)
     bbox_files = label_bbox_files(model, args.bbox_file)
     bboxes = read_bboxes(*bbox_files) if bbox_files else None
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,25 +82,39 @@ def _note_origin(model: Model, tables: Sequence[LabelTable], files: Sequence[Pat
         own.write(ResultFiles(files[0].parent, stem).note)
 
 
-def _labels(model: Model, args: argparse.Namespace) -> tuple[list[LabelTable], tuple[str, ...]]:
+def labels_and_sets(
+    model: Model, csv: Sequence[Path] | None, *, data_dir: Path | None = None, named: str = ""
+) -> tuple[list[LabelTable], tuple[str, ...]]:
+    """Return labels that can be scored, one table a view, and what each row was to the model.
+
+    Args:
+        model: whose keypoints they must be of.
+        csv: one file a view; None = those the model was made from.
+        data_dir: folder of the images; None = the run's, or that of the files.
+        named: how the user named the model.
+
+    Raises:
+        ConfigError: no labels are known.
+        DataError: they cannot be used.
+    """
     run_dir = model.files.run_dir if model.files else None
-    if args.csv is None:
+    if csv is None:
         if run_dir is None:
             raise ConfigError(
-                f"{args.model} is a checkpoint without its run directory, so its labels are not "
+                f"{named} is a checkpoint without its run directory, so its labels are not "
                 "known. Name them with --csv."
             )
         data = load_run_config(run_dir).data
-        if args.data_dir is not None:
-            data.data_dir = str(args.data_dir)
+        if data_dir is not None:
+            data.data_dir = str(data_dir)
         tables = list(read_tables(data))
         files = [table.source for table in tables if table.source is not None]
     else:
-        files = list(args.csv)
+        files = list(csv)
         tables = [
             read_labels(
                 path,
-                data_dir=args.data_dir or path.resolve().parent,
+                data_dir=data_dir or path.resolve().parent,
                 keypoint_names=model.keypoint_names,
             )
             for path in files

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from lightning_pose import __version__
 from lightning_pose.cli import commands
+from lightning_pose.cli.reading import reading_shown
 from lightning_pose.cli.remarks import remarks
 from lightning_pose.cli.terminal import print_error
 from lightning_pose.contracts.errors import LitposeError
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def guarded(args: argparse.Namespace) -> int:
     """Run the chosen command; turn what goes wrong into one paragraph and an exit code."""
     try:
-        with remarks(debug=args.debug):
+        with remarks(debug=args.debug), reading_shown():
             return args.run(args)
     except LitposeError as error:
         return _report(error, str(error), debug=args.debug, code=error.exit_code)

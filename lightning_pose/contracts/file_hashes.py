@@ -20,12 +20,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from lightning_pose.contracts.errors import DataError, WriteError
-from lightning_pose.contracts.files import file_sha256, sampled_sha256, user_cache, write_text
+from lightning_pose.contracts.files import sampled_sha256, user_cache, write_text
 
 Kind = Literal["sha256", "sampled_sha256", "md5"]
 
@@ -33,21 +35,11 @@ COARSEST_CLOCK_NS = 2_000_000_000  # FAT counts two seconds
 _WHOLE_UP_TO = 256 * 10**6  # bytes
 _AT_ONCE = 64  # files of one task: a task for each would cost more than looking
 
+_CHUNK = 2**22  # bytes read between two reports to the listener
+
+Listener = Callable[[int, int], None]
 State = tuple[int, int, int, int]
 Entry = tuple[State, str]
-
-
-def file_md5(path: Path) -> str:
-    """Return the MD5 of a file's content, as DVC names it, in hexadecimal digits.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, _md5).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def file_hash(path: Path, kind: Kind = "sha256") -> str:
@@ -85,7 +77,13 @@ class FileHashes:
         kind: sha256 or md5 of the content, or sampled_sha256
             (:func:`~lightning_pose.contracts.files.sampled_sha256`).
         folder: of the cache; None = in the user's.
+
+    Attributes:
+        listener: of all instances: is told how many bytes of how many have been read, which may
+            take minutes; the command line shows it. None = nobody is told.
     """
+
+    listener: ClassVar[Listener | None] = None
 
     def __init__(self, kind: Kind = "sha256", *, folder: Path | None = None) -> None:
         self._kind = kind
@@ -114,8 +112,12 @@ class FileHashes:
         """
         return self._look_up(path, _state(path))
 
-    def of(self, path: Path) -> str:
+    def of(self, path: Path, *, reading: _Reading | None = None) -> str:
         """Return the hash of a file.
+
+        Args:
+            path: of the file.
+            reading: of several files, that this one is one of.
 
         Raises:
             DataError: the file cannot be read.
@@ -124,7 +126,7 @@ class FileHashes:
         known = self._look_up(path, before)
         if known is not None:
             return known
-        digest = self._compute(path)
+        digest = self._compute(path, reading or _Reading(before[0]))
         self._keep(path, before, began, digest)
         return digest
 
@@ -135,10 +137,14 @@ class FileHashes:
             DataError: a file cannot be read.
         """
         wanted = list(dict.fromkeys(paths))
-        parts = [wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)]
         with ThreadPoolExecutor() as pool:
-            digests = [digest for of_part in pool.map(self._of_part, parts) for digest in of_part]
-        return dict(zip(wanted, digests, strict=True))
+            found = list(chain(*pool.map(self._look_up_all, _parts(wanted))))
+            known = {path: digest for path, (digest, _) in zip(wanted, found, strict=True)}
+            unread = [path for path, digest in known.items() if digest is None]
+            reading = _Reading(sum(size for digest, size in found if digest is None))
+            read = chain(*pool.map(partial(self._read_all, reading=reading), _parts(unread)))
+            digests = dict(zip(unread, read, strict=True))
+        return {path: digest or digests[path] for path, digest in known.items()}
 
     def read(self, path: Path) -> tuple[bytes, str]:
         """Return the content of a file and its hash, which is computed only if it is not known.
@@ -171,8 +177,13 @@ class FileHashes:
             with contextlib.suppress(WriteError):
                 write_text(self._file(folder), text)
 
-    def _of_part(self, paths: list[Path]) -> list[str]:
-        return [self.of(path) for path in paths]
+    def _look_up_all(self, paths: list[Path]) -> list[tuple[str | None, int]]:
+        """Return of each file the hash, if it is known, and the size."""
+        states = [(path, _state(path)) for path in paths]
+        return [(self._look_up(path, state), state[0]) for path, state in states]
+
+    def _read_all(self, paths: list[Path], *, reading: _Reading) -> list[str]:
+        return [self.of(path, reading=reading) for path in paths]
 
     def _look_up(self, path: Path, state: State) -> str | None:
         folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (no link is followed)
@@ -210,6 +221,31 @@ class FileHashes:
             return {}
 
 
+class _Reading:
+    """Tells the listener how much of one or several files has been read.
+
+    Args:
+        total: bytes of all of them.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Take down that so many more bytes were read."""
+        if FileHashes.listener is None:
+            return
+        with self._lock:
+            self._done += count
+            FileHashes.listener(self._done, self._total)
+
+
+def _parts(paths: list[Path]) -> list[list[Path]]:
+    return [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
+
+
 def _entry(values: list[Any]) -> Entry:
     size, inode, modified_ns, changed_ns, digest = values
     return (int(size), int(inode), int(modified_ns), int(changed_ns)), str(digest)
@@ -227,19 +263,28 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path} cannot be read: {error.strerror}.")
 
 
-def _md5() -> Any:
-    return hashlib.md5(usedforsecurity=False)
+def _whole(algorithm: str, path: Path, reading: _Reading) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    buffer = memoryview(bytearray(_CHUNK))
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+                reading.add(count)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return digest.hexdigest()
 
 
-def _sampled(path: Path) -> str:
+def _sampled(path: Path, _: _Reading) -> str:
     try:
         return sampled_sha256(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-_WAYS: dict[Kind, Callable[[Path], str]] = {
-    "sha256": file_sha256,
+_WAYS: dict[Kind, Callable[[Path, _Reading], str]] = {
+    "sha256": partial(_whole, "sha256"),
     "sampled_sha256": _sampled,
-    "md5": file_md5,
+    "md5": partial(_whole, "md5"),
 }

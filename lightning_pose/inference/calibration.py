@@ -49,7 +49,7 @@ class ConfidenceCalibration:
         if not all(steps.all() for steps in rising):
             raise ModelError("The confidences and probabilities of a calibration should rise.")
 
-    def apply(self, confidence: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    def apply(self, confidence: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """Return the probability for each confidence; NaN stays NaN.
 
         Example:

@@ -1,4 +1,4 @@
-"""What a confidence is worth: errors by confidence, and the map from it to a probability."""
+"""What a confidence is worth: errors by confidence, before and after it is calibrated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lightning_pose.contracts.errors import DataError
-from lightning_pose.metrics.dependence import Sessions, pieces_of, t_interval
+from lightning_pose.metrics.dependence import Sessions, pieces_of, t_interval, t_quantile
 from lightning_pose.metrics.summary import CONFIDENCE_BINS
 
-SHARE_OF_SIZE = 0.05
-FEWEST_POINTS, FEWEST_OF_A_KIND = 50, 5
-
 Interval = tuple[float, float]
+UNKNOWN: Interval = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +60,27 @@ class CalibrationTable:
     expected_error: float
     brier: float
     brier_95: Interval
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the numbers as plain values."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """A confidence before and after calibration, on the same keypoints.
+
+    Attributes:
+        before: the model's own.
+        after: calibrated.
+        brier_change: after less before; negative = calibration helps.
+        brier_change_95: its 95 % interval, of the same keypoints (paired).
+    """
+
+    before: CalibrationTable
+    after: CalibrationTable
+    brier_change: float
+    brier_change_95: Interval
 
     def as_plain(self) -> dict[str, Any]:
         """Return the numbers as plain values."""
@@ -134,7 +152,33 @@ def calibration_table(points: ScoredPoints, *, within_px: float) -> CalibrationT
         bins=bins,
         expected_error=sum(gaps) / len(points),
         brier=float(squares.mean()),
-        brier_95=mean_interval(squares, points.images) or (float("nan"), float("nan")),
+        brier_95=mean_interval(squares, points.images) or UNKNOWN,
+    )
+
+
+def reliability(
+    points: ScoredPoints, calibrated: Float[np.ndarray, " p"], *, within_px: float
+) -> Reliability | None:
+    """Return what a calibration does for keypoints it was not fitted on; None without any.
+
+    Args:
+        points: with the model's own confidence.
+        calibrated: the probability of each.
+        within_px: the distance.
+    """
+    before = calibration_table(points, within_px=within_px)
+    after = calibration_table(
+        dataclasses.replace(points, confidence=calibrated), within_px=within_px
+    )
+    if before is None or after is None:
+        return None
+    within = points.error_px <= within_px
+    change = (calibrated - within) ** 2 - (points.confidence - within) ** 2
+    return Reliability(
+        before=before,
+        after=after,
+        brier_change=float(change.mean()),
+        brier_change_95=mean_interval(change, points.images) or UNKNOWN,
     )
 
 
@@ -143,73 +187,34 @@ def mean_interval(values: Float[np.ndarray, " p"], images: Sequence[str]) -> Int
 
     Sessions are the independent pieces, or frames if there is one session alone.
     """
-    pieces = pieces_of(images)
-    if not isinstance(pieces, Sessions):
-        numbers = {image: number for number, image in enumerate(dict.fromkeys(images))}
-        if len(numbers) < 2:
-            return None
-        pieces = Sessions(number=np.array([numbers[image] for image in images]))
+    pieces = _pieces(images)
+    if pieces is None:
+        return None
     low, high, _ = t_interval(float(values.mean()), pieces.variance(values), pieces.degrees)
     return low, high
 
 
-def share_of_size_px(xy_img: Float[np.ndarray, "n k 2"], share: float = SHARE_OF_SIZE) -> float:
-    """Return a share of the animal's size: the median longer side of the box of its labels.
+def share_interval(within: Float[np.ndarray, " p"], images: Sequence[str]) -> Interval | None:
+    """Return the 95 % interval of a share of keypoints; None if they are of one frame.
+
+    Wilson's, with t for z and the number of keypoints divided by what clustering costs (Dean and
+    Pagano, 2015). Where all are alike there is no telling that, and each session (or frame)
+    counts as one keypoint.
 
     Args:
-        xy_img: labels; NaN = not labelled. Frames with fewer than two do not count.
-        share: of the size.
-
-    Raises:
-        DataError: no frame has two labels.
+        within: 1 or 0 for each keypoint.
+        images: path of the frame of each.
     """
-    frames = xy_img[np.isfinite(xy_img).all(axis=-1).sum(axis=1) > 1]
-    if not len(frames):
-        raise DataError("No frame has two labelled keypoints, so the animal's size is not known.")
-    sides = np.nanmax(frames, axis=1) - np.nanmin(frames, axis=1)
-    return share * float(np.median(sides.max(axis=-1)))
-
-
-def isotonic_steps(points: ScoredPoints, *, within_px: float) -> tuple[list[float], list[float]]:
-    """Return the corners of the rising map from confidence to the probability of being near.
-
-    Isotonic regression (Zadrozny and Elkan, 2002) of "lies within the distance" on confidence,
-    over all keypoints together; between corners the map is a line. Probabilities stay within
-    1 / (points + 2) of 0 and 1, as no finite number of points makes sure.
-
-    Args:
-        points: of frames that the model did not learn from.
-        within_px: the distance.
-
-    Returns:
-        Confidences, rising, and their probabilities.
-
-    Raises:
-        DataError: there are too few points, or too few on one side of the distance.
-    """
-    from sklearn.isotonic import (  # pyright: ignore[reportMissingTypeStubs]
-        IsotonicRegression,
-    )
-
-    within: Bool[np.ndarray, " p"] = points.error_px <= within_px
-    rarer = int(min(within.sum(), (~within).sum()))
-    if len(points) < FEWEST_POINTS:
-        raise DataError(
-            f"A calibration takes {FEWEST_POINTS} labelled keypoints or more that the model did "
-            f"not learn from, got {len(points)}. Validate on more frames, or name labels with "
-            "--csv."
-        )
-    if rarer < FEWEST_OF_A_KIND:
-        side = "farther from their label than" if within.mean() > 0.5 else "within"
-        raise DataError(
-            f"Only {rarer} of {len(points)} keypoints lie {side} {within_px:.1f} px, too few to "
-            f"tell when; {FEWEST_OF_A_KIND} are needed. Choose another --within-px, or name "
-            "more labels with --csv."
-        )
-    margin = 1 / (len(points) + 2)
-    fitted: Any = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
-    fitted.fit(points.confidence, within.astype(np.float64))
-    return fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist()
+    pieces = _pieces(images)
+    if pieces is None:
+        return None
+    share, variance = float(within.mean()), pieces.variance(within)
+    n = min(len(within), share * (1 - share) / variance) if variance else pieces.count
+    squared = t_quantile(pieces.degrees) ** 2
+    centre = (share + squared / (2 * n)) / (1 + squared / n)
+    spread = share * (1 - share) / n + squared / (4 * n**2)
+    reach = (squared * spread) ** 0.5 / (1 + squared / n)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def _bin(
@@ -222,7 +227,6 @@ def _bin(
     low, high = CONFIDENCE_BINS[number], CONFIDENCE_BINS[number + 1]
     if not rows.size:
         return CalibrationBin(low=low, high=high, points=0)
-    found = mean_interval(within[rows], [points.images[int(row)] for row in rows])
     return CalibrationBin(
         low=low,
         high=high,
@@ -230,5 +234,16 @@ def _bin(
         confidence=float(points.confidence[rows].mean()),
         mean_px=float(points.error_px[rows].mean()),
         within=float(within[rows].mean()),
-        within_95=(max(0.0, found[0]), min(1.0, found[1])) if found else None,
+        within_95=share_interval(within[rows], [points.images[int(row)] for row in rows]),
     )
+
+
+def _pieces(images: Sequence[str]) -> Sessions | None:
+    """Return sessions, or the frames of a single session; None if there is one frame."""
+    pieces = pieces_of(images)
+    if isinstance(pieces, Sessions):
+        return pieces
+    numbers = {image: number for number, image in enumerate(dict.fromkeys(images))}
+    if len(numbers) < 2:
+        return None
+    return Sessions(number=np.array([numbers[image] for image in images]))

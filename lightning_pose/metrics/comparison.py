@@ -82,9 +82,9 @@ class Comparison:
         if alone:
             lasting = [name for name in alone if self.adjusted_p[name] < 0.05]
             remarks.append(
-                f"Of {len(self.by_keypoint)} intervals of keypoints, one in twenty misses the truth "
-                f"by chance. Keypoints whose interval leaves out 0: {len(alone)}; those that stay "
-                f"when this is allowed for (Holm): {len(lasting)}."
+                f"Of {len(self.by_keypoint)} intervals of keypoints, one in twenty misses the "
+                f"truth by chance. Keypoints whose interval leaves out 0: {len(alone)}; those "
+                f"that stay when this is allowed for (Holm): {len(lasting)}."
             )
         return remarks
 

@@ -119,8 +119,13 @@ def t_interval(mean: float, variance: float, degrees: float) -> tuple[float, flo
     if variance <= 0:
         return mean, mean, float(mean == 0)
     error = variance**0.5
-    reach = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
+    reach = t_quantile(degrees) * error
     return mean - reach, mean + reach, float(2 * special.stdtr(degrees, -abs(mean) / error))
+
+
+def t_quantile(degrees: float) -> float:
+    """Return how many standard errors the 95 % interval of Student's t reaches."""
+    return float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import lightning_pose
 from lightning_pose import __version__
 from lightning_pose.contracts.file_hashes import file_hash
@@ -159,6 +157,8 @@ def package_versions() -> dict[str, str]:
 
 def device_facts() -> dict[str, Any]:
     """Return processor, cores, system, and the GPU if there is one."""
+    import torch  # late: commands that only look at records need not wait for it
+
     facts: dict[str, Any] = {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -44,6 +44,11 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert heavy_modules_after(code) == set()
 
 
+def test_looking_at_records_loads_no_network() -> None:
+    loaded = heavy_modules_after("import lightning_pose.cli.tracing")
+    assert loaded <= {"pandas"}
+
+
 def test_below_the_command_line_only_the_schema_of_config_is_imported(
     trees: dict[str, ast.Module],
 ) -> None:

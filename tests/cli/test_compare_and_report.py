@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labels import read_labels
@@ -36,7 +37,8 @@ def trained_twice(trained: Done, tmp_path_factory: pytest.TempPathFactory) -> tu
 def test_a_model_is_no_better_than_itself(compared: Path) -> None:
     found = json.loads((compared / "comparison.json").read_text())
     assert found["overall"]["difference_px"] == 0
-    assert found["verdict"].startswith("No difference between A and B is shown")
+    assert found["verdict"].startswith("No difference between the trained models A and B is shown")
+    assert found["claim"] == "trained models"
 
 
 def test_errors_are_those_of_frames_that_were_not_learnt_from(
@@ -46,9 +48,14 @@ def test_errors_are_those_of_frames_that_were_not_learnt_from(
     labels = read_labels(run_dir / "labels.csv", data_dir=run_dir)
     unseen = np.isin(predictions.sets, ("test", "unused"))
     error = np.linalg.norm(predictions.xy_img - labels.xy_img, axis=-1)[unseen]
-    found = json.loads((compared / "overall.json").read_text())
-    assert found["frames"] == int(np.isfinite(error).any(axis=1).sum())
-    assert found["first_px"] == pytest.approx(np.nanmean(error, axis=1).mean(), abs=0.01)
+    found = json.loads((compared / "comparison.json").read_text())["by_part"]
+    assert list(found) == ["CollectedData", "CollectedData_new"]
+    held_out = found["CollectedData"]
+    assert held_out["frames"] == int(np.isfinite(error).any(axis=1).sum())
+    assert held_out["first_px"] == pytest.approx(np.nanmean(error, axis=1).mean(), abs=0.01)
+    assert found["CollectedData_new"]["frames"] == 3
+    overall = json.loads((compared / "overall.json").read_text())
+    assert overall["frames"] == held_out["frames"] + 3
 
 
 def test_a_row_for_every_keypoint_can_be_plotted(compared: Path) -> None:
@@ -56,6 +63,55 @@ def test_a_row_for_every_keypoint_can_be_plotted(compared: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 14
     assert all(float(row["low_px"]) <= float(row["high_px"]) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def seeds(trained: Done, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return six runs whose weights differ as those of other seeds do, the last of more epochs."""
+    folder = tmp_path_factory.mktemp("seeds")
+    runs = [Path(shutil.copytree(trained.run_dir, folder / f"run{n}")) for n in range(6)]
+    for number, run in enumerate(runs):
+        file = run / "checkpoints" / "best.ckpt"
+        weights = torch.load(file, weights_only=True)
+        for tensor in weights["state_dict"].values():
+            if tensor.ndim == 4:
+                generator = torch.Generator().manual_seed(number)
+                tensor *= 1 + 0.01 * torch.randn(tensor.shape, generator=generator)
+        torch.save(weights, file)
+    config = runs[5] / "config.yaml"
+    config.write_text(config.read_text().replace("max_epochs: 2", "max_epochs: 3"))
+    return runs
+
+
+def test_configurations_are_compared_by_three_seeds_a_side(
+    seeds: list[Path], tmp_path: Path
+) -> None:
+    done = litpose("compare", "--a", *seeds[:3], "--b", *seeds[3:], "--out", tmp_path, "--json")
+    assert done.code == 0, done.err
+    assert done.json["claim"] == "configurations"
+    assert "configuration" in done.json["verdict"]
+    assert "3 and 3 seeds" in done.json["verdict"]
+    assert done.json["first_models"] == [str(run) for run in seeds[:3]]
+    assert done.json["hard"]["models"] == 6
+    assert "The runs of B differ in more than their seeds: training.max_epochs" in done.sentences
+    assert "The runs of A" not in done.sentences
+    one = litpose("compare", seeds[0], seeds[3], "--json").json
+    assert one["overall"]["degrees"] != done.json["overall"]["degrees"]
+
+
+def test_what_is_no_comparison_is_said(seeds: list[Path], run_dir: Path) -> None:
+    few = litpose("compare", "--a", *seeds[:2], "--b", *seeds[3:])
+    assert (few.code, few.out) == (2, "")
+    assert "3 runs a side or more, with different seeds; got 2 and 3" in few.sentences
+    same = litpose("compare", "--a", *[seeds[0]] * 3, "--b", *seeds[3:])
+    assert same.code == 2
+    assert "hold the same weights" in same.sentences
+    alone = litpose("compare", run_dir)
+    assert alone.code == 2
+    assert "Name two models" in alone.sentences
+    files = litpose("compare", run_dir, run_dir, "--csv", "a.csv", "b.csv")
+    assert files.code == 2
+    assert "each further set of labels by a --csv of its own" in files.sentences
 
 
 def test_the_report_is_one_file_without_a_network(
@@ -69,7 +125,7 @@ def test_the_report_is_one_file_without_a_network(
     assert not outside
     for heading in ("Errors", "Comparison", "Learning curves", "Error by keypoint"):
         assert f"<h2>{heading}</h2>" in text
-    assert "No difference between A and B is shown" in text
+    assert "No difference between the trained models A and B is shown" in text
     assert "checkpoint" in text
 
 

@@ -28,7 +28,7 @@ data:
   data_dir: data
   csv_file: CollectedData.csv
   image_resize_dims: {height: 64, width: 64}
-training: {train_prob: 0.6, val_prob: 0.2, max_epochs: 2, train_batch_size: 4, imgaug: default,
+training: {train_prob: 0.6, val_prob: 0.2, max_epochs: 3, train_batch_size: 4, imgaug: default,
   limit_train_batches: 2, accelerator: cpu}
 model: {backbone: resnet18, backbone_pretrained: false}
 dali: {base: {train: {sequence_length: 4}}}

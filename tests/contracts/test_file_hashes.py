@@ -102,7 +102,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_kept(
 ) -> None:
     path = written(tmp_path / "a.csv")
 
-    def slow(file: Path) -> str:
+    def slow(file: Path, _: object) -> str:
         digest = sha256(file.read_bytes())
         written(file, b"changed meanwhile")
         return digest
@@ -189,3 +189,17 @@ def test_a_file_written_just_now_is_not_kept(tmp_path: Path, cache: Path) -> Non
     with FileHashes(folder=cache) as hashes:
         hashes.of(path)
     assert FileHashes(folder=cache).known(path) is None
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_listener_is_told_of_every_byte_that_is_read_and_of_no_other(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(FileHashes, "listener", lambda done, total: told.append((done, total)))
+    paths = [written(tmp_path / name, size * b"a") for name, size in (("a", 5), ("b", 2**23))]
+    with FileHashes("md5", folder=cache) as hashes:
+        assert hashes.of(paths[0]) == hashlib.md5(5 * b"a").hexdigest()
+        hashes.of_all(paths)
+        assert hashes.of_all(paths)[paths[1]] == hashlib.md5(2**23 * b"a").hexdigest()
+    assert told == [(5, 5), (2**22, 2**23), (2**23, 2**23)]

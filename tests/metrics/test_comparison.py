@@ -1,100 +1,104 @@
-"""The paired difference of two models' errors."""
+"""The comparison of two sides: its verdict, its keypoints, its sets, and where models disagree."""
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from scipy import stats
 
-from lightning_pose.contracts.errors import DataError
-from lightning_pose.metrics.comparison import compare_errors, paired_difference
+from lightning_pose.metrics.comparison import compare_errors
+from lightning_pose.metrics.hard_keypoints import ensemble_spread, hard_curve
 
-
-def noisy(seed: int, *, frames: int, keypoints: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).gamma(2.0, 2.0, size=(frames, keypoints))
+IMAGES = [f"s{row % 8}/i{row}.png" for row in range(40)]
 
 
-def test_of_one_session_it_is_the_paired_t_test_of_frames() -> None:
-    first, second = noisy(0, frames=12), noisy(1, frames=12) + 1
-    found = paired_difference(first, second, [f"s/{row}.png" for row in range(12)])
-    expected = stats.ttest_rel(second.mean(1), first.mean(1))
-    interval = expected.confidence_interval()
-    assert not found.by_session
-    assert found.p_value == pytest.approx(expected.pvalue)
-    assert (found.low_px, found.high_px) == pytest.approx((interval.low, interval.high))
-    assert found.difference_px == pytest.approx(found.second_px - found.first_px)
+def errors(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(2, 4, (40, 3))
 
 
-def test_sessions_of_equal_length_are_tested_by_their_means() -> None:
-    first, second = noisy(0, frames=24), noisy(1, frames=24)
-    images = [f"session{row // 4}/{row}.png" for row in range(24)]
-    found = paired_difference(first, second, images)
-    by_session = (second - first).mean(1).reshape(6, 4).mean(1)
-    expected = stats.ttest_1samp(by_session, 0.0)
-    assert (found.by_session, found.groups) == (True, 6)
-    assert found.p_value == pytest.approx(expected.pvalue)
-
-
-def test_frames_that_are_alike_do_not_count_as_many() -> None:
-    offsets = np.repeat(np.random.default_rng(0).normal(1.0, 1.0, size=6), 20)[:, None]
-    first = np.full((120, 2), 5.0)
-    images = [f"session{row // 20}/{row}.png" for row in range(120)]
-    by_session = paired_difference(first, first + offsets, images)
-    by_frame = paired_difference(first, first + offsets, [f"s/{row}.png" for row in range(120)])
-    width = by_session.high_px - by_session.low_px
-    assert width > 3 * (by_frame.high_px - by_frame.low_px)
-
-
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(3)
-    images = [f"session{row // 5}/{row}.png" for row in range(40)]
-    inside = 0
-    for _ in range(400):
-        session = np.repeat(rng.normal(size=8), 5)
-        second = (0.5 + session + rng.normal(size=40))[:, None]
-        found = paired_difference(np.zeros((40, 1)), second, images)
-        inside += found.low_px < 0.5 < found.high_px
-    assert 0.92 < inside / 400 < 0.98
-
-
-def test_points_that_are_not_labelled_count_for_neither() -> None:
-    first = np.array([[1.0, np.nan], [2.0, 4.0], [np.nan, np.nan]])
-    second = first + np.array([[1.0, 9.0], [1.0, 3.0], [9.0, 9.0]])
-    found = paired_difference(first, second, ["a", "b", "c"])
-    assert (found.frames, found.difference_px) == (2, 1.5)
-
-
-def test_equal_models_do_not_differ() -> None:
-    errors = noisy(0, frames=5)
-    found = paired_difference(errors, errors, list("abcde"))
-    assert (found.low_px, found.high_px, found.p_value) == (0.0, 0.0, 1.0)
-
-
-def test_too_few_frames_and_missing_places_are_refused() -> None:
-    with pytest.raises(DataError, match="two labelled frames or more, got 1"):
-        paired_difference(np.ones((1, 1)), np.ones((1, 1)), ["a"])
-    with pytest.raises(DataError, match="leaves out"):
-        paired_difference(np.ones((2, 1)), np.array([[1.0], [np.nan]]), ["a", "b"])
-
-
-def test_the_verdict_claims_no_more_than_the_interval() -> None:
+@pytest.mark.parametrize("shift", [-1.0, -0.01, 0.0, 0.01, 1.0])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_verdict_claims_no_more_than_the_interval(shift: float, runs: int) -> None:
     rng = np.random.default_rng(0)
-    first = rng.uniform(2, 4, (40, 3))
-    images = [f"s{row % 8}/i{row}.png" for row in range(40)]
-    for shift in (-1.0, -0.01, 0.0, 0.01, 1.0):
-        noisy = first + shift + rng.normal(0, 0.5, first.shape)
-        found = compare_errors(first, noisy, images=images, keypoint_names="abc")
-        holds_zero = found.overall.low_px <= 0 <= found.overall.high_px
-        sentence = found.verdict("A", "B")
-        assert sentence.startswith("No difference") == holds_zero
-        if not holds_zero:
-            assert sentence.startswith("B errs less" if shift < 0 else "A errs less")
-        assert f"{found.overall.low_px:+.2f} to {found.overall.high_px:+.2f} px" in sentence
+    base = errors(0)
+    first = [base + rng.normal(0, 0.5, base.shape) for _ in range(runs)]
+    second = [base + shift + rng.normal(0, 0.5, base.shape) for _ in range(runs)]
+    found = compare_errors(first, second, images=IMAGES, keypoint_names="abc")
+    holds_zero = found.overall.low_px <= 0 <= found.overall.high_px
+    sentence = found.verdict("A", "B")
+    what = "configuration" if runs == 3 else "trained model"
+    other = "trained model" if runs == 3 else "configuration"
+    assert sentence.startswith("No difference") == holds_zero
+    assert what in sentence
+    assert other not in sentence
+    if not holds_zero:
+        better, worse = ("B", "A") if shift < 0 else ("A", "B")
+        assert sentence.startswith(f"The {what} {better} errs less than the {what} {worse}")
+    assert f"{found.overall.low_px:+.2f} to {found.overall.high_px:+.2f} px" in sentence
 
 
 def test_each_keypoint_is_compared_by_itself() -> None:
     first = np.array([[1.0, 5.0, np.nan], [1.0, 7.0, 2.0], [1.0, 9.0, np.nan]])
     second = first + np.array([1.0, -2.0, 0.0])
-    found = compare_errors(first, second, images=["a", "b", "c"], keypoint_names=["x", "y", "z"])
+    images = ["a/1", "a/2", "a/3"]
+    found = compare_errors([first], [second], images=images, keypoint_names=["x", "y", "z"])
     assert {n: one.difference_px for n, one in found.by_keypoint.items()} == {"x": 1.0, "y": -2.0}
-    assert "of these sessions alone" in found.verdict("A", "B")
+    assert "of that session alone" in found.verdict("A", "B")
+
+
+def test_one_session_and_few_sessions_are_remarked_on() -> None:
+    first, second = [errors(0)], [errors(1)]
+    names = ["x", "y", "z"]
+    one = compare_errors(first, second, images=[f"s/{i}" for i in range(40)], keypoint_names=names)
+    assert "blocks of neighbouring frames" in " ".join(one.remarks())
+    images = [f"{i % 2}/{i}" for i in range(40)]
+    two = compare_errors(first, second, images=images, keypoint_names=names)
+    assert "There are 2 sessions, so the interval is wide" in " ".join(two.remarks())
+    many = compare_errors(first * 3, second * 3, images=IMAGES, keypoint_names=names)
+    assert not [remark for remark in many.remarks() if "session" in remark]
+
+
+def test_keypoints_that_differ_by_chance_are_allowed_for() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.normal(5, 1, (40, 60))
+    second = first + rng.normal(0, 1, first.shape)
+    names = [f"k{column}" for column in range(60)]
+    found = compare_errors([first], [second], images=IMAGES, keypoint_names=names)
+    shown = [name for name, one in found.by_keypoint.items() if one.shown]
+    assert shown
+    assert not [name for name in shown if found.adjusted_p[name] < 0.05]
+
+
+def test_each_set_of_frames_is_told_by_itself() -> None:
+    first = errors(0)
+    second = first + np.repeat([1.0, -1.0], 20)[:, None]
+    parts = ["seen"] * 20 + ["new"] * 20
+    found = compare_errors([first], [second], images=IMAGES, keypoint_names="abc", parts=parts)
+    differences = {name: one.difference_px for name, one in found.by_part.items()}
+    assert differences == pytest.approx({"seen": 1.0, "new": -1.0})
+    assert found.overall.difference_px == pytest.approx(0)
+    json.dumps(found.as_plain())
+
+
+def test_the_curve_begins_with_all_keypoints_and_ends_with_those_in_dispute() -> None:
+    rng = np.random.default_rng(2)
+    xy = [rng.normal(0, 1, (40, 3, 2)) for _ in range(2)]
+    xy[1][:20, 0] += 50  # models disagree on one keypoint, where the second is right
+    first = np.where(np.arange(40)[:, None] < 20, [50.0, 1.0, 1.0], 1.0)
+    second = np.ones((40, 3))
+    curve = hard_curve([first], [second], ensemble_spread(xy), images=IMAGES, models=2)
+    whole = compare_errors([first], [second], images=IMAGES, keypoint_names="abc").overall
+    assert curve.points[0].difference == whole
+    assert curve.points[0].points == 120
+    last = curve.points[-1]
+    assert last.spread_px > 20
+    assert last.difference.difference_px == pytest.approx(-49.0)
+    spreads = [point.spread_px for point in curve.points]
+    assert spreads == sorted(spreads)
+
+
+def test_the_spread_of_two_models_is_half_their_distance() -> None:
+    first, second = (np.random.default_rng(seed).normal(size=(5, 2, 2)) for seed in (0, 1))
+    expected = np.linalg.norm(first - second, axis=-1) / 2
+    np.testing.assert_allclose(ensemble_spread([first, second]), expected)

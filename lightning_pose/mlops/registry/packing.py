@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_pose import __version__
 from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
+from lightning_pose.inference.calibration import calibration_file
 from lightning_pose.mlops.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ NAME = "tracker"
 RUN = "run"
 FILES = f"artifacts/{RUN}"
 DIGEST_TAG = "checkpoint_sha256"
+CALIBRATION_TAG = "calibration_sha256"  # of the map of its confidence; empty = it has none
 CHECKPOINT = Path("checkpoints") / "best.ckpt"
 KEPT = ("config.yaml", "run.json", "splits.csv", "labels*.csv", "code.patch", "metrics.json")
 NEEDED = ("torch", "torchvision", "timm", "lightning", "kornia", "numpy", "pandas", "av")
@@ -43,9 +46,12 @@ def log_model(
     if not checkpoint.is_file():
         return None
     digest = file_sha256(checkpoint)
+    calibration = calibration_file(checkpoint)
+    calibrated = file_sha256(calibration) if calibration.is_file() else ""
     own = f"source_run_id = '{run_id}'" if run_id else f"tags.{DIGEST_TAG} = '{digest}'"
     for model in client.search_logged_models([experiment_id], filter_string=own):
-        if model.tags.get(DIGEST_TAG) == digest and model.status == "READY":
+        same = is_of(model.tags, digest, calibrated)
+        if same and model.status == "READY":
             return model.model_id
         if model.status == "PENDING":  # what an outage or a kill cut short
             client.delete_logged_model(model.model_id)
@@ -55,7 +61,7 @@ def log_model(
         experiment_id,
         name=NAME,
         source_run_id=run_id,
-        tags={DIGEST_TAG: digest},
+        tags={DIGEST_TAG: digest, CALIBRATION_TAG: calibrated},
         model_type="pose tracker",
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -101,6 +107,12 @@ def pack_model(run_dir: Path, folder: Path, *, run_id: str = "", model_id: str =
         )
 
 
+def is_of(tags: Mapping[str, str], checkpoint_sha256: str, calibration_sha256: str) -> bool:
+    """Return whether a stored model's tags name these weights and this calibration."""
+    found = tags.get(DIGEST_TAG, ""), tags.get(CALIBRATION_TAG, "")
+    return found == (checkpoint_sha256, calibration_sha256)
+
+
 def requirements() -> list[str]:
     """Return the packages that prediction hangs on, in the versions of here."""
     found = package_versions()
@@ -112,7 +124,9 @@ def requirements() -> list[str]:
 def _stage(run_dir: Path, staged: Path) -> None:
     """Copy what predicts into a folder; MLflow takes no links."""
     (staged / CHECKPOINT.parent).mkdir(parents=True)
-    shutil.copyfile(run_dir / CHECKPOINT, staged / CHECKPOINT)
+    for path in (CHECKPOINT, calibration_file(CHECKPOINT)):
+        if (run_dir / path).is_file():
+            shutil.copyfile(run_dir / path, staged / path)
     for pattern in KEPT:
         for path in run_dir.glob(pattern):
             shutil.copyfile(path, staged / path.name)

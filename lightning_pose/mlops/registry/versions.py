@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_pose.contracts.errors import LitposeError, ModelError
 from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.contracts.run_record import RunRecord
-from lightning_pose.mlops.registry.packing import DIGEST_TAG, log_model
+from lightning_pose.mlops.registry.packing import CALIBRATION_TAG, DIGEST_TAG, is_of, log_model
 from lightning_pose.mlops.tracking.store import (
     RUN_TAG,
     StorePlace,
@@ -42,6 +42,7 @@ class RegisteredVersion:
         aliases: champion, challenger, previous or others.
         mlflow_run: id of the run that trained it; empty if unknown.
         checkpoint_sha256: hash of its weights; empty if unknown.
+        calibration_sha256: of the calibration of its confidence; empty if it has none.
         verdict: the numbers of its last comparison with a champion; empty = none yet.
     """
 
@@ -50,6 +51,7 @@ class RegisteredVersion:
     aliases: tuple[str, ...] = ()
     mlflow_run: str = ""
     checkpoint_sha256: str = ""
+    calibration_sha256: str = ""
     verdict: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -114,7 +116,8 @@ class ModelRegistry:
         """Store the best checkpoint of a run directory as a version; it becomes the challenger.
 
         The version holds all that predicts: neither the run directory nor its data are needed
-        any more. One of the same weights that is there already is taken instead of a new one.
+        any more. One of the same weights and calibration that is there already is taken instead
+        of a new one.
 
         Raises:
             ModelError: the store does not take it, the name cannot be one, or the run has no best
@@ -128,14 +131,18 @@ class ModelRegistry:
         with self._in_words(f"take {run_dir}"):
             model = self._logged_model(run_dir)
             self._make_name(name)
-            digest = model.tags.get(DIGEST_TAG, "")
-            same = [v for v in self.versions(name) if v.checkpoint_sha256 == digest]
+            tags = {tag: model.tags.get(tag, "") for tag in (DIGEST_TAG, CALIBRATION_TAG)}
+            same = [
+                v
+                for v in self.versions(name)
+                if is_of(tags, v.checkpoint_sha256, v.calibration_sha256)
+            ]
             if not same:
                 made = self._client.create_model_version(
                     name,
                     model.artifact_location,
                     run_id=model.source_run_id,
-                    tags={DIGEST_TAG: digest},
+                    tags=tags,
                     model_id=model.model_id,
                 )
                 same = [_version_of(made, {})]
@@ -282,5 +289,6 @@ def _version_of(version: ModelVersion, aliases: dict[str, str]) -> RegisteredVer
         aliases=tuple(sorted(a for a, v in aliases.items() if v == str(version.version))),
         mlflow_run=version.run_id or "",
         checkpoint_sha256=tags.get(DIGEST_TAG, ""),
+        calibration_sha256=tags.get(CALIBRATION_TAG, ""),
         verdict=json.loads(tags.get(VERDICT_TAG, "{}")),
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning_pose.config.schema import TrackingConfig
 from lightning_pose.contracts.passwords import without_passwords
-from lightning_pose.mlops.tracking.curves import TrackingCurves
 from lightning_pose.mlops.tracking.items import Artifact, Inputs, Metrics, TrainedModel, now_ms
 from lightning_pose.mlops.tracking.spool import Spool
 from lightning_pose.mlops.tracking.store import RunStart, StorePlace
@@ -23,6 +22,9 @@ class RunTracker:
     """
 
     def __init__(self, writer: StoreWriter | None) -> None:
+        # late: commands that only read the store need not wait for Lightning
+        from lightning_pose.mlops.tracking.curves import TrackingCurves
+
         self._writer = writer
         self.logger = TrackingCurves(writer)
 
@@ -96,8 +98,9 @@ def start_tracking(
         system=wishes.system_metrics,
         on_open=on_open,
     )
+    tracker = RunTracker(writer)
     writer.start()
-    return RunTracker(writer)
+    return tracker
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

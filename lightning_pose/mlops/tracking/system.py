@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import psutil
-import torch
 
 
 def system_metrics() -> dict[str, float]:
     """Return processor load, memory in use, and memory of the GPU if there is one."""
+    import torch  # late: commands that only read the store need not wait for it
+
     process = psutil.Process()
     values = {
         "system/cpu_percent": float(psutil.cpu_percent()),

@@ -22,6 +22,7 @@ from lightning_pose.contracts.file_hashes import FileHashes
 LOCK = "dvc.lock"
 PIPELINE = "dvc.yaml"
 DVC_FOLDER = ".dvc"
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where PyYAML was built so
 FOLDER_ENDING = ".dir"  # of the MD5 of a folder: that of the list of its files
 
 
@@ -233,7 +234,7 @@ def _outs_of(file: Path) -> Iterator[TrackedOut]:
 
 def _yaml(path: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.file_hashes import file_md5
+from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.mlops.provenance import git
 from lightning_pose.mlops.versions.dvc_files import LOCK, dvc_root
 
@@ -39,7 +39,7 @@ def _commit(root: Path) -> dict[str, Any]:
 def _lock(folder: Path, root: Path) -> dict[str, str]:
     for place in (folder.resolve(), *folder.resolve().parents):
         if (place / LOCK).is_file():
-            return {"dvc_lock": file_md5(place / LOCK)}
+            return {"dvc_lock": file_hash(place / LOCK, "md5")}
         if place == root.resolve():
             break
     return {}
