@@ -26,7 +26,8 @@ from lightning_pose.metrics.calibration import (
 )
 from lightning_pose.metrics.comparison import Comparison, compare_errors
 from lightning_pose.metrics.differences import PairedDifference
-from lightning_pose.metrics.hard_keypoints import HardCurve, ensemble_spread, hard_curve
+from lightning_pose.metrics.frame_choice import ensemble_spread
+from lightning_pose.metrics.hard_keypoints import HardCurve, hard_curve
 from lightning_pose.metrics.isotonic import share_of_size_px
 from lightning_pose.metrics.summary import object_keypoint_similarity, summarise_errors
 
@@ -123,7 +124,7 @@ def find(
     images = [image for tables in every for image in tables[0].images]
     labels = labels_px(every)
     errors = [one.error_px for one in first], [one.error_px for one in second]
-    spread = ensemble_spread([one.xy_img for one in (*first, *second)])
+    spread = ensemble_spread(np.stack([one.xy_img for one in (*first, *second)]))
     within = [within_px or _near_px(side) or share_of_size_px(labels) for side in sides]
     return Findings(
         names=(sides[0].name, sides[1].name),

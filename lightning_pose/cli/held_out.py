@@ -55,7 +55,7 @@ def unseen(tables: list[LabelTable], models: Sequence[Model]) -> list[LabelTable
     shapes = {(model.keypoint_names, model.view_names) for model in models}
     if len(shapes) > 1:
         raise ModelError("The models have other keypoints or views, so they cannot be compared.")
-    seen = {image for model in models for image in _learnt(model)}
+    seen = {image for model in models for image in learnt_images(model)}
     keep = np.array([image not in seen for image in tables[0].images])
     if not keep.any():
         raise DataError(
@@ -90,7 +90,8 @@ def errors_px(
     )
 
 
-def _learnt(model: Model) -> list[str]:
+def learnt_images(model: Model) -> list[str]:
+    """Return the images a model was trained on, or chosen by; none if its run is not known."""
     run_dir = model.files.run_dir if model.files else None
     if run_dir is None or not (run_dir / SPLIT).is_file():
         return []

@@ -6,24 +6,15 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_pose.cli.reading_runs import read_runs, run_folder
 from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
-from lightning_pose.config.load import load_run_config
-from lightning_pose.config.run_dirs import find_run
-from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.data.wording import count
-from lightning_pose.inference.outputs import Note, ResultFiles
-from lightning_pose.mlops.registry import is_registered, local_model
 from lightning_pose.mlops.results import (
-    NOTE_ENDING,
-    RECORD,
-    RunResults,
     distinct_names,
-    read_run_results,
 )
 from lightning_pose.mlops.review.app import check_port, serve
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
@@ -31,10 +22,8 @@ from lightning_pose.mlops.review.database import fiftyone_of
 from lightning_pose.mlops.review.dataset import Built, find_ours
 from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
 from lightning_pose.mlops.review.fields import model_fields
-from lightning_pose.mlops.versions.archive import Archive, run_in
 
 TO_LABEL = "to_label"
-SEARCHED = ("outputs", "multirun", "runs")  # for the directory of a registered model's run
 
 
 def build(args: argparse.Namespace) -> int:
@@ -50,10 +39,7 @@ def build(args: argparse.Namespace) -> int:
             f"--names should name each of the {len(folders)} models differently, got "
             f"{', '.join(names)}."
         )
-    runs = [
-        read(folder, name, args.predictions, args.data_dir)
-        for folder, name in zip(folders, names, strict=True)
-    ]
+    runs = read_runs(folders, args.predictions, names=names, data_dir=args.data_dir)
     request = ReviewRequest(
         name=args.name or Path(runs[0].config.data.data_dir or "review").name,
         runs=runs,
@@ -108,65 +94,6 @@ def open_app(args: argparse.Namespace) -> int:
     check_port(args.address, args.port)
     _open(args.name, args)
     return 0
-
-
-def read(
-    folder: Path, name: str, predictions: Sequence[Path], data_dir: Path | None
-) -> RunResults:
-    """Return what a run says; of further predictions those that its model made.
-
-    Args:
-        folder: the run directory.
-        name: of the model, as it is to be shown.
-        predictions: folders or tables, of any model.
-        data_dir: where the labelled images are now; None = where they were.
-    """
-    config = load_run_config(folder)
-    if data_dir is not None:
-        config.data.data_dir = str(data_dir.resolve())
-    run_id = RunRecord.read(folder / RECORD).run_id
-    own = [table for place in predictions for table in _made_by(run_id, place)]
-    return read_run_results(folder, config, name=name, predictions=own)
-
-
-def run_folder(model: str, tracking_uri: str | None = None) -> Path:
-    """Return the run directory that a model was trained in.
-
-    Args:
-        model: run directory, or ``models:/NAME@alias``.
-        tracking_uri: of the registry; None = the default store.
-
-    Raises:
-        ConfigError: there is no such run directory.
-        ModelError: the run of a registered model is not on this machine.
-    """
-    if not is_registered(model):
-        return find_run(model, cwd=Path.cwd(), key="MODEL")
-    packed = run_in(local_model(model, tracking_uri=tracking_uri))
-    if packed is not None:
-        found = Archive([Path(name) for name in SEARCHED]).run(packed.record.run_id)
-        if found is not None and found.folder is not None:
-            return found.folder
-    raise ModelError(
-        f"The run directory of {model} is not in {', '.join(SEARCHED)}: the registry holds its "
-        "weights, not its predictions. Name the run directory."
-    )
-
-
-def _made_by(run_id: str, place: Path) -> Iterator[Path]:
-    """Yield the tables in a folder, and below it, that the model of a run predicted.
-
-    Raises:
-        DataError: there is no such folder or table.
-    """
-    if not place.exists():
-        raise DataError(f"{place}: there are no such predictions.")
-    notes = [place.with_name(f"{place.stem}{NOTE_ENDING}")] if place.is_file() else []
-    for file in notes or sorted(place.rglob(f"*{NOTE_ENDING}")):
-        known = Note.read(file)
-        if known is not None and known.made_from.get("run") == run_id:
-            files = ResultFiles(file.parent, file.name.removesuffix(NOTE_ENDING))
-            yield from [path for path in files.all_predictions() if path.is_file()][:1]
 
 
 def _open(name: str, args: argparse.Namespace) -> None:

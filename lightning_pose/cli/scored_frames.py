@@ -53,7 +53,7 @@ def read_label_sets(
         ConfigError: no labels are known.
         DataError: they cannot be read, or no frame is left.
     """
-    places = _places(models[0], args, named)
+    places = label_places(models[0], args, named)
     found: dict[str, LabelSet] = {}
     problem: DataError | None = None
     seen: set[Path] = set()
@@ -100,8 +100,19 @@ def labels_px(sets: Sequence[LabelSet]) -> Float[np.ndarray, "n k 2"]:
     )
 
 
-def _places(model: Model, args: argparse.Namespace, named: str) -> list[tuple[list[Path], Path]]:
-    """Return the label files of each set, one a view, and the folder of their images."""
+def label_places(
+    model: Model, args: argparse.Namespace, named: str
+) -> list[tuple[list[Path], Path]]:
+    """Return the label files of each set, one a view, and the folder of their images.
+
+    Args:
+        model: whose run's labels are meant without --csv.
+        args: csv, data_dir.
+        named: how the model was named.
+
+    Raises:
+        ConfigError: no labels are known, or too few files a set.
+    """
     if args.csv:
         views = max(1, len(model.view_names))
         wrong = next((files for files in args.csv if len(files) != views), None)

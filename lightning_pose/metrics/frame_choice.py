@@ -139,8 +139,8 @@ def choose_frames(
     return tuple(chosen[frame] for frame in sorted(chosen))
 
 
-def largest(values: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
-    """Return the largest number along an axis, NaN where there is none."""
+def largest(values: Float[np.ndarray, ...], axis: int | tuple[int, ...]) -> Float[np.ndarray, ...]:
+    """Return the largest number along one axis or several, NaN where there is none."""
     known = ~np.isnan(values)
     top = np.where(known, values, -np.inf).max(axis, initial=-np.inf)
     return np.where(known.any(axis), top, np.nan)

@@ -51,23 +51,6 @@ class HardCurve:
         return dataclasses.asdict(self)
 
 
-def ensemble_spread(
-    xy_img: Sequence[Float[np.ndarray, "n k 2"]],
-) -> Float[np.ndarray, "n k"]:
-    """Return how far apart models place each keypoint: their standard deviation, in pixels.
-
-    sqrt(var x + var y), the variances over the m models with 1/m.
-
-    Args:
-        xy_img: keypoints of each model, two or more.
-
-    Example:
-        >>> ensemble_spread([np.array([[[0.0, 0.0]]]), np.array([[[6.0, 8.0]]])])
-        array([[5.]])
-    """
-    return np.sqrt(np.var(np.stack(xy_img), axis=0).sum(axis=-1))
-
-
 def hard_curve(
     first_px: Runs,
     second_px: Runs,

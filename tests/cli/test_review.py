@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.cli import reviewing
+from lightning_pose.cli.reading_runs import read_runs
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.mlops.review.database import URI, find_mongod
@@ -56,14 +56,14 @@ def test_a_worklist_is_not_written_over() -> None:
 def test_further_predictions_go_to_the_model_that_made_them(run_dir: Path, tmp_path: Path) -> None:
     copy = tmp_path / "predictions" / "small"
     shutil.copytree(run_dir / "video_preds", copy)
-    run = reviewing.read(run_dir, "a", [tmp_path / "predictions"], None)
+    (run,) = read_runs([run_dir], [tmp_path / "predictions"])
     assert all(video.path.parent == copy for video in run.videos)
     for note in copy.glob("*.litpose.json"):
         note.write_text(note.read_text().replace(run.record.run_id, "0" * 32))
-    run = reviewing.read(run_dir, "a", [tmp_path / "predictions"], None)
-    assert all(video.path.parent == run_dir / "video_preds" for video in run.videos)
+    with pytest.raises(DataError, match="holds no predictions of these runs"):
+        read_runs([run_dir], [tmp_path / "predictions"])
     with pytest.raises(DataError, match="there are no such predictions"):
-        reviewing.read(run_dir, "a", [tmp_path / "elsewhere"], None)
+        read_runs([run_dir], [tmp_path / "elsewhere"])
 
 
 @pytest.mark.long

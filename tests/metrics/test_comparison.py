@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lightning_pose.metrics.comparison import compare_errors
-from lightning_pose.metrics.hard_keypoints import ensemble_spread, hard_curve
+from lightning_pose.metrics.frame_choice import ensemble_spread
+from lightning_pose.metrics.hard_keypoints import hard_curve
 
 IMAGES = [f"s{row % 8}/i{row}.png" for row in range(40)]
 
@@ -87,7 +88,7 @@ def test_the_curve_begins_with_all_keypoints_and_ends_with_those_in_dispute() ->
     xy[1][:20, 0] += 50  # models disagree on one keypoint, where the second is right
     first = np.where(np.arange(40)[:, None] < 20, [50.0, 1.0, 1.0], 1.0)
     second = np.ones((40, 3))
-    curve = hard_curve([first], [second], ensemble_spread(xy), images=IMAGES, models=2)
+    curve = hard_curve([first], [second], ensemble_spread(np.stack(xy)), images=IMAGES, models=2)
     whole = compare_errors([first], [second], images=IMAGES, keypoint_names="abc").overall
     assert curve.points[0].difference == whole
     assert curve.points[0].points == 120
@@ -101,4 +102,4 @@ def test_the_curve_begins_with_all_keypoints_and_ends_with_those_in_dispute() ->
 def test_the_spread_of_two_models_is_half_their_distance() -> None:
     first, second = (np.random.default_rng(seed).normal(size=(5, 2, 2)) for seed in (0, 1))
     expected = np.linalg.norm(first - second, axis=-1) / 2
-    np.testing.assert_allclose(ensemble_spread([first, second]), expected)
+    np.testing.assert_allclose(ensemble_spread(np.stack([first, second])), expected)

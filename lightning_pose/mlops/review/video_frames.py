@@ -107,7 +107,8 @@ def choose(
     for session, members in sessions.items():
         frames = min(video.num_frames for video in members)
         scores = [
-            {name: values[:frames] for name, values in _scores(video).items()} for video in members
+            {name: values[:frames] for name, values in scores_of_video(video).items()}
+            for video in members
         ]
         names = dict.fromkeys(name for one in scores for name in one)
         of_all = {n: largest(np.stack([one[n] for one in scores if n in one]), 0) for n in names}
@@ -192,7 +193,8 @@ def write_pictures(
     return paths
 
 
-def _scores(video: PredictedVideo) -> dict[str, np.ndarray]:
+def scores_of_video(video: PredictedVideo) -> dict[str, np.ndarray]:
+    """Return what the criteria of :func:`frame_scores` say of each frame, PCA errors included."""
     results = list(video.results.values())
     keypoints = same_keypoints({n: r.predictions.keypoint_names for n, r in video.results.items()})
     every = range(video.num_frames)

@@ -1,0 +1,42 @@
+"""`litpose audit` finds labels that models contradict, and hands them out to be corrected."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lightning_pose.data.labels import read_labels, write_labels
+from lightning_pose.data.worklists import read_worklist
+from tests.cli.conftest import litpose
+
+
+def test_a_label_far_from_every_prediction_goes_on_the_worklist(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    """The shared model has hardly learnt: usual is far, and a label outside of all is farther."""
+    table = read_labels(toy / "CollectedData.csv", data_dir=toy)
+    xy = table.xy_img.copy()
+    row, column = (int(place) for place in np.argwhere(table.labelled)[3])
+    xy[row, column] = 1.0
+    spoilt = write_labels(dataclasses.replace(table, xy_img=xy), tmp_path / "spoilt.csv")
+    words = ["--csv", spoilt, "--data-dir", toy, "--factor", 1.2, "--least-px", 5]
+    done = litpose("audit", run_dir, *words, "--out", tmp_path / "work.csv", "--json")
+    assert done.code == 0, done.err
+    found = {(one["image"], *one["keypoints"]): one for one in json.loads(done.out)}
+    suspect = found[table.images[row], table.keypoint_names[column]]
+    assert suspect["models"] == 1
+    worklist = read_worklist(tmp_path / "work.csv", data_dir=toy)
+    assert table.images[row] in worklist.table.images
+    tags = worklist.about["frames"][table.images[row]]["tags"]
+    assert "bad_label" in tags
+    shown = litpose("audit", run_dir, *words)
+    assert f"of {int(table.labelled.sum())} labels are contradicted by 1 model." in shown.out
+
+
+def test_a_worklist_is_csv(run_dir: Path, tmp_path: Path) -> None:
+    done = litpose("audit", run_dir, "--out", tmp_path / "work.h5")
+    assert done.code == 2
+    assert "written as csv" in done.err
