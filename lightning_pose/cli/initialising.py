@@ -26,7 +26,7 @@ from lightning_pose.mlops.versions.project_files import (
     settings_of,
 )
 
-COPY, MOVE, LINK = "copy", "move", "link"
+MOVE, LINK = "move", "link"  # else data is copied
 COMPLETE_A_KEYPOINT = 2  # poses labelled whole that a PCA of poses needs
 LEARNT_SHARE = 0.8  # of the frames, as litpose.yaml has it
 

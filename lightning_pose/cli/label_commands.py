@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from lightning_pose.data.label_versions import (
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.wording import count, listed
 from lightning_pose.data.worklists import Worklist, read_worklist
+from lightning_pose.mlops.provenance import now, user_name
 from lightning_pose.mlops.versions.label_pictures import write_pictures
 from lightning_pose.mlops.versions.label_revisions import file_of_version
 
@@ -67,8 +67,8 @@ def merge(args: argparse.Namespace) -> int:
     if out.suffix.lower() != ".csv":
         raise ConfigError(f"Labels are written as csv; name one with --out, not {out}.")
     data_dir = args.data_dir or args.labels.resolve().parent
+    labels_sha256 = file_sha256(args.labels)  # first: what is changed from here on is noticed
     labels = read_labels(args.labels, data_dir=data_dir)
-    labels_sha256 = file_sha256(args.labels)
     worklist = read_worklist(args.worklist, data_dir=data_dir)
     _tell_of(worklist, labels_sha256, args)
     merged = merge_labels(
@@ -207,8 +207,6 @@ def _write(
     labels_sha256: str,
 ) -> None:
     """Write labels, history and new images; a file that stood there is kept as a backup."""
-    from lightning_pose.mlops.provenance import now  # imports torch
-
     for image, source in images.items():
         target = merged.table.root / image
         write_atomically(target, lambda temporary, s=source: shutil.copyfile(s, temporary))
@@ -220,7 +218,7 @@ def _write(
         result_sha256 = file_sha256(write_labels(merged.table, Path(scratch) / out.name))
     entry = Merge(
         merged=now(),
-        who=args.by or _user(),
+        who=args.by or user_name(),
         worklist=str(args.worklist.resolve()),
         worklist_sha256=file_sha256(args.worklist),
         labels_sha256=labels_sha256,
@@ -253,10 +251,3 @@ def _say_merge(merged: MergedLabels, out: Path, *, as_json: bool) -> None:
     told = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
     frames = f", {count(len(merged.added_frames), 'frame')} new" if merged.added_frames else ""
     say(f"labels: {out}, {count(len(merged.table), 'row')}; {told or 'nothing to merge'}{frames}")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in containers
-        return ""

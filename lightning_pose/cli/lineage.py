@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.schema import Config, DataConfig
 from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.mlops.provenance import user_name
 
 
 def data_set_name(data: DataConfig) -> str:
@@ -72,16 +72,9 @@ def describing_tags(record: RunRecord, config: Config) -> dict[str, str]:
         "mlflow.source.name": "litpose train",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": str(code.get("commit", "")),
-        "mlflow.user": _user(),
+        "mlflow.user": user_name(),
         "mlflow.note.content": (
             f"{config.model.model_type} on {config.model.backbone}; labels {' '.join(labels)}; "
             f"{' '.join(record.overrides) or 'no overrides'}"
         ),
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in containers
-        return ""

@@ -35,6 +35,7 @@ from lightning_pose.mlops.provenance import (
 )
 from lightning_pose.mlops.tracking import RunTracker, start_tracking
 from lightning_pose.mlops.tracking.spool import NAME
+from lightning_pose.mlops.tracking.store import RUN_TAG
 from lightning_pose.mlops.versions.dvc_files import with_dvc
 from lightning_pose.mlops.versions.project import project_state
 from lightning_pose.training.result import INTERRUPTED, PRUNED, FitResult
@@ -182,9 +183,7 @@ class RecordedRun:
                 checkpoint=best,
                 files=files,
             )
-            if (
-                self._before is not None and refused
-            ):  # what an earlier training came to is not lost
+            if self._before is not None and refused:  # what an earlier one came to is not lost
                 self._record = self._before
             self._record.write(self._path)
         self.keep(self._path)
@@ -225,7 +224,7 @@ def _start(
         tags={
             **wishes.tags,
             **(context.trial.tags if context.trial else {}),
-            "litpose.run_id": record.run_id,
+            RUN_TAG: record.run_id,
             "run_dir": str(context.run_dir),
             "model": config.model.model_type,
             "backbone": config.model.backbone,

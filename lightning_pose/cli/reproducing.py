@@ -17,13 +17,14 @@ from typing import Any, NoReturn
 
 import yaml
 
-from lightning_pose.cli.recorded_run import FILE, FINISHED, KILLED, PATCH
+from lightning_pose.cli.recorded_run import FAILED, FILE, FINISHED, KILLED, PATCH
 from lightning_pose.cli.reproduced_data import RestoredData, data_of_run
 from lightning_pose.cli.reproduction_report import causes_of, say_reproduction
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.load import FILE_NAME
 from lightning_pose.config.overrides import quoted
 from lightning_pose.contracts.errors import ConfigError, DataError, TrainingError
+from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
 from lightning_pose.mlops.registry import local_model
 from lightning_pose.mlops.tracking import is_run_id, run_dir_of
@@ -39,7 +40,7 @@ REFUSED = {
     PRUNED: "was ended early by its sweep, by what other trials had reached. Train its "
     "configuration to the end instead: litpose train --config-path {run_dir} --config-name "
     "config.yaml",
-    "failed": "failed, so there are no results to compare with.",
+    FAILED: "failed, so there are no results to compare with.",
     "running": "has not ended: it still runs, or was killed. Carry it on to its end first: "
     "litpose train model.resume={run_dir}",
 }
@@ -47,8 +48,10 @@ REFUSED = {
 
 def reproduce(args: argparse.Namespace) -> int:
     """Make a run again and say how the two differ; return 0 if they count as equal, else 1."""
-    if args.out is not None and args.out.exists() and any(args.out.iterdir()):
-        raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
+    if args.out is not None:
+        check_is_no_file(args.out)
+        if args.out.exists() and any(args.out.iterdir()):
+            raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
     with _ended_by_signals(), _scratch(keep=args.keep) as scratch:
         run_dir = _run_dir(args, scratch)
         record = RunRecord.read(run_dir / FILE)
@@ -201,11 +204,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _kept(keep: bool, scratch: Path) -> Iterator[None]:
-    """Keep code and data where they are, if wished: out of the way of what takes them away."""
-    yield
-    for name in ("code", "data") if keep else ():
-        if (scratch / name).is_dir():
-            shutil.copytree(scratch / name, scratch / f"kept_{name}", symlinks=True)
+    """Keep a copy of code and data, if wished, before they go; of a training that fails too."""
+    try:
+        yield
+    finally:
+        for name in ("code", "data") if keep else ():
+            if (scratch / name).is_dir():
+                shutil.copytree(scratch / name, scratch / f"kept_{name}", symlinks=True)
 
 
 @contextmanager
@@ -215,7 +220,7 @@ def _scratch(*, keep: bool) -> Iterator[Path]:
         yield folder
     finally:
         if keep:
-            note(f"code, data and new run are kept in {folder}")
+            note(f"code, data and what was trained are kept in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 

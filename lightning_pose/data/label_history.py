@@ -78,9 +78,14 @@ def write_history(
         merge: who, when, from what.
         changes: what it changed.
         before: the label file that was merged into; its history is carried over.
+
+    Raises:
+        DataError: a file of the history's name is none.
+        WriteError: it cannot be written.
     """
     rows = read_history(before)
-    rows += [row for row in read_history(labels) if row not in rows]
+    known = {tuple(row.values()) for row in rows}
+    rows += [row for row in read_history(labels) if tuple(row.values()) not in known]
     about = {name: str(value) for name, value in asdict(merge).items()}
     rows += [about | _row(change) for change in changes]
     text = io.StringIO()

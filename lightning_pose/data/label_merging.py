@@ -97,7 +97,8 @@ def merge_labels(
     ours, theirs = points_of(labels), points_of(worklist)
     untouched = _untouched(worklist, theirs, base if handed_out is None else handed_out)
     untouched += _still_empty(worklist, labels.images, untouched)
-    corrected = {place: point for place, point in theirs.items() if place[0] not in untouched}
+    left_out = set(untouched)
+    corrected = {place: point for place, point in theirs.items() if place[0] not in left_out}
     conflicts = list(_conflicts(ours, corrected, base)) if base is not None else []
     kept = {(one.image, one.keypoint) for one in conflicts} if prefer != THEIRS else set()
     merged = dict(ours)
@@ -107,8 +108,8 @@ def merge_labels(
             merged[place] = _with_visibility(point, now)
     if conflicts and prefer == REFUSE:
         raise DataError(_in_words(conflicts, labels))
-    present = set(labels.images)
-    added = [i for i in worklist.images if i not in present and i not in untouched]
+    known = {*labels.images, *left_out}
+    added = [image for image in worklist.images if image not in known]
     return MergedLabels(
         table=_table(labels, merged, added),
         changes=tuple(_changes(ours, merged)),

@@ -5,7 +5,7 @@ Rows are matched by image path and keypoints by name, so neither order matters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -158,8 +158,8 @@ def diff_labels(
                 )
             )
     return LabelDifference(
-        added_frames=tuple(i for i in after.images if i not in set(before.images)),
-        removed_frames=tuple(i for i in before.images if i not in set(after.images)),
+        added_frames=_only_in(after.images, before.images),
+        removed_frames=_only_in(before.images, after.images),
         added_keypoints=tuple(new),
         removed_keypoints=tuple(gone),
         renamed=renamed,
@@ -198,6 +198,11 @@ def refuse_duplicates(table: LabelTable) -> None:
     problems = duplicate_images(table)
     if problems:
         raise DataError(problems[0])
+
+
+def _only_in(images: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    known = set(others)
+    return tuple(image for image in images if image not in known)
 
 
 def _renamed(table: LabelTable, renamed: Mapping[str, str]) -> LabelTable:

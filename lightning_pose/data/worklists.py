@@ -76,6 +76,10 @@ def write_worklist(
         source: who made it, a command line say.
         made: when, ISO 8601.
         frames: more on single images: tags, error, and the like.
+
+    Raises:
+        DataError: the file of ``labels`` cannot be read.
+        WriteError: one of the two files cannot be written.
     """
     known = points_of(labels) if labels is not None else {}
     images = set(table.images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import getpass
 import hashlib
 import importlib.metadata
 import os
@@ -179,6 +180,14 @@ def device_facts() -> dict[str, Any]:
 def now() -> str:
     """Return the time, UTC, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def user_name() -> str:
+    """Return the name of the person at the machine; empty if there is none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        return ""
 
 
 def git(folder: Path, *words: str) -> str | None:

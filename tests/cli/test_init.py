@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from lightning_pose.cli.main import main
+from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.mlops.versions import new_project
 from lightning_pose.mlops.versions.project_files import ProjectData, pipeline_of
 from tests.cli.conftest import Done, litpose
@@ -138,12 +138,23 @@ def test_git_that_is_missing_is_said_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(new_project.shutil, "which", lambda name: None)
-    ran: list[Any] = []
-    monkeypatch.setattr(new_project, "_run", lambda folder, words: ran.append(words))
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(new_project, "dvc", lambda folder, *words: ran.append(words))
+    monkeypatch.setattr(new_project, "git", lambda folder, *words: pytest.fail("there is no git"))
     remark = new_project.begin_versions(tmp_path, with_git=True)
     assert remark.startswith("git is not installed")
     assert "--no-scm" in ran[0]
-    assert not any("git" in words for words in ran)
+
+
+def test_versions_that_cannot_be_begun_are_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, *words: str) -> str:
+        raise DataError(f"dvc {words[0]}: the disk is full")
+
+    monkeypatch.setattr(new_project, "dvc", refuse)
+    with pytest.raises(WriteError, match=r"begun in .* \(dvc init: the disk is full\)\. The data"):
+        new_project.begin_versions(tmp_path, with_git=False)
 
 
 def test_the_pipeline_of_a_project_names_nothing_of_the_checkout(checkout: Path) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lightning_pose.cli import label_commands
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.worklists import write_worklist
@@ -133,6 +134,24 @@ def test_a_label_that_changed_meanwhile_is_named_and_nothing_is_written(data: Pa
     assert len(taken.json["changes"]) == 1
     assert labels.read_bytes() == before
     assert (data / "out.history.csv").is_file()
+
+
+def test_labels_that_are_saved_while_they_are_read_are_not_written_over(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, work = data / "CollectedData.csv", worklist(data)
+    saved = b"saved by somebody else"
+
+    def read_then_save(path: Path, **arguments: Path) -> LabelTable:
+        table = read_labels(path, **arguments)
+        if path == labels:
+            labels.write_bytes(saved)
+        return table
+
+    monkeypatch.setattr(label_commands, "read_labels", read_then_save)
+    done = litpose("labels", "merge", labels, work, "--in-place")
+    assert (done.code, "was changed while it was merged into" in done.sentences) == (1, True)
+    assert labels.read_bytes() == saved
 
 
 def test_new_frames_bring_their_images(data: Path, toy: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lightning_pose.cli import reproducing
+from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.run_record import RunRecord
 from tests.cli.conftest import TINY, UNTRACKED, litpose, tiny_data
 
@@ -86,8 +88,18 @@ def test_what_cannot_be_repeated_is_one_sentence(run_dir: Path, tmp_path: Path) 
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     assert litpose("reproduce", run_dir, "--out", tmp_path / "full").code == 2
+    taken = litpose("reproduce", run_dir, "--out", tmp_path / "full" / "x")
+    assert (taken.code, "is a file, but results need a folder" in taken.sentences) == (1, True)
     unknown = litpose("reproduce", "0" * 32)
     assert (unknown.code, "There is no tracking store" in unknown.sentences) == (1, True)
+
+
+def test_code_of_a_repetition_that_failed_is_kept_if_wished(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("x = 1\n")
+    with pytest.raises(TrainingError), reproducing._kept(True, tmp_path):
+        raise TrainingError("it failed")
+    assert (tmp_path / "kept_code" / "a.py").read_text() == "x = 1\n"
 
 
 def test_a_run_is_known_by_its_id_in_the_store(

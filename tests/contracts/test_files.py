@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_whatever_stops_a_write_leaves_nothing_and_is_passed_on(
     with pytest.raises(error):
         write_atomically(tmp_path / "a.txt", stop)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_threads_that_write_one_file_write_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+
+    def write_while_another_does(temporary: Path) -> None:
+        temporary.write_text("the one that ends last")
+        with ThreadPoolExecutor() as pool:
+            pool.submit(write_text, path, "another").result()
+        assert path.read_text() == "another"
+
+    write_atomically(path, write_while_another_does)
+    assert path.read_text() == "the one that ends last"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_where_a_folder_should_be_is_said(tmp_path: Path) -> None:

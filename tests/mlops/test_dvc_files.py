@@ -109,9 +109,10 @@ def test_without_the_list_of_a_folder_nothing_is_claimed_of_its_files(project: P
     assert DvcFiles().folder_entry([video]) == {}
 
 
-def test_the_output_of_a_stage_with_a_folder_of_its_own(project: Path) -> None:
+@pytest.mark.parametrize("where", ["wdir: work", "foreach: [a]\n    do:\n      wdir: work"])
+def test_the_output_of_a_stage_with_a_folder_of_its_own(project: Path, where: str) -> None:
     checkpoint = written(project / "work" / "runs" / "best.ckpt", b"w")
-    (project / "dvc.yaml").write_text("stages:\n  train:\n    wdir: work\n    cmd: x\n")
+    (project / "dvc.yaml").write_text(f"stages:\n  train:\n    {where}\n")
     (project / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train@a:\n    cmd: x\n    outs:\n"
         f"    - path: runs/best.ckpt\n      hash: md5\n      md5: {md5(b'w')}\n      size: 1\n"

@@ -21,6 +21,8 @@ from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.splits import Split
 from lightning_pose.inference.outputs import Note
+from lightning_pose.mlops.registry import RegisteredVersion
+from lightning_pose.mlops.versions import origin
 from lightning_pose.mlops.versions.archive import Archive
 from lightning_pose.mlops.versions.descendants import descendants_of
 from lightning_pose.mlops.versions.origin import origin_of
@@ -184,6 +186,18 @@ def test_an_image_that_changed_since_the_training_is_told(study: Path) -> None:
 @pytest.mark.parametrize("thing", ["a" * 32, "b" * 32])
 def test_a_run_is_found_by_either_id(study: Path, thing: str) -> None:
     assert up(thing, study).path == str(study / "outputs" / "first")
+
+
+def test_of_a_registered_model_the_versions_of_its_own_name_are_told(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights may be registered under another name, with which this one begins."""
+    versions = [RegisteredVersion(name=name, version=1) for name in ("mouse", "mouse_fast")]
+    archive = Archive([study], tracking_uri=f"sqlite:///{study}/none.db")
+    monkeypatch.setattr(origin, "local_model", lambda name, **_: study / "outputs" / "first")
+    monkeypatch.setattr(archive, "versions_of", lambda sha256: versions)
+    found = origin_of("models:/mouse_fast@champion", archive)
+    assert dict(found.facts) == {"models:/mouse_fast/1": "no alias"}
 
 
 def test_a_moved_study_is_whole(study: Path, tmp_path: Path) -> None:

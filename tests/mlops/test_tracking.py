@@ -16,6 +16,7 @@ from mlflow.entities import Metric
 from openers import record_a_run
 
 from lightning_pose.config.schema import TrackingConfig
+from lightning_pose.contracts.errors import WriteError
 from lightning_pose.mlops.tracking import RunTracker, start_tracking, writer
 from lightning_pose.mlops.tracking.run_tracker import flat
 from lightning_pose.mlops.tracking.store import StorePlace
@@ -129,6 +130,37 @@ def test_the_identity_is_told_as_soon_as_it_is_known(tmp_path: Path) -> None:
     tracker = begin(tmp_path, on_open=told.append)
     tracker.finish("finished")
     assert told == [tracker.identity]
+
+
+def test_a_listener_that_cannot_write_does_not_end_the_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(identity: dict[str, str]) -> None:
+        raise WriteError("run.json was not written: the disk is full.")
+
+    with caplog.at_level(logging.WARNING):
+        tracker = begin(tmp_path, on_open=refuse)
+        tracker.log_metrics({"loss": 1.0}, step=7)
+        assert tracker.finish("finished") == ()
+    assert "the disk is full" in caplog.text
+    run = client(tmp_path).get_run(tracker.identity["run_id"])
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
+
+
+def test_a_load_that_cannot_be_read_does_not_end_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> dict[str, float]:
+        raise RuntimeError("the driver is gone")
+
+    monkeypatch.setattr(writer, "system_metrics", fail)
+    with caplog.at_level(logging.WARNING):
+        tracker = begin(tmp_path, wishes={"system_metrics": True})
+        tracker.log_metrics({"loss": 1.0}, step=7)
+        assert tracker.finish("finished") == ()
+    assert caplog.text.count("the driver is gone") == 1
+    run = client(tmp_path).get_run(tracker.identity["run_id"])
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
 
 
 def test_a_garbage_database_is_one_warning_and_a_spool(

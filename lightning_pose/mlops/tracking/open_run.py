@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,8 +85,6 @@ class OpenRun:
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH])
 
     def _inputs(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        import json
-
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = []

@@ -55,7 +55,10 @@ def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) ->
     client = open_client(place)
     run = find_run(client, run_id)
     if run is None:
-        raise ModelError(f"The store {place.uri} has no run {run_id}.")
+        raise ModelError(
+            f"The store {place.uri} has no run {run_id}. Name another with --tracking-uri, or "
+            "give the run's folder."
+        )
     there = Path(run.data.tags.get("run_dir", ""))
     if _is_of(there, run.data.tags.get(RUN_TAG, "")):
         return there
@@ -64,7 +67,10 @@ def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) ->
         if item.path in FILES or item.path.startswith("predictions"):
             client.download_artifacts(run.info.run_id, item.path, str(folder))
     if not (folder / "run.json").is_file():
-        raise ModelError(f"The store {place.uri} keeps no run.json of the run {run_id}.")
+        raise ModelError(
+            f"The store {place.uri} keeps no run.json of the run {run_id}, which was cut short "
+            "perhaps. Give the run's folder, if there is one."
+        )
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,6 @@ def _upload(spool: Path) -> Upload:
 
 
 def _note_identity(run_dir: Path, store: dict[str, str], run_id: str) -> None:
-    import dataclasses
-
     path = run_dir / "run.json"
     if path.exists():
         record = RunRecord.read(path)

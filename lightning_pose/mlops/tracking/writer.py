@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from lightning_pose.contracts.errors import WriteError
 from lightning_pose.contracts.passwords import without_passwords
 from lightning_pose.mlops.tracking.items import End, Item, Metrics, now_ms
 from lightning_pose.mlops.tracking.open_run import OpenRun, open_run
@@ -109,8 +110,17 @@ class StoreWriter(threading.Thread):
         self._step = max([self._step, *steps])
         if self.system and time.monotonic() > self._next_system:
             self._next_system = time.monotonic() + SYSTEM_EVERY_S
-            items.insert(0, Metrics(system_metrics(), self._step, now_ms()))
+            items[:0] = self._load()
         return items
+
+    def _load(self) -> list[Item]:
+        """Return load and memory now; nothing, from now on, where they cannot be read."""
+        try:
+            return [Metrics(system_metrics(), self._step, now_ms())]
+        except Exception as error:  # whatever a driver raises: it must not end the writing
+            self.system = False
+            _logger.warning("Load and memory of the machine are not recorded: %s.", error)
+            return []
 
     def _try_open(self) -> OpenRun | None:
         try:
@@ -124,7 +134,10 @@ class StoreWriter(threading.Thread):
             "run_id": opened.run_id,
         }
         if self.on_open is not None:
-            self.on_open(self.identity)
+            try:
+                self.on_open(self.identity)
+            except WriteError as error:  # the listener is told nothing again; the store works
+                _logger.warning("%s", error)
         return opened
 
     def _try_write(self, opened: OpenRun, items: list[Item]) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_pose.contracts.errors import LitposeError
+from lightning_pose.contracts.errors import DataError, LitposeError
 from lightning_pose.mlops.registry import RegisteredVersion, local_model
 from lightning_pose.mlops.versions.archive import Archive, run_in
 from lightning_pose.mlops.versions.dvc_files import DvcFiles, dvc_root
+from lightning_pose.mlops.versions.dvc_program import dvc
 
 FOLDER = "champions"
-TIMEOUT_S = 600
+TIMEOUT_S = 600.0
 
 
 def track_champion(
@@ -38,7 +36,7 @@ def track_champion(
         return ""
     try:
         return _track(champion, root, tracking_uri)
-    except (LitposeError, OSError, subprocess.TimeoutExpired) as error:
+    except (LitposeError, OSError) as error:
         return f"The champion was promoted, but is not tracked by DVC: {_first_line(str(error))}"
 
 
@@ -60,11 +58,12 @@ def _track(champion: RegisteredVersion, root: Path, tracking_uri: str | None) ->
         shutil.rmtree(target)
     new.rename(target)
     place = target.relative_to(root)
-    failed = _dvc(root, ["add", "--quiet", str(place)])
-    if failed:
+    try:
+        dvc(root, "add", "--quiet", str(place), timeout_s=TIMEOUT_S)
+    except DataError as error:
         return (
-            f"The champion was promoted, and its files are in {target}, but `dvc add` failed: "
-            f"{failed}"
+            f"The champion was promoted, and its files are in {target}, but DVC does not track "
+            f"them ({error}). Mend that, then: dvc add {place}"
         )
     return (
         f"The champion's files are in {target}, tracked by DVC. To keep this version: git add "
@@ -83,22 +82,6 @@ def _tracked_already(source: Path, root: Path) -> Path | None:
     version = DvcFiles().entries([path]).get(path) if path.is_file() else None
     same = version is not None and version["dvc_md5"] == fetched.record.checkpoint.get("md5")
     return path if same and "dvc_changed" not in (version or {}) else None
-
-
-def _dvc(root: Path, words: Sequence[str]) -> str:
-    """Run DVC; return why it failed, empty if it did not."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=root,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    return (
-        _first_line(done.stderr or f"it ended with {done.returncode}") if done.returncode else ""
-    )
 
 
 def _first_line(text: str) -> str:

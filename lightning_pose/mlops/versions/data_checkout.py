@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +12,11 @@ from pathlib import Path
 import yaml
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.mlops.versions.dvc_files import DVC_FOLDER, LOCK, PIPELINE, outs_of
+from lightning_pose.mlops.versions.dvc_program import dvc
 from lightning_pose.mlops.versions.git_files import commit_of, top_of, worktree
 
 LOCAL = "config.local"
-PIPELINE = ("dvc.yaml", "dvc.lock")
 NOTE = ".dvc"  # suffix of the file in which DVC notes what a file or folder holds
 
 
@@ -89,16 +87,11 @@ class DataCheckout:
     @cached_property
     def _made(self) -> list[Path]:
         """Return what DVC holds at this commit because stages made it."""
-        made = []
-        for lock in self.copy.rglob("dvc.lock"):
-            stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-            outs = (out["path"] for stage in stages.values() for out in stage.get("outs", []))
-            made += [lock.parent / out for out in outs]
-        return made
+        return [out.path for lock in self.copy.rglob(LOCK) for out in outs_of(lock)]
 
     def _pin(self, place: Path, md5: str) -> None:
         """Bring what DVC knows by its hash, whatever the commit says of its place."""
-        pipelines = [p for name in PIPELINE for p in self.copy.rglob(name) if p.is_file()]
+        pipelines = [p for name in (PIPELINE, LOCK) for p in self.copy.rglob(name) if p.is_file()]
         for path in pipelines:  # DVC lets nothing be noted that a stage makes
             path.rename(path.with_name(f".{path.name}.aside"))
         _note_md5(place, md5)
@@ -111,7 +104,7 @@ class DataCheckout:
                 place.with_name(f"{place.name}{NOTE}").unlink()
 
     def _check_out(self, out: Path) -> None:
-        project = next((f for f in out.parents if (f / ".dvc").is_dir()), None)
+        project = next((f for f in out.parents if (f / DVC_FOLDER).is_dir()), None)
         if project is None or not project.is_relative_to(self.copy):
             raise DataError(f"{self.top} is no DVC project at commit {self.commit[:10]}.")
         original = self.top / project.relative_to(self.copy)
@@ -134,10 +127,10 @@ class DataCheckout:
                 ) from error
 
     def _use_cache_of(self, original: Path, project: Path) -> None:
-        settings = project / ".dvc" / LOCAL
+        settings = project / DVC_FOLDER / LOCAL
         if settings.exists():
             return
-        if not (original / ".dvc").is_dir():
+        if not (original / DVC_FOLDER).is_dir():
             raise DataError(f"{original} is no DVC project any more.")
         cache = original / dvc(original, "cache", "dir").strip()
         settings.write_text(
@@ -163,28 +156,6 @@ def checked_out_data(root: Path, revision: str, folder: Path) -> Iterator[DataCh
         yield DataCheckout(top=top, copy=folder, commit=commit)
 
 
-def dvc(folder: Path, *words: str) -> str:
-    """Return what DVC prints in a folder.
-
-    Raises:
-        DataError: DVC is not installed, or fails; the message is its own last word.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        told = (lines or done.stderr.strip().splitlines() or ["it failed"])[0]
-        told = told.removeprefix("ERROR:").partition(" - Checkout failed")[0].strip()
-        raise DataError(f"dvc {words[0]}: {told}")
-    return done.stdout
-
-
 def _note_md5(place: Path, md5: str) -> None:
     """Write what DVC shall bring to a place."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -201,10 +172,10 @@ def _use_remotes_of(original: Path, project: Path) -> str | None:
         found += [words.groups()] if words else []
     if not found:
         return None
-    settings = project / ".dvc" / LOCAL
+    settings = project / DVC_FOLDER / LOCAL
     text = settings.read_text(encoding="utf-8")
     for name, url, _ in found if "['remote" not in text else ():
-        place = url if "://" in url else str((original / ".dvc" / url).resolve())
+        place = url if "://" in url else str((original / DVC_FOLDER / url).resolve())
         text += f"['remote \"{name}\"']\n    url = {place}\n"
     settings.write_text(text, encoding="utf-8")
     return next((name for name, _, default in found if default), found[0][0])

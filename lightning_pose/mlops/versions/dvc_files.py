@@ -160,7 +160,7 @@ class DvcFiles:
 
     def _outs(self, folder: Path) -> list[TrackedOut]:
         if folder not in self._noted:
-            self._noted[folder] = [out for file in _notes_in(folder) for out in _outs_of(file)]
+            self._noted[folder] = [out for file in _notes_in(folder) for out in outs_of(file)]
         return self._noted[folder]
 
 
@@ -213,7 +213,7 @@ def _notes_in(folder: Path) -> Iterator[Path]:
         yield folder / LOCK
 
 
-def _outs_of(file: Path) -> Iterator[TrackedOut]:
+def outs_of(file: Path) -> Iterator[TrackedOut]:
     """Yield what one of DVC's files tracks; nothing if it cannot be read as such."""
     notes = _yaml(file)
     stages = notes.get("stages") if file.name == LOCK else {"": notes}
@@ -224,12 +224,18 @@ def _outs_of(file: Path) -> Iterator[TrackedOut]:
         if not isinstance(stage, Mapping):
             continue
         written = asked.get(str(name).partition("@")[0]) if isinstance(asked, Mapping) else stage
-        folder = file.parent / str(written.get("wdir") or "") if written else file.parent
+        folder = file.parent / _wdir(written)
         for out in stage.get("outs") or ():
             md5 = out.get("md5") if isinstance(out, Mapping) else None
             if md5 and "path" in out:
                 path = Path(os.path.normpath(folder / str(out["path"])))
                 yield TrackedOut(path=path, md5=str(md5), noted_in=file)
+
+
+def _wdir(stage: Any) -> str:
+    """Return the folder that a stage works in; one of a matrix or foreach says it below ``do``."""
+    own = stage.get("do", stage) if isinstance(stage, Mapping) else {}
+    return str(own.get("wdir") or "") if isinstance(own, Mapping) else ""
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.mlops.versions.data_checkout import dvc
+from lightning_pose.mlops.versions.dvc_program import dvc
 from lightning_pose.mlops.versions.git_files import commit_of, git, top_of
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_pose.contracts.errors import WriteError
-
-QUIET = {"DVC_NO_ANALYTICS": "1"}
+from lightning_pose.contracts.errors import DataError, WriteError
+from lightning_pose.mlops.versions.dvc_program import dvc
+from lightning_pose.mlops.versions.git_files import git, top_of
 
 
 def begin_versions(folder: Path, *, with_git: bool) -> str:
@@ -25,7 +21,7 @@ def begin_versions(folder: Path, *, with_git: bool) -> str:
         with_git: False = DVC alone.
 
     Raises:
-        WriteError: DVC refused; the message has its own last words.
+        WriteError: git or DVC refused; the message has its own last words.
     """
     remark = ""
     if with_git and shutil.which("git") is None:
@@ -34,28 +30,15 @@ def begin_versions(folder: Path, *, with_git: bool) -> str:
             "git is not installed, so changes of the project are not recorded; install it and run "
             "`git init` and `dvc init -f` in the project when you want that."
         )
-    if with_git and not _is_in_git(folder):
-        _run(folder, ["git", "init", "--quiet"])
-    how = ["--subdir"] if with_git and not (folder / ".git").exists() else []
-    dvc = [sys.executable, "-m", "dvc"]
-    _run(folder, [*dvc, "init", "--quiet", *(how if with_git else ["--no-scm"])])
-    _run(folder, [*dvc, "config", "core.analytics", "false"])
-    return remark
-
-
-def _is_in_git(folder: Path) -> bool:
-    words = ["git", "-C", str(folder), "rev-parse", "--is-inside-work-tree"]
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
-def _run(folder: Path, words: Sequence[str]) -> None:
-    done = subprocess.run(
-        words, cwd=folder, env={**os.environ, **QUIET}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        name = "git" if words[0] == "git" else "DVC"
+    try:
+        if with_git and top_of(folder) is None:
+            git(folder, "init", "--quiet")
+        how = ["--subdir"] if with_git and not (folder / ".git").exists() else []
+        dvc(folder, "init", "--quiet", *(how if with_git else ["--no-scm"]))
+        dvc(folder, "config", "core.analytics", "false")
+    except DataError as error:
         raise WriteError(
-            f"{name} could not be begun in {folder}: {said[-1] if said else 'it failed'}. The "
-            "data is there; mend that, or name another folder with --no-git."
-        )
+            f"Versions could not be begun in {folder} ({error}). The data is there; mend that, or "
+            "name another folder with --no-git."
+        ) from error
+    return remark

@@ -12,7 +12,7 @@ from pathlib import Path
 from lightning_pose.contracts.errors import DataError, LitposeError
 from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.data.labels import read_labels
-from lightning_pose.mlops.registry import is_registered, local_model
+from lightning_pose.mlops.registry import SCHEME, is_registered, local_model
 from lightning_pose.mlops.versions.archive import (
     RUN_FILE,
     Archive,
@@ -68,7 +68,8 @@ def _registered(name: str, archive: Archive) -> Node | None:
     run = (
         archive.run(fetched.record.run_id) or archive.stored_run(fetched.record.run_id) or fetched
     )
-    versions = [v for v in archive.versions_of(sha256) if name.startswith(f"models:/{v.name}")]
+    model = re.split("[/@]", name.removeprefix(SCHEME))[0]
+    versions = [v for v in archive.versions_of(sha256) if v.name == model]
     facts = {v.uri: ", ".join(v.aliases) or "no alias" for v in versions}
     return Node(kind="registered model", name=name, facts=facts, links=(model_node(run),))
 

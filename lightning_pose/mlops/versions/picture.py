@@ -86,13 +86,9 @@ def _place(
     places: list[tuple[Node, float, float, tuple[float, float] | None]],
 ) -> float:
     """Place a node in the middle of what is below it; return how many rows it takes."""
-    number = len(places)
-    places.append((node, x, top, parent))
-    taken = 0.0
-    sizes = [_rows(link) for link in node.links]
-    own = max(1.0, sum(sizes))
+    own, taken = _rows(node), 0.0
     y = top + (own - 1) * ROW / 2
-    places[number] = (node, x, y, parent)
+    places.append((node, x, y, parent))
     for link in node.links:
         taken += _place(link, x + COLUMN, top + taken * ROW, (x, y), places)
     return own

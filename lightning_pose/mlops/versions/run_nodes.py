@@ -23,7 +23,6 @@ from lightning_pose.mlops.versions.tree import (
 )
 
 BEST = "checkpoints/best.ckpt"
-VERSION_FACTS = ("dvc_md5", "dvc_md5s", "dvc_changed")
 
 
 def run_node(run: Run, *, with_data: bool = True) -> Node:
