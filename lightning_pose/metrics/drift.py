@@ -140,7 +140,7 @@ class _Values:
         quantiles: at LEVELS.
     """
 
-    sorted_known: tuple[Float[np.ndarray, " m"], ...]
+    sorted_known: tuple[Float[np.ndarray, " _"], ...]
     quantiles: Float[np.ndarray, "q k"]
 
     @classmethod
