@@ -47,8 +47,14 @@ REFUSED = {
 
 def reproduce(args: argparse.Namespace) -> int:
     """Make a run again and say how the two differ; return 0 if they count as equal, else 1."""
-    if args.out is not None and args.out.exists() and any(args.out.iterdir()):
+    if (
+        args.out is not None
+        and args.out.exists()
+        and (args.out.is_file() or any(args.out.iterdir()))
+    ):
         raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
+    if not all(0 <= allowed < float("inf") for allowed in args.tolerance):
+        raise ConfigError("--tolerance takes two numbers of 0 or more: pixels, and a share.")
     with _ended_by_signals(), _scratch(keep=args.keep) as scratch:
         run_dir = _run_dir(args, scratch)
         record = RunRecord.read(run_dir / FILE)

@@ -90,6 +90,12 @@ def test_what_cannot_be_repeated_is_one_sentence(run_dir: Path, tmp_path: Path) 
     assert (unknown.code, "There is no tracking store" in unknown.sentences) == (1, True)
 
 
+@pytest.mark.parametrize("tolerance", [("nan", "0.1"), ("-1", "0.1"), ("0.5", "inf")])
+def test_a_tolerance_that_is_none_is_refused_before_training(tolerance: tuple[str, str]) -> None:
+    done = litpose("reproduce", "gone", "--tolerance", *tolerance)
+    assert (done.code, "two numbers of 0 or more" in done.sentences) == (2, True)
+
+
 def test_a_run_is_known_by_its_id_in_the_store(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
