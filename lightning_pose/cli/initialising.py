@@ -49,7 +49,9 @@ def init_and_report(args: argparse.Namespace) -> int:
         views=tuple(args.views),
         singleview_pca=_suits_pca(tables[0]),
     )
-    _take(args.how, _moves(args, data, root, [*args.labels, *more]))
+    moves = list(_moves(args, data, root, [*args.labels, *more]))
+    _check_sources(args.how, [source for source, _ in moves], folder)
+    _take(args.how, moves)
     (folder / "data" / "videos").mkdir(parents=True, exist_ok=True)
     files = {
         "dvc.yaml": pipeline_of(data, pipeline_file("dvc.yaml").read_text(encoding="utf-8")),
@@ -87,8 +89,23 @@ def _check(args: argparse.Namespace) -> None:
     names = [path.name for path in args.labels]
     if len(set(names)) < len(names):
         raise ConfigError("Two label files have the same name; name each after its view.")
-    sources = [p.resolve() for p in (*args.labels, args.images, args.videos) if p is not None]
-    within = [s for s in sources if s.is_dir() and folder.resolve().is_relative_to(s)]
+    _check_lies_outside(folder, [p for p in (args.images, args.videos) if p is not None])
+
+
+def _check_sources(how: str, sources: Sequence[Path], folder: Path) -> None:
+    """Refuse what copying would never end with, and links that would lead nowhere when moved."""
+    _check_lies_outside(folder, sources)
+    links = [source for source in sources if source.is_symlink()] if how == MOVE else []
+    if links:
+        raise ConfigError(
+            f"{links[0]} is a link, and a moved link may lead nowhere. Take --copy or --link, or "
+            f"put {links[0].resolve()} in its place first."
+        )
+
+
+def _check_lies_outside(folder: Path, sources: Sequence[Path]) -> None:
+    places = [source.resolve() for source in sources if source.is_dir()]
+    within = [place for place in places if folder.resolve().is_relative_to(place)]
     if within:
         raise ConfigError(f"{folder} lies in {within[0]}, which it is to be made from.")
 
@@ -145,7 +162,7 @@ def _moves(
         yield path, target / path.name
 
 
-def _take(how: str, moves: Iterator[tuple[Path, Path]]) -> None:
+def _take(how: str, moves: Sequence[tuple[Path, Path]]) -> None:
     """Copy, move or link files and folders; each target is new.
 
     Raises:

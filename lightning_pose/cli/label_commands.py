@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError
-from lightning_pose.contracts.files import file_sha256, write_atomically
+from lightning_pose.contracts.files import alone_in, file_sha256, write_atomically
 from lightning_pose.data.image_files import image_size
 from lightning_pose.data.label_checks import inspect_positions
 from lightning_pose.data.label_history import Merge, keep_backup, write_history
@@ -37,7 +37,13 @@ HEADER = ("image", "keypoint", "change", "before", "after", "px")
 
 
 def diff(args: argparse.Namespace) -> int:
-    """Print what differs between two versions of labels; return 0."""
+    """Print what differs between two versions of labels; return 0.
+
+    Raises:
+        ConfigError: the threshold is no distance.
+    """
+    if not 0 <= args.threshold < float("inf"):
+        raise ConfigError(f"--threshold is a distance in pixels, not {args.threshold}.")
     with tempfile.TemporaryDirectory() as scratch:
         files = [file_of_version(version, Path(scratch)) for version in (args.before, args.after)]
         before, after = (read_labels(file, data_dir=file.parent) for file in files)
@@ -66,7 +72,12 @@ def merge(args: argparse.Namespace) -> int:
     out = args.labels if args.in_place else args.out
     if out.suffix.lower() != ".csv":
         raise ConfigError(f"Labels are written as csv; name one with --out, not {out}.")
-    data_dir = args.data_dir or args.labels.resolve().parent
+    with alone_in(out.parent):
+        return _merge(args, out)
+
+
+def _merge(args: argparse.Namespace, out: Path) -> int:
+    data_dir = args.data_dir or _folder_of(args.labels)
     labels_sha256 = file_sha256(args.labels)  # first: what is changed from here on is noticed
     labels = read_labels(args.labels, data_dir=data_dir)
     worklist = read_worklist(args.worklist, data_dir=data_dir)
@@ -84,6 +95,15 @@ def merge(args: argparse.Namespace) -> int:
         _write(args, out, merged, images, labels_sha256)
     _say_merge(merged, out, as_json=args.json)
     return 0
+
+
+def _folder_of(labels: Path) -> Path:
+    """Return the folder of labels; that of a link (DVC makes some) if the images lie there."""
+    beside, behind = labels.absolute().parent, labels.resolve().parent
+    if not labels.is_symlink():
+        return behind
+    images = read_labels(labels, data_dir=beside).images
+    return beside if any((beside / image).is_file() for image in images) else behind
 
 
 def _renames(given: Sequence[str]) -> dict[str, str]:
@@ -167,6 +187,12 @@ def _new_images(merged: MergedLabels, folder: Path) -> dict[str, Path]:
         DataError: some are in neither.
     """
     table = merged.table
+    outside = [image for image in merged.added_frames if _leads_outside(image)]
+    if outside:
+        raise DataError(
+            f"New images lie in the data folder, {table.root}; {listed(outside)} would not. "
+            "Change the first column of the worklist."
+        )
     touched = dict.fromkeys([*merged.added_frames, *(c.image for c in merged.changes)])
     missing = [image for image in touched if not (table.root / image).is_file()]
     places = (folder, *folder.parents[:2])  # DeepLabCut has a csv in the folder of each video
@@ -183,6 +209,11 @@ def _new_images(merged: MergedLabels, folder: Path) -> dict[str, Path]:
             f"the worklist: {listed(lost)}. Name the folder with --data-dir, or bring them."
         )
     return found
+
+
+def _leads_outside(image: str) -> bool:
+    path = PurePosixPath(image)
+    return path.is_absolute() or ".." in path.parts
 
 
 def _check_places(merged: MergedLabels, images: dict[str, Path]) -> None:
@@ -214,6 +245,8 @@ def _write(
         raise DataError(f"{args.labels} was changed while it was merged into; merge again.")
     if out.is_file():
         note(f"the file of before: {keep_backup(out)}")
+    if out.is_symlink():
+        note(f"{out} was a link to {out.resolve()}, which stays as it is; now it is a file.")
     with tempfile.TemporaryDirectory() as scratch:
         result_sha256 = file_sha256(write_labels(merged.table, Path(scratch) / out.name))
     entry = Merge(
@@ -244,8 +277,10 @@ def _say_merge(merged: MergedLabels, out: Path, *, as_json: bool) -> None:
         )
         return
     if merged.untouched:
-        what = f"{count(len(merged.untouched), 'frame')} came back as handed out"
-        note(f"{what} and was left out: {listed(merged.untouched)} (--untouched takes them).")
+        left_out = listed(merged.untouched)
+        note(
+            f"These came back as handed out and are left out: {left_out} (--untouched takes them)."
+        )
     if merged.conflicts:
         note(f"{count(len(merged.conflicts), 'conflict')} decided as you said.")
     told = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)

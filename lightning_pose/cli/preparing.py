@@ -14,6 +14,7 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import check_is_no_file, file_sha256, write_text
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_checks import checked_labels
+from lightning_pose.data.label_history import is_history
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.toy import TOY_VERSION, make_toy_dataset
 
@@ -118,7 +119,8 @@ def describe(table: LabelTable) -> dict[str, Any]:
 
 def _label_files(args: argparse.Namespace) -> list[Path]:
     folder: Path = args.data_dir
-    files = [folder / name for name in args.csv] if args.csv else sorted(folder.glob(LABEL_FILES))
+    found = sorted(path for path in folder.glob(LABEL_FILES) if not is_history(path))
+    files = [folder / name for name in args.csv] if args.csv else found
     if not files:
         raise DataError(
             f"{folder} holds no labels: there is no {LABEL_FILES}. Name the folder of a project, "

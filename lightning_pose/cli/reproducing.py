@@ -52,6 +52,8 @@ def reproduce(args: argparse.Namespace) -> int:
         check_is_no_file(args.out)
         if args.out.exists() and any(args.out.iterdir()):
             raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
+    if not all(0 <= allowed < float("inf") for allowed in args.tolerance):
+        raise ConfigError("--tolerance takes two numbers of 0 or more: pixels, and a share.")
     with _ended_by_signals(), _scratch(keep=args.keep) as scratch:
         run_dir = _run_dir(args, scratch)
         record = RunRecord.read(run_dir / FILE)

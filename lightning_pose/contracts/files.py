@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, WriteError
@@ -44,6 +45,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Wait until nobody else is in this function with the same folder, then keep others waiting.
+
+    The folder itself is locked, so that no file is left behind; the kernel frees it if the process
+    is killed. Where there is no such lock (some network disks), nobody waits.
+    """
+    held = None
+    with contextlib.suppress(OSError):
+        held = os.open(folder, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def file_sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,22 @@ class RunRecord:
             values: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
             values["command"] = tuple(values.get("command", ()))
             values["overrides"] = tuple(values.get("overrides", ()))
+            _check_types(values)
             return cls(**values)
         except FileNotFoundError as error:
             raise DataError(f"{path} is missing; is {path.parent} a run directory?") from error
         except (ValueError, TypeError) as error:
             raise DataError(f"{path} is not a run record: {error}") from error
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Raise TypeError if something else stands where a run writes a mapping, or its id."""
+    fields = [field.name for field in dataclasses.fields(RunRecord) if "dict[" in str(field.type)]
+    wrong = [name for name in fields if not isinstance(values.get(name, {}), dict)]
+    if not wrong:
+        data: Mapping[str, Any] = values.get("data", {})
+        wrong = [f"data.{name}" for name, entry in data.items() if not isinstance(entry, dict)]
+    if not isinstance(values.get("run_id"), str):
+        wrong.append("run_id")
+    if wrong:
+        raise TypeError(f"{wrong[0]} is not what a run writes there.")

@@ -13,6 +13,7 @@ from lightning_pose.contracts.files import file_sha256, write_atomically, write_
 from lightning_pose.data.label_versions import KeypointChange, Point
 
 DIGITS = 12
+ENDING = ".history.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,12 @@ COLUMNS = (
 
 def history_file(labels: Path) -> Path:
     """Return the name of the history of a label file."""
-    return labels.with_name(f"{labels.stem}.history.csv")
+    return labels.with_name(f"{labels.stem}{ENDING}")
+
+
+def is_history(path: Path) -> bool:
+    """Tell by its name whether a csv is the history of labels, and no label file."""
+    return path.name.endswith(ENDING)
 
 
 def read_history(labels: Path) -> list[dict[str, str]]:

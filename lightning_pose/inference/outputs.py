@@ -21,6 +21,7 @@ from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.metric_table import Metric
 
 FORMATS = ("csv", "h5", "parquet")
+LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes")  # of a note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +91,10 @@ class Note:
         """Return the note at ``path``; None if there is none, or none that can be read."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            lists = {name: tuple(values[name]) for name in ("problems", "files")}
-            return cls(**(values | lists))
-        except (OSError, ValueError, TypeError, KeyError):
+            lists = {name: tuple(map(str, _typed(values[name], list))) for name in LISTS}
+            mappings = {name: _typed(values.get(name, {}), dict) for name in MAPPINGS}
+            return cls(**(values | lists | mappings))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def write(self, path: Path) -> Path:
@@ -220,3 +222,10 @@ def _numbered(names: list[str]) -> list[str]:
         seen[name] += 1
         numbered.append(name if times[name] == 1 else f"{name}_{seen[name]}")
     return numbered
+
+
+def _typed(value: Any, wanted: type) -> Any:
+    """Return a value out of a note; raise TypeError if somebody made something else of it."""
+    if not isinstance(value, wanted):
+        raise TypeError(value)
+    return value

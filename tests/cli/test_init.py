@@ -113,6 +113,26 @@ def test_labels_that_cannot_be_used_make_nothing(own: Path, begun: list[bool]) -
     assert (own / "CollectedData.csv").is_file()
 
 
+def test_a_project_within_its_own_images_is_refused(own: Path, begun: list[bool]) -> None:
+    inside, before = own / "labeled-data" / "project", contents(own)
+    done = litpose("init", inside, "--labels", own / "CollectedData.csv")
+    assert done.code == 2
+    assert "which it is to be made from" in done.sentences
+    assert contents(own) == before
+
+
+def test_a_link_is_not_moved_to_where_it_leads_nowhere(own: Path, begun: list[bool]) -> None:
+    (own / "real").mkdir()
+    (own / "labeled-data").rename(own / "real" / "labeled-data")
+    (own / "labeled-data").symlink_to("real/labeled-data")
+    before = contents(own)
+    done = init(own, "--move")
+    assert done.code == 2
+    assert "labeled-data is a link" in done.sentences
+    assert contents(own) == before
+    assert not Path("project").exists()
+
+
 def test_images_may_lie_elsewhere(own: Path, begun: list[bool]) -> None:
     (own / "labeled-data").rename(own.parent / "labeled-data")
     done = init(own, "--images", str(own.parent / "labeled-data"))

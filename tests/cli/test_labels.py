@@ -6,8 +6,11 @@ import csv
 import hashlib
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +18,9 @@ import pytest
 from PIL import Image
 
 from lightning_pose.cli import label_commands
+from lightning_pose.cli.main import main
 from lightning_pose.contracts.labels import LabelTable
+from lightning_pose.data.label_merging import merge_labels
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.worklists import write_worklist
 from tests.cli.conftest import NUM_LABELED, litpose
@@ -193,8 +198,69 @@ def test_labels_outside_their_image_are_refused(data: Path) -> None:
     assert "Nothing was merged" in done.sentences
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_new_image_outside_of_the_data_is_refused(
+    absolute: bool, data: Path, tmp_path: Path
+) -> None:
+    table = table_of(data)
+    folder = tmp_path / "lists" / "monday"
+    folder.mkdir(parents=True)
+    shutil.copy(table.path(0), tmp_path / "lists" / "new.png")
+    image = str(tmp_path / "lists" / "new.png") if absolute else "../new.png"
+    new = write_labels(replace(table.rows(np.array([0])), images=(image,)), folder / "w.csv")
+    before = (data / "CollectedData.csv").read_bytes()
+    done = litpose("labels", "merge", data / "CollectedData.csv", new, "--in-place")
+    assert (done.code, "New images lie in the data folder" in done.sentences) == (1, True)
+    assert (data / "CollectedData.csv").read_bytes() == before
+    assert not (tmp_path / "new.png").exists()
+
+
+def test_of_two_merges_at_once_neither_is_lost(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, table = data / "CollectedData.csv", table_of(data)
+    places = [tuple(place) for place in np.argwhere(table.labelled)[[7, 60]].tolist()]
+    lists = []
+    for number, (row, keypoint) in enumerate(places):
+        rows = moved(table, row, keypoint).rows(np.array([row]))
+        lists.append(write_labels(rows, tmp_path / f"{number}.csv"))
+
+    def slow(*args: Any, **settings: Any) -> Any:
+        found = merge_labels(*args, **settings)
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr("lightning_pose.cli.label_commands.merge_labels", slow)
+    words = [["labels", "merge", str(labels), str(path), "--in-place"] for path in lists]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(main, words)) == [0, 0]
+    (row, keypoint), (other, another) = places
+    both = moved(moved(table, row, keypoint), other, another)
+    np.testing.assert_array_equal(table_of(data).xy_img, both.xy_img)
+    with (data / "CollectedData.history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+def test_linked_labels_are_merged_beside_their_images_and_the_link_s_file_stays(
+    data: Path, tmp_path: Path
+) -> None:
+    labels, work, stored = data / "CollectedData.csv", worklist(data), tmp_path / "cache" / "ab12"
+    stored.parent.mkdir()
+    labels.rename(stored)
+    labels.symlink_to(stored)
+    before = stored.read_bytes()
+    done = litpose("labels", "merge", labels, work, "--in-place")
+    assert done.code == 0, done.err
+    assert "was a link to" in done.sentences
+    assert stored.read_bytes() == before
+    assert not labels.is_symlink()
+    assert labels.read_bytes() != before
+
+
 def test_wrong_words_are_refused(data: Path) -> None:
     labels = data / "CollectedData.csv"
+    for threshold in ("nan", "inf", "-1"):
+        assert litpose("labels", "diff", labels, labels, f"--threshold={threshold}").code == 2
     assert litpose("labels", "merge", labels, labels).code == 2
     assert litpose("labels", "merge", labels, labels, "--out", data / "x.h5").code == 2
     assert litpose("labels", "diff", labels, labels, "--rename", "nose").code == 2

@@ -78,6 +78,16 @@ def test_labels_are_counted(toy: Path, tmp_path: Path) -> None:
     assert done.json["CollectedData.csv"]["sessions"] == 2
 
 
+def test_the_history_of_labels_is_no_label_file(toy: Path, tmp_path: Path) -> None:
+    for file in toy.glob("*.csv"):
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "labeled-data").symlink_to(toy / "labeled-data")
+    (tmp_path / "CollectedData.history.csv").write_text("merged,who\n")
+    done = litpose("prepare", tmp_path, "--json")
+    assert done.code == 0, done.err
+    assert set(done.json) == {"CollectedData.csv", "CollectedData_new.csv"}
+
+
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     done = litpose("prepare", tmp_path)
     assert done.code == 1

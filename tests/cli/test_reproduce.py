@@ -102,6 +102,12 @@ def test_code_of_a_repetition_that_failed_is_kept_if_wished(tmp_path: Path) -> N
     assert (tmp_path / "kept_code" / "a.py").read_text() == "x = 1\n"
 
 
+@pytest.mark.parametrize("tolerance", [("nan", "0.1"), ("-1", "0.1"), ("0.5", "inf")])
+def test_a_tolerance_that_is_none_is_refused_before_training(tolerance: tuple[str, str]) -> None:
+    done = litpose("reproduce", "gone", "--tolerance", *tolerance)
+    assert (done.code, "two numbers of 0 or more" in done.sentences) == (2, True)
+
+
 def test_a_run_is_known_by_its_id_in_the_store(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -326,3 +326,44 @@ def test_a_note_without_hashes_claims_nothing(study: Path) -> None:
     assert note is not None
     dataclasses.replace(note, hashes={}).write(path)
     assert up(study / "predictions" / "day1.csv").state == ""
+
+
+def test_one_record_and_one_note_that_are_broken_hide_nothing_else(study: Path) -> None:
+    run = study / "outputs" / "broken"
+    shutil.copytree(study / "outputs" / "first", run)
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "data": "moved"}))
+    note = study / "more" / "day1.litpose.json"
+    shutil.copytree(study / "predictions", note.parent)
+    values = json.loads(note.read_text())
+    note.write_text(json.dumps({**values, "hashes": ["none"]}))
+    assert "labelled video" in kinds(down(study / "data" / "CollectedData.csv", study))
+    with pytest.raises(DataError, match=r"broken/run\.json is not a run record: data is not"):
+        up(run, study)
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_predictions_without_their_note_are_not_called_labels(study: Path, broken: bool) -> None:
+    table = study / "predictions" / "day1.csv"
+    table.write_text(table.read_text().replace("0.0", "0.5"))
+    note = table.with_name("day1.litpose.json")
+    note.write_text("{") if broken else note.unlink()
+    message = r"day1\.litpose\.json is not readable" if broken else "Nothing is known of"
+    with pytest.raises(DataError, match=message):
+        up(table, study)
+
+
+def test_weights_put_into_the_folder_of_another_run_are_not_called_its_own(study: Path) -> None:
+    other = run_in(study / "outputs" / "other", [labels_in(study / "data")], "b" * 32)
+    best = other / "checkpoints" / "best.ckpt"
+    best.write_bytes(b"other weights")
+    record = RunRecord.read(other / "run.json")
+    checkpoint = {**record.checkpoint, "sha256": sha256(best)}
+    dataclasses.replace(record, checkpoint=checkpoint).write(other / "run.json")
+    foreign = shutil.copy(best, study / "outputs" / "first" / "checkpoints" / "old.ckpt")
+    assert only(up(foreign, study), "run").name == "other"
+
+
+def test_a_hash_may_be_written_in_capitals(study: Path) -> None:
+    digest = sha256(study / "data" / "CollectedData.csv").upper()
+    assert up(digest, study).kind == "labels"

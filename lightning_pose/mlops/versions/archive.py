@@ -17,6 +17,7 @@ from lightning_pose.mlops.versions.stored import stored_run
 
 RUN_FILE = "run.json"
 NOTE_ENDING = ".litpose.json"
+BEST = "checkpoints/best.ckpt"
 PASSED_OVER = {"mlruns", "node_modules", "site-packages", "__pycache__"}
 
 
@@ -26,6 +27,12 @@ class Run:
 
     record: RunRecord
     folder: Path | None = None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Return where its best weights are, or were; None if its directory is not here."""
+        recorded = str(self.record.checkpoint.get("path", BEST))
+        return (self.folder / recorded).absolute() if self.folder is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

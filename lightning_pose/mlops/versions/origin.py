@@ -11,9 +11,12 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, LitposeError
 from lightning_pose.contracts.file_hashes import file_hash
+from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.labels import read_labels
+from lightning_pose.inference.outputs import Note
 from lightning_pose.mlops.registry import SCHEME, is_registered, local_model
 from lightning_pose.mlops.versions.archive import (
+    NOTE_ENDING,
     RUN_FILE,
     Archive,
     Run,
@@ -28,6 +31,7 @@ from lightning_pose.mlops.versions.run_nodes import data_nodes, model_node, run_
 from lightning_pose.mlops.versions.tree import AS_RECORDED, CHANGED, NOT_RECORDED, Node, state_of
 
 RUN_KINDS = {"config.yaml": "configuration", "splits.csv": "split", "metrics.json": "metrics"}
+HEADER_LINES = 4  # of a table with several animals
 INPUTS = ("labels", "splits")  # tables in a run directory that its model did not make
 ID = re.compile(r"[0-9a-f]{8,64}(\.dir)?")
 
@@ -80,9 +84,8 @@ def _run_or_sweep(name: str, archive: Archive) -> Node | None:
     folder = path.parent if path.name == RUN_FILE else path
     if not folder.is_dir():
         return None
-    run = run_in(folder)
-    if run is not None:
-        return run_node(run)
+    if (folder / RUN_FILE).is_file():
+        return run_node(Run(record=RunRecord.read(folder / RUN_FILE), folder=folder))
     runs = Archive([folder]).runs
     return _sweep(folder, runs) if runs else None
 
@@ -100,14 +103,16 @@ def _checkpoint(name: str, archive: Archive) -> Node | None:
     path = Path(name)
     if path.suffix != ".ckpt":
         return None
-    run = run_around(path)
-    if run is not None:
-        return model_node(run, checkpoint=path)
-    if not path.is_file():
-        return None
-    sha256 = file_hash(path)
-    same = [run for run in archive.runs if run.record.checkpoint.get("sha256") == sha256]
-    return model_node(same[0], checkpoint=path, sha256=sha256) if same else None
+    around = run_around(path)
+    if around is not None and path.absolute() == around.checkpoint:
+        return model_node(around, checkpoint=path)
+    sha256 = file_hash(path) if path.is_file() else ""
+    same = [
+        run for run in archive.runs if sha256 and run.record.checkpoint.get("sha256") == sha256
+    ]
+    if same:
+        return model_node(same[0], checkpoint=path, sha256=sha256)
+    return model_node(around, checkpoint=path) if around is not None else None
 
 
 def _noted(name: str, archive: Archive) -> Node | None:
@@ -149,7 +154,7 @@ def _review(name: str, archive: Archive) -> Node | None:
 def _labels_or_video(name: str, archive: Archive) -> Node | None:
     """Return labels or a video that people made: they are where a lineage begins."""
     path = Path(name).absolute()
-    if not path.is_file():
+    if not path.is_file() or _is_prediction(path):
         return None
     facts: dict[str, object] = {}
     if path.suffix.lower() in VIDEOS:
@@ -169,6 +174,31 @@ def _labels_or_video(name: str, archive: Archive) -> Node | None:
         state=_as_dvc_has(version),
         facts={"sha256": digest, **facts, **version},
     )
+
+
+def _is_prediction(path: Path) -> bool:
+    """Tell whether a csv has likelihoods, which labels never have."""
+    if path.suffix.lower() != ".csv":
+        return False
+    with path.open("rb") as file:
+        return any(b"likelihood" in file.readline(2**20) for _ in range(HEADER_LINES))
+
+
+def _of_broken_note(name: str, archive: Archive) -> Node | None:
+    """Say that the note of a result cannot be read, rather than that the result has no origin.
+
+    Raises:
+        DataError: there is such a note.
+    """
+    path = Path(name)
+    for file in path.parent.glob(f"*{NOTE_ENDING}") if path.is_file() else ():
+        stem = file.name.removesuffix(NOTE_ENDING)
+        if path.name.startswith(stem) and Note.read(file) is None:
+            raise DataError(
+                f"{file} is not readable, so what made {path.name} is not known. Bring it back as "
+                "it was, or predict again."
+            )
+    return None
 
 
 def _copied(name: str, archive: Archive) -> Node | None:
@@ -196,6 +226,7 @@ def _copied(name: str, archive: Archive) -> Node | None:
 
 def _identified(name: str, archive: Archive) -> Node | None:
     """Return what an id or hash stands for: a run, or data of runs."""
+    name = name.lower()
     if not ID.fullmatch(name):
         return None
     run = archive.run(name)
@@ -227,6 +258,7 @@ _WAYS: tuple[Callable[[str, Archive], Node | None], ...] = (
     _of_run,
     _review,
     _copied,
+    _of_broken_note,
     _labels_or_video,
     _identified,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.contracts.registry import METRICS
+from lightning_pose.mlops.learning_curves import FILE as CURVES
 from lightning_pose.mlops.versions.archive import NOTE_ENDING, Archive, Noted, Run, run_around
 from lightning_pose.mlops.versions.dvc_files import DvcFiles
 from lightning_pose.mlops.versions.run_nodes import model_node, unknown_run
@@ -105,7 +106,7 @@ def kind_of(path: Path, stem: str = "") -> str:
     for ending, kind in _DRAWN.items():
         if path.name.endswith(ending):
             return kind
-    if path.suffix == ".json":
+    if path.suffix == ".json" or path.name == CURVES:
         return "metrics"
     if stem:
         return PREDICTIONS if path.stem == stem else METRIC

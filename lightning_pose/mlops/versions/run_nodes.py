@@ -11,7 +11,7 @@ from lightning_pose.contracts.predictions import SETS
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
-from lightning_pose.mlops.versions.archive import RUN_FILE, Run
+from lightning_pose.mlops.versions.archive import BEST, RUN_FILE, Run
 from lightning_pose.mlops.versions.tree import (
     AS_RECORDED,
     CHANGED,
@@ -22,7 +22,7 @@ from lightning_pose.mlops.versions.tree import (
     state_of,
 )
 
-BEST = "checkpoints/best.ckpt"
+VERSION_FACTS = ("dvc_md5", "dvc_md5s", "dvc_changed")
 
 
 def run_node(run: Run, *, with_data: bool = True) -> Node:
