@@ -33,7 +33,7 @@ SECONDS, FPS, ENLARGED = 10, 30, 2
 CHILD = """
 import json, resource, sys, time
 started = float(sys.argv[1])
-import lightning_pose.cli.train_app as app
+import lightning_pose.cli.train.train_app as app
 import lightning_pose.cli.commands.train, lightning_pose.config.run, mlflow
 from lightning_pose.cli.main import main
 found, fit = {"imports_s": time.time() - started}, app.fit

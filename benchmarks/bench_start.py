@@ -18,7 +18,7 @@ from pathlib import Path
 CHILD = """
 import json, sys, time
 started = float(sys.argv[1])
-import lightning_pose.cli.train_app as app
+import lightning_pose.cli.train.train_app as app
 import lightning_pose.cli.commands.train, lightning_pose.config.run, mlflow
 from lightning_pose.cli.main import main
 imported = time.time()

@@ -138,8 +138,8 @@ def annealing(fraction: float) -> list[str]:
 
 def run_job(job: Job, out: Path, toy_seed: int) -> None:
     """Train, predict the unseen video, and write the errors."""
-    from lightning_pose.cli.hooks import HOOKS
-    from lightning_pose.cli.train_app import train_task
+    from lightning_pose.cli.train.hooks import HOOKS
+    from lightning_pose.cli.train.train_app import train_task
     from lightning_pose.config.compose import prepare
     from lightning_pose.config.run import run_hydra
     from lightning_pose.data.toy import read_truth

@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ["lightning_pose.cli.train_app", "lightning_pose.cli.hooks", "lightning_pose.api"]
+PRELOADED = [
+    "lightning_pose.cli.train.train_app",
+    "lightning_pose.cli.train.hooks",
+    "lightning_pose.api",
+]
 
 
 def run_all(

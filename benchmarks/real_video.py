@@ -44,8 +44,8 @@ ON_VIDEO = ("temporal_norm", "pca_singleview_error", "pca_multiview_error")
 
 def train(arm: str, seed: int, data: Path, out: Path) -> None:
     """Train, and keep the numbers that are compared."""
-    from lightning_pose.cli.hooks import HOOKS
-    from lightning_pose.cli.train_app import train_task
+    from lightning_pose.cli.train.hooks import HOOKS
+    from lightning_pose.cli.train.train_app import train_task
     from lightning_pose.config.compose import prepare
     from lightning_pose.config.run import run_hydra
 

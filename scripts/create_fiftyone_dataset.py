@@ -12,7 +12,7 @@
 
 import sys
 
-from lightning_pose.cli.review_keys import main
+from lightning_pose.cli.look.review_keys import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

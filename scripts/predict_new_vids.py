@@ -11,7 +11,7 @@ Results of several models go to a folder for each. `litpose predict` does the sa
 
 import sys
 
-from lightning_pose.cli.predict_keys import main
+from lightning_pose.cli.predict.predict_keys import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -15,8 +15,8 @@ from types import ModuleType
 from lightning_pose import __version__
 from lightning_pose.cli import commands
 from lightning_pose.cli.reading import reading_shown
-from lightning_pose.cli.remarks import remarks
 from lightning_pose.cli.terminal import print_error
+from lightning_pose.cli.train.remarks import remarks
 from lightning_pose.contracts.errors import LitposeError
 
 PASS_THROUGH = ("train",)  # commands whose words another parser reads (Hydra's)

@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.registry import load_plugins
-from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
+from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RUN_FILE, RunRecord
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.mlops.registry import local_model
@@ -76,7 +76,7 @@ def plugin_folders(plugins: Sequence[str]) -> dict[str, str]:
 
 def _recorded_folders(run_dir: Path) -> dict[str, Path]:
     try:
-        folders = RunRecord.read(run_dir / "run.json").plugin_folders
+        folders = RunRecord.read(run_dir / RUN_FILE).plugin_folders
     except DataError:  # the model itself says what is wrong with the record
         return {}
     packed = run_dir / PLUGIN_FOLDER

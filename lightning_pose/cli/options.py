@@ -33,3 +33,32 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="csv of boxes of the images [those of the run]; may be given several times",
     )
+
+
+def add_csv_option(parser: argparse.ArgumentParser, extra: str) -> None:
+    """Add the label files a model is judged by: for each set as many as there are views."""
+    parser.add_argument(
+        "--csv", type=Path, nargs="+", action="append", default=[], help=f"label csv, {extra}"
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the runs to be looked at, their videos, and how pictures of them are drawn."""
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run directories")
+    parser.add_argument(
+        "--videos",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of predicted videos (`litpose predict --out DIR`), beside video_preds/ of "
+        "each run",
+    )
+    parser.add_argument(
+        "--edge",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar="KEYPOINT",
+        help="two keypoints to join in pictures; may be given again",
+    )

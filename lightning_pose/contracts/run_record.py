@@ -13,6 +13,7 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.passwords import without_passwords
 
+RUN_FILE = "run.json"  # of a run directory; holds a RunRecord
 SPLIT = "splits.csv"
 PLUGINS = "plugins"
 PLUGIN_FOLDER = "plugins"  # of a run directory that was packed: copies of the user's modules

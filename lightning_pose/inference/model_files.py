@@ -8,11 +8,11 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.files import file_sha256
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
-_REQUIRED = ("config.yaml", "run.json")
+_REQUIRED = ("config.yaml", RUN_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class ModelFiles:
                 f"There is no model {path}; expected a run directory or a checkpoint file (.ckpt)."
             )
         run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
-        if run_dir is None or not (run_dir / "run.json").exists():
+        if run_dir is None or not (run_dir / RUN_FILE).exists():
             return cls(checkpoint=path)
         return cls(checkpoint=path, run_dir=run_dir, run_id=_run_id(run_dir))
 
@@ -83,6 +83,6 @@ def _has_last(run_dir: Path) -> bool:
 
 def _run_id(run_dir: Path) -> str:
     try:
-        return RunRecord.read(run_dir / "run.json").run_id
+        return RunRecord.read(run_dir / RUN_FILE).run_id
     except DataError as error:
         raise ModelError(str(error)) from error

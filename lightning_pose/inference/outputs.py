@@ -20,6 +20,7 @@ from lightning_pose.contracts.file_hashes import content_stamp
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.metric_table import Metric
 
+NOTE_ENDING = ".litpose.json"
 FORMATS = ("csv", "h5", "parquet")
 LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes")  # of a note
 
@@ -121,7 +122,7 @@ class ResultFiles:
     @property
     def note(self) -> Path:
         """Return the path of the note."""
-        return self.named(".litpose.json")
+        return self.named(NOTE_ENDING)
 
     def predictions(self, settings: OutputSettings) -> list[Path]:
         """Return the files of the predictions, one a format."""

@@ -15,13 +15,12 @@ from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.registry import METRICS
-from lightning_pose.contracts.run_record import RunRecord, labels_file
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord, labels_file
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.out_of_distribution import SUFFIXES
-from lightning_pose.inference.outputs import Note, ResultFiles
+from lightning_pose.inference.outputs import NOTE_ENDING, Note, ResultFiles
 
-RECORD, VIDEOS, LABELED = "run.json", "video_preds", "predictions"
-NOTE_ENDING = ".litpose.json"
+VIDEOS, LABELED = "video_preds", "predictions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def read_run_results(
     Raises:
         DataError: it is no run directory, or a file of it cannot be read.
     """
-    record = RunRecord.read(run_dir / RECORD)
+    record = RunRecord.read(run_dir / RUN_FILE)
     views = list(config.data.view_names)
     videos = {path.stem: path for path in _tables((run_dir / VIDEOS, *predictions))}
     return RunResults(

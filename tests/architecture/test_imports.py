@@ -45,7 +45,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_looking_at_records_loads_no_network() -> None:
-    loaded = heavy_modules_after("import lightning_pose.cli.tracing")
+    loaded = heavy_modules_after("import lightning_pose.cli.versions.tracing")
     assert loaded <= {"pandas"}
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lightning_pose.cli.showing import ADDRESS
+from lightning_pose.cli.look.showing import ADDRESS
 from tests.cli.conftest import Done, litpose
 
 LABELS = {"page", "models", "metric", "set", "keypoints", "style", "scale", "threshold"}
@@ -25,7 +25,7 @@ VIDEOS |= {"video_metric", "video_style", "video_scale"}
 
 def script(runs: list[str], videos: list[str]) -> None:
     """Draw the app, as Streamlit would."""
-    from lightning_pose.cli.app_script import show_runs
+    from lightning_pose.cli.look.app_script import show_runs
 
     show_runs(runs, videos)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_pose.cli import dali_health
-from lightning_pose.cli.dali_health import CUDA_12, CUDA_13, DaliFacts, dali_finding, nvdec
-from lightning_pose.cli.finding import LIMITED, OK
+from lightning_pose.cli.doctor import dali_health
+from lightning_pose.cli.doctor.dali_health import CUDA_12, CUDA_13, DaliFacts, dali_finding, nvdec
+from lightning_pose.cli.doctor.finding import LIMITED, OK
 from lightning_pose.video import nvdec_trial
 
 

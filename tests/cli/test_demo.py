@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.cli.demo_run import training_words
-from lightning_pose.cli.hooks import HOOKS
+from lightning_pose.cli.train.demo_run import training_words
+from lightning_pose.cli.train.hooks import HOOKS
 from lightning_pose.config.app import RunContext
 from lightning_pose.config.compose import prepare
 from lightning_pose.config.run import run_hydra

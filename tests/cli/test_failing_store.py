@@ -16,7 +16,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lightning_pose.cli.recorded_run import PATCH
+from lightning_pose.cli.train.recorded_run import PATCH
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.tracking.spool import NAME
 from lightning_pose.training.progress import TrainingProgress

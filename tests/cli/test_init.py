@@ -45,7 +45,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         calls.append(with_git)
         return ""
 
-    monkeypatch.setattr("lightning_pose.cli.initialising.begin_versions", begin)
+    monkeypatch.setattr("lightning_pose.cli.versions.initialising.begin_versions", begin)
     return calls
 
 

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lightning_pose.cli import label_commands
 from lightning_pose.cli.main import main
+from lightning_pose.cli.versions import label_commands
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_merging import merge_labels
 from lightning_pose.data.labels import read_labels, write_labels
@@ -230,7 +230,7 @@ def test_of_two_merges_at_once_neither_is_lost(
         time.sleep(0.3)
         return found
 
-    monkeypatch.setattr("lightning_pose.cli.label_commands.merge_labels", slow)
+    monkeypatch.setattr("lightning_pose.cli.versions.label_commands.merge_labels", slow)
     words = [["labels", "merge", str(labels), str(path), "--in-place"] for path in lists]
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(main, words)) == [0, 0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.cli.preparing import draw_toy
+from lightning_pose.cli.versions.preparing import draw_toy
 from lightning_pose.contracts.errors import DataError
 from tests.cli.conftest import NUM_LABELED, litpose
 
@@ -28,7 +28,7 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             (out / name).write_text(f"{num_labeled}")
         return out
 
-    monkeypatch.setattr("lightning_pose.cli.preparing.make_toy_dataset", draw)
+    monkeypatch.setattr("lightning_pose.cli.versions.preparing.make_toy_dataset", draw)
     return drawn
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lightning_pose.cli.main import guarded
-from lightning_pose.cli.remarks import remarks
+from lightning_pose.cli.train.remarks import remarks
 from lightning_pose.ops.arithmetic import fixed_order_of_sums
 from tests.cli.conftest import TINY, litpose, tiny_data
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_pose.cli import reproducing
+from lightning_pose.cli.versions import reproducing
 from lightning_pose.contracts.errors import TrainingError
 from lightning_pose.contracts.run_record import RunRecord
 from tests.cli.conftest import TINY, UNTRACKED, litpose, tiny_data

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.cli.reading_runs import read_runs
+from lightning_pose.cli.look.reading_runs import read_runs
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.mlops.review.database import URI, find_mongod

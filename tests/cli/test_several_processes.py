@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from lightning_pose.cli import ranks
+from lightning_pose.cli.train import ranks
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
 TWO = ("training.num_gpus=2", "eval=none")

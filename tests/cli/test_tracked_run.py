@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from lightning_pose.cli import recorded_run
+from lightning_pose.cli.train import recorded_run
 from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.data.image_files import decode_image

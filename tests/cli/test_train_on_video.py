@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_pose.cli.lineage import datasets
+from lightning_pose.cli.train.run_tags import datasets
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data

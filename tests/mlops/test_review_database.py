@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.cli import health
-from lightning_pose.cli.finding import LIMITED, OK
+from lightning_pose.cli.doctor import health
+from lightning_pose.cli.doctor.finding import LIMITED, OK
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.mlops.review import database
 from lightning_pose.mlops.review.app import check_port

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lightning_pose.cli import predicting, reviewing
+from lightning_pose.cli.look import reviewing
 from lightning_pose.cli.main import make_parser
+from lightning_pose.cli.predict import predicting
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.session import PredictSettings

@@ -9,34 +9,18 @@ The app is served to this machine alone. From another one: ssh -L 8501:127.0.0.1
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from lightning_pose.cli.options import add_run_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run directories")
-    parser.add_argument(
-        "--videos",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DIR",
-        help="folders of predicted videos (`litpose predict --out DIR`), beside video_preds/ of "
-        "each run",
-    )
-    parser.add_argument(
-        "--edge",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar="KEYPOINT",
-        help="two keypoints to join in pictures; may be given again",
-    )
+    add_run_options(parser)
     parser.add_argument("--port", type=int, default=8501, help="[8501]")
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve the app."""
-    from lightning_pose.cli.showing import serve
+    from lightning_pose.cli.look.showing import serve
 
     return serve(args)

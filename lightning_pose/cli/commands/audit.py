@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lightning_pose.cli.options import MODEL, add_image_options, add_opening_options
+from lightning_pose.cli.options import (
+    MODEL,
+    add_csv_option,
+    add_image_options,
+    add_opening_options,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("models", metavar="MODEL", nargs="+", help=MODEL)
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        nargs="+",
-        action="append",
-        default=[],
-        help="label csv, one a view [those of the first model's run]; may be given several times",
+    add_csv_option(
+        parser,
+        "one a view [those of the first model's run]; may be given several times",
     )
     add_image_options(parser)
     parser.add_argument(
@@ -49,6 +50,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit and print."""
-    from lightning_pose.cli.auditing import audit
+    from lightning_pose.cli.judge.auditing import audit
 
     return audit(args)

@@ -36,6 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, store and print."""
-    from lightning_pose.cli.calibrating import calibrate_and_report
+    from lightning_pose.cli.judge.calibrating import calibrate_and_report
 
     return calibrate_and_report(args)

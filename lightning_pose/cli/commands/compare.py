@@ -15,7 +15,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lightning_pose.cli.options import MODEL, add_image_options, add_opening_options
+from lightning_pose.cli.options import (
+    MODEL,
+    add_csv_option,
+    add_image_options,
+    add_opening_options,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=f"runs of configuration {side.upper()} with different seeds, three or more",
         )
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        nargs="+",
-        action="append",
-        default=[],
-        help="label csv, one a view; may be given several times, and each set is told by itself",
+    add_csv_option(
+        parser,
+        "one a view; may be given several times, and each set is told by itself",
     )
     add_image_options(parser)
     parser.add_argument(
@@ -51,6 +52,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
-    from lightning_pose.cli.comparing import compare_and_report
+    from lightning_pose.cli.judge.comparing import compare_and_report
 
     return compare_and_report(args)

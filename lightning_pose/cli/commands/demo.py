@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; return 0."""
-    from lightning_pose.cli.demo_run import run_demo
+    from lightning_pose.cli.train.demo_run import run_demo
     from lightning_pose.contracts.errors import ConfigError
 
     if args.epochs < 1:

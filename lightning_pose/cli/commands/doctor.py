@@ -14,8 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; return 1 if something is missing without which commands fail."""
-    from lightning_pose.cli.finding import MISSING
-    from lightning_pose.cli.health import examine
+    from lightning_pose.cli.doctor.finding import MISSING
+    from lightning_pose.cli.doctor.health import examine
     from lightning_pose.cli.terminal import say, say_json
 
     findings = []

@@ -36,6 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict and judge the videos."""
-    from lightning_pose.cli.drifting import judge_drift
+    from lightning_pose.cli.judge.drifting import judge_drift
 
     return judge_drift(args)

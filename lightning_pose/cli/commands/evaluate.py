@@ -28,6 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the numbers."""
-    from lightning_pose.cli.evaluating import evaluate_and_report
+    from lightning_pose.cli.judge.evaluating import evaluate_and_report
 
     return evaluate_and_report(args)

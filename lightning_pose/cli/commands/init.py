@@ -40,6 +40,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the project."""
-    from lightning_pose.cli.initialising import init_and_report
+    from lightning_pose.cli.versions.initialising import init_and_report
 
     return init_and_report(args)

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare or merge."""
-    from lightning_pose.cli.label_commands import diff, merge
+    from lightning_pose.cli.versions.label_commands import diff, merge
 
     return {"diff": diff, "merge": merge}[args.action](args)
 

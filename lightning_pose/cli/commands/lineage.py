@@ -38,6 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
-    from lightning_pose.cli.tracing import trace
+    from lightning_pose.cli.versions.tracing import trace
 
     return trace(args)

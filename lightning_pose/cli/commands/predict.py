@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict every input; return 1 if one failed."""
-    from lightning_pose.cli.predicting import PredictRequest, predict_and_report
+    from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
     from lightning_pose.contracts.errors import ConfigError
 
     if args.batch_size is not None and args.batch_size < 1:

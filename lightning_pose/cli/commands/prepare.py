@@ -26,6 +26,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, check and count."""
-    from lightning_pose.cli.preparing import prepare_and_report
+    from lightning_pose.cli.versions.preparing import prepare_and_report
 
     return prepare_and_report(args)

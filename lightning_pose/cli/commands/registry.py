@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; return 1 if a challenger was refused."""
     if args.act == "promote":
-        from lightning_pose.cli.promoting import promote
+        from lightning_pose.cli.registry.promoting import promote
 
         return promote(args)
-    from lightning_pose.cli import registering
+    from lightning_pose.cli.registry import registering
 
     return getattr(registering, args.act)(args)
 

@@ -38,6 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train again and compare; return 1 if the two differ."""
-    from lightning_pose.cli.reproducing import reproduce
+    from lightning_pose.cli.versions.reproducing import reproduce
 
     return reproduce(args)

@@ -74,6 +74,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, open or export."""
-    from lightning_pose.cli.reviewing import build, export, open_app
+    from lightning_pose.cli.look.reviewing import build, export, open_app
 
     return {"build": build, "open": open_app, "export": export}[args.action](args)

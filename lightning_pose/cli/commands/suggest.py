@@ -35,6 +35,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose, write and print."""
-    from lightning_pose.cli.suggesting import suggest
+    from lightning_pose.cli.judge.suggesting import suggest
 
     return suggest(args)

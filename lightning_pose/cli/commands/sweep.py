@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the status, or write the report."""
-    from lightning_pose.cli.sweep_status import say_status
     from lightning_pose.cli.terminal import say
+    from lightning_pose.cli.train.sweep_status import say_status
     from lightning_pose.contracts.files import write_text
     from lightning_pose.mlops.sweeps.findings import findings_of
     from lightning_pose.mlops.sweeps.page import REPORT, page_of

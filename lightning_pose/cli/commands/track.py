@@ -19,6 +19,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Upload; return 1 if a run could not be."""
-    from lightning_pose.cli.syncing import sync_and_report
+    from lightning_pose.cli.train.syncing import sync_and_report
 
     return sync_and_report(args.folders, as_json=args.json)

@@ -26,12 +26,12 @@ def run(args: argparse.Namespace) -> int:
 
     world = launched_world()
     if world is not None and world.rank:
-        from lightning_pose.cli.following import follow
+        from lightning_pose.cli.train.following import follow
 
         return follow(world)
     if world is None:
         return _train(args.words)
-    from lightning_pose.cli.ranks import jobs_end  # imports torch
+    from lightning_pose.cli.train.ranks import jobs_end  # imports torch
 
     with jobs_end(world):  # the others wait for a job, or for the word that there is none
         return _train(args.words)
@@ -43,8 +43,8 @@ def _train(words: list[str]) -> int:
     Raises:
         ConfigError: something in the configuration is wrong; all of it is in the message.
     """
-    from lightning_pose.cli.hooks import HOOKS
     from lightning_pose.cli.terminal import note
+    from lightning_pose.cli.train.hooks import HOOKS
     from lightning_pose.config.compose import prepare
     from lightning_pose.config.run import run_hydra, show
 
@@ -54,11 +54,12 @@ def _train(words: list[str]) -> int:
         return 0
     for sentence in app.notes:
         note(sentence)
-    from lightning_pose.cli.train_app import train_task  # imports torch: only when all is well
+    # Imports torch: only when all is well.
+    from lightning_pose.cli.train.train_app import train_task
 
     result = run_hydra(train_task, app)
     if app.multirun and isinstance(result, Path):  # of a search; it has a study to tell from
-        from lightning_pose.cli.sweep_status import say_end
+        from lightning_pose.cli.train.sweep_status import say_end
 
         return say_end(result)
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import ModelError, WriteError
 from lightning_pose.contracts.files import file_sha256, user_cache
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.registry.packing import CHECKPOINT, FILES
 from lightning_pose.mlops.registry.versions import SCHEME, ModelRegistry
 
@@ -67,6 +67,6 @@ def _fetch(model: str, location: str, folder: Path, registry: ModelRegistry) -> 
 def _check(model: str, run_dir: Path) -> None:
     if not (run_dir / CHECKPOINT).is_file():
         raise ModelError(f"{model} holds no pose tracker that `litpose registry register` made.")
-    expected = RunRecord.read(run_dir / "run.json").checkpoint.get("sha256")
+    expected = RunRecord.read(run_dir / RUN_FILE).checkpoint.get("sha256")
     if expected and expected != file_sha256(run_dir / CHECKPOINT):
         raise ModelError(f"The weights of {model} are damaged: their hash is not that of its run.")

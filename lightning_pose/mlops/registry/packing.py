@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lightning_pose import __version__
 from lightning_pose.contracts.files import file_sha256
-from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
+from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RUN_FILE, RunRecord
 from lightning_pose.inference.calibration import calibration_file
 from lightning_pose.mlops.provenance import package_versions
 
@@ -24,7 +24,7 @@ FILES = f"artifacts/{RUN}"
 DIGEST_TAG = "checkpoint_sha256"
 CALIBRATION_TAG = "calibration_sha256"  # of the map of its confidence; empty = it has none
 CHECKPOINT = Path("checkpoints") / "best.ckpt"
-KEPT = ("config.yaml", "run.json", "splits.csv", "labels*.csv", "code.patch", "metrics.json")
+KEPT = ("config.yaml", RUN_FILE, "splits.csv", "labels*.csv", "code.patch", "metrics.json")
 NEEDED = ("torch", "torchvision", "timm", "lightning", "kornia", "numpy", "pandas", "av")
 
 
@@ -86,7 +86,7 @@ def pack_model(run_dir: Path, folder: Path, *, run_id: str = "", model_id: str =
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    record = RunRecord.read(run_dir / "run.json")
+    record = RunRecord.read(run_dir / RUN_FILE)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3), name="images")]),
         outputs=Schema([TensorSpec(np.dtype(np.float64), (-1, -1, 3))]),
@@ -130,7 +130,7 @@ def _stage(run_dir: Path, staged: Path) -> None:
     for pattern in KEPT:
         for path in run_dir.glob(pattern):
             shutil.copyfile(path, staged / path.name)
-    folders = RunRecord.read(run_dir / "run.json").plugin_folders
+    folders = RunRecord.read(run_dir / RUN_FILE).plugin_folders
     for name, folder in folders.items():
         _copy_module(folder / name.partition(".")[0], staged / PLUGIN_FOLDER)
 

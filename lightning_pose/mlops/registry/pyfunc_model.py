@@ -11,7 +11,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
 from lightning_pose.contracts.registry import load_plugins
-from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RunRecord
+from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RUN_FILE, RunRecord
 from lightning_pose.inference.model import Model
 
 
@@ -25,7 +25,7 @@ class PoseTracker(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the weights that the model holds, and the user's modules that it needs."""
         run_dir = Path(context.artifacts["run"])
-        plugins = RunRecord.read(run_dir / "run.json").plugin_folders
+        plugins = RunRecord.read(run_dir / RUN_FILE).plugin_folders
         load_plugins(plugins, search_dir=run_dir / PLUGIN_FOLDER if plugins else None)
         self._model = Model.load(run_dir)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_pose.contracts.errors import LitposeError, ModelError
 from lightning_pose.contracts.passwords import without_passwords
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.registry.packing import CALIBRATION_TAG, DIGEST_TAG, is_of, log_model
 from lightning_pose.mlops.tracking.store import (
     RUN_TAG,
@@ -253,7 +253,7 @@ class ModelRegistry:
 
     def _logged_model(self, run_dir: Path) -> Any:
         """Return the logged model of a run directory, made if its run has none."""
-        record = RunRecord.read(run_dir / "run.json")
+        record = RunRecord.read(run_dir / RUN_FILE)
         runs = self._client.search_runs(
             [e.experiment_id for e in self._client.search_experiments()],
             f"tags.`{RUN_TAG}` = '{record.run_id}'",

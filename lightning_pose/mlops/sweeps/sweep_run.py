@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.passwords import without_passwords
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.sweeps.drawings import drawn_files
 from lightning_pose.mlops.sweeps.findings import Findings, findings_of
 from lightning_pose.mlops.sweeps.page import REPORT, page_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 SWEEP_ID, RUN_ID = "sweep_id", "tracking_run"
-RECORD = "run.json"
 FILES_EVERY_S = 60.0
 PAGE = 200
 ATTEMPTS, PAUSE_S = 3, 1.0
@@ -201,7 +200,7 @@ def _end_of(trial: FrozenTrial) -> dict[str, str]:
 
 def _own_run(folder: Path) -> str:
     """Return the run that a run directory says is its own; empty if it says nothing."""
-    path = folder / RECORD
+    path = folder / RUN_FILE
     return RunRecord.read(path).tracking.get("run_id", "") if path.is_file() else ""
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_pose.contracts.errors import DataError, ModelError
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.tracking.store import RUN_TAG, StorePlace, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-FILES = ("config.yaml", "run.json", "code.patch", "splits.csv", "metrics.json", "predictions.csv")
+FILES = ("config.yaml", RUN_FILE, "code.patch", "splits.csv", "metrics.json", "predictions.csv")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -66,7 +66,7 @@ def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) ->
     for item in client.list_artifacts(run.info.run_id):
         if item.path in FILES or item.path.startswith("predictions"):
             client.download_artifacts(run.info.run_id, item.path, str(folder))
-    if not (folder / "run.json").is_file():
+    if not (folder / RUN_FILE).is_file():
         raise ModelError(
             f"The store {place.uri} keeps no run.json of the run {run_id}, which was cut short "
             "perhaps. Give the run's folder, if there is one."
@@ -76,6 +76,6 @@ def run_dir_of(run_id: str, folder: Path, *, tracking_uri: str | None = None) ->
 
 def _is_of(run_dir: Path, run_id: str) -> bool:
     try:
-        return RunRecord.read(run_dir / "run.json").run_id == run_id
+        return RunRecord.read(run_dir / RUN_FILE).run_id == run_id
     except DataError:
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import LitposeError, TrainingError
 from lightning_pose.contracts.passwords import without_passwords
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.tracking.items import Artifact, End, now_ms
 from lightning_pose.mlops.tracking.open_run import open_run
 from lightning_pose.mlops.tracking.spool import NAME, Spool, read_spool
@@ -75,7 +75,7 @@ def _upload(spool: Path) -> Upload:
 
 
 def _note_identity(run_dir: Path, store: dict[str, str], run_id: str) -> None:
-    path = run_dir / "run.json"
+    path = run_dir / RUN_FILE
     if path.exists():
         record = RunRecord.read(path)
         tracking = {**store, "run_id": run_id}

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.file_hashes import content_stamp
-from lightning_pose.contracts.run_record import RunRecord
-from lightning_pose.inference.outputs import Note
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
+from lightning_pose.inference.outputs import NOTE_ENDING, Note
 from lightning_pose.mlops.registry import ModelRegistry, RegisteredVersion
 from lightning_pose.mlops.versions.stored import stored_run
 
-RUN_FILE = "run.json"
-NOTE_ENDING = ".litpose.json"
 BEST = "checkpoints/best.ckpt"
 PASSED_OVER = {"mlruns", "node_modules", "site-packages", "__pycache__"}
 

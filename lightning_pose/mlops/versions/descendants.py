@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.mlops.versions.archive import NOTE_ENDING, Archive, Noted, Run
+from lightning_pose.inference.outputs import NOTE_ENDING
+from lightning_pose.mlops.versions.archive import Archive, Noted, Run
 from lightning_pose.mlops.versions.origin import INPUTS
 from lightning_pose.mlops.versions.result_nodes import PREDICTIONS, kind_of, result_node
 from lightning_pose.mlops.versions.run_nodes import model_node, run_node

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, LitposeError
 from lightning_pose.contracts.file_hashes import file_hash
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.data.labels import read_labels
-from lightning_pose.inference.outputs import Note
+from lightning_pose.inference.outputs import NOTE_ENDING, Note
 from lightning_pose.mlops.registry import SCHEME, is_registered, local_model
 from lightning_pose.mlops.versions.archive import (
-    NOTE_ENDING,
-    RUN_FILE,
     Archive,
     Run,
     notes_beside,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.contracts.registry import METRICS
+from lightning_pose.inference.outputs import NOTE_ENDING
 from lightning_pose.mlops.learning_curves import FILE as CURVES
-from lightning_pose.mlops.versions.archive import NOTE_ENDING, Archive, Noted, Run, run_around
+from lightning_pose.mlops.versions.archive import Archive, Noted, Run, run_around
 from lightning_pose.mlops.versions.dvc_files import DvcFiles
 from lightning_pose.mlops.versions.run_nodes import model_node, unknown_run
 from lightning_pose.mlops.versions.tree import (

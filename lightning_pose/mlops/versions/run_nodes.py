@@ -8,10 +8,11 @@ from typing import Any
 
 from lightning_pose.contracts.errors import DataError, LitposeError
 from lightning_pose.contracts.predictions import SETS
+from lightning_pose.contracts.run_record import RUN_FILE
 from lightning_pose.data.fingerprint import data_fingerprint
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
-from lightning_pose.mlops.versions.archive import BEST, RUN_FILE, Run
+from lightning_pose.mlops.versions.archive import BEST, Run
 from lightning_pose.mlops.versions.tree import (
     AS_RECORDED,
     CHANGED,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.mlops.tracking.store import RUN_TAG, StorePlace, open_client
 from lightning_pose.mlops.tracking.stored_run import find_run
 
@@ -30,8 +30,8 @@ def stored_run(place: StorePlace, run_id: str) -> tuple[RunRecord, Path | None] 
     folder = Path(tags["run_dir"]) if "run_dir" in tags else None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            client.download_artifacts(run.info.run_id, "run.json", scratch)
-            return RunRecord.read(Path(scratch) / "run.json"), folder
+            client.download_artifacts(run.info.run_id, RUN_FILE, scratch)
+            return RunRecord.read(Path(scratch) / RUN_FILE), folder
         except (MlflowException, OSError, DataError):  # a run that was cut short has none
             tracking = {"uri": place.uri, "run_id": run.info.run_id}
             own = tags.get(RUN_TAG, run.info.run_id)

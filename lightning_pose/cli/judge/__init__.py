@@ -1,0 +1,1 @@
+"""How good trackers are: evaluated, compared, calibrated; labels and new videos checked."""

@@ -1,0 +1,148 @@
+"""Reviews for the command line: built, opened, and what is marked in them exported."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.cli.look.reading_runs import read_runs, run_folder
+from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
+from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.data.wording import count
+from lightning_pose.mlops.results import (
+    distinct_names,
+)
+from lightning_pose.mlops.review.app import check_port, serve
+from lightning_pose.mlops.review.building import ReviewRequest, build_review
+from lightning_pose.mlops.review.database import fiftyone_of
+from lightning_pose.mlops.review.dataset import Built, find_ours
+from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
+from lightning_pose.mlops.review.fields import model_fields
+
+TO_LABEL = "to_label"
+
+
+def build(args: argparse.Namespace) -> int:
+    """Build a data set of pictures and what models say of them; return 0."""
+    if args.frames < 0 or args.clips < 0:
+        raise ConfigError("--frames and --clips should be 0 or more.")
+    if args.launch:
+        check_port(args.address, args.port)
+    folders = [run_folder(model, args.tracking_uri) for model in args.models]
+    names = args.names or distinct_names(folders)
+    if len(names) != len(folders) or len(set(names)) != len(names):
+        raise ConfigError(
+            f"--names should name each of the {len(folders)} models differently, got "
+            f"{', '.join(names)}."
+        )
+    runs = read_runs(folders, args.predictions, names=names, data_dir=args.data_dir)
+    request = ReviewRequest(
+        name=args.name or Path(runs[0].config.data.data_dir or "review").name,
+        runs=runs,
+        project=Path.cwd(),
+        videos=args.videos,
+        frames=args.frames,
+        clips=args.clips,
+        command=shlex.join(["litpose", *sys.argv[1:]]),
+    )
+    with ProgressLine("chosen frames") as line:
+        built = build_review(request, progress=line.update)
+    _tell(request.name, built, as_json=args.json)
+    if args.launch:
+        _open(request.name, args)
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write the pictures that have a tag as a worklist; return 0."""
+    if args.out.suffix.lower() != ".csv":
+        raise ConfigError(f"--out names the csv of the worklist, not {args.out}.")
+    if args.out.exists():
+        raise ConfigError(f"{args.out} is there already; choose another --out, or move it away.")
+    tags = args.tag or [TO_LABEL]
+    fo = fiftyone_of(Path.cwd())
+    dataset = _existing(fo, args.name)
+    field = None if args.proposals is None else model_fields([args.proposals])[0]
+    pictures = marked_pictures(dataset, tags, proposals=field)
+    files = write_worklists(
+        pictures,
+        args.out,
+        keypoint_names=dataset.default_skeleton.labels,
+        layout=args.layout,
+        source=shlex.join(["litpose", *sys.argv[1:]]),
+    )
+    if args.json:
+        images = [{"image": one.image, "tags": one.tags} for one in pictures]
+        say_json({"files": [str(file) for file in files], "images": images})
+        return 0
+    for file in files:
+        say(f"worklist: {file}")
+    labels = next((one.label_file for one in pictures if one.label_file), "LABELS.csv")
+    note(
+        f"{count(len(pictures), 'picture')}. When they are labelled: litpose labels merge "
+        f"{labels} {files[0]} --in-place"
+    )
+    return 0
+
+
+def open_app(args: argparse.Namespace) -> int:
+    """Serve the app until it is interrupted; return 0."""
+    check_port(args.address, args.port)
+    _open(args.name, args)
+    return 0
+
+
+def _open(name: str, args: argparse.Namespace) -> None:
+    """Serve the app until it is interrupted."""
+    fo = fiftyone_of(Path.cwd())
+    session = serve(
+        fo,
+        _existing(fo, name),
+        address=args.address,
+        port=args.port,
+        remote=not args.browser,
+    )
+    note(f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it.")
+    for ending in (signal.SIGTERM, signal.SIGINT):  # ended from outside, it ends its database too
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        session.wait(-1)
+    except KeyboardInterrupt:
+        note("The app is closed; tags are kept.")
+
+
+def _tell(name: str, built: Built, *, as_json: bool) -> None:
+    plain = {
+        "name": name,
+        "pictures": built.pictures,
+        "tagged": built.kept,
+        "wrong_px": built.wrong_px,
+        "views": dict(built.views),
+    }
+    if as_json:
+        say_json(plain)
+        return
+    say_table(list(built.views.items()), ("saved view", "pictures"))
+    kept = f", tags of {built.kept} kept" if built.kept else ""
+    say(f"review: {name}, {built.pictures} pictures{kept}")
+    note(f"Look at it: litpose review open {name}")
+
+
+def _existing(fo: Any, name: str) -> Any:
+    """Return a review data set.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    dataset = find_ours(fo, name)
+    if dataset is None:
+        there = ", ".join(fo.list_datasets()) or "none"
+        raise DataError(
+            f"There is no review {name!r} in {Path.cwd()} (there are: {there}). Make it: litpose "
+            f"review build MODEL... --name {name}"
+        )
+    return dataset

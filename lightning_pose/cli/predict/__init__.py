@@ -1,0 +1,1 @@
+"""Predictions asked for with options, and with the predecessor's keys."""

@@ -1,0 +1,1 @@
+"""Models under names, and what they must show to be promoted."""

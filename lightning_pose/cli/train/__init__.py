@@ -1,0 +1,1 @@
+"""Trainings: one, several processes, sweeps, and their records."""

@@ -1,0 +1,1 @@
+"""Versions of data: projects, labels, and runs traced back and made again."""
