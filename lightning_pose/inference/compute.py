@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
 
+N = TypeVar("N", bound=nn.Module)
+_PRODUCTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -50,9 +54,28 @@ class Compute:
             precision = "bf16" if kind != "cpu" or cpu_multiplies_bf16() else "fp32"
         return cls(device=torch.device(kind), precision=precision)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the numbers that are multiplied."""
+        return _DTYPES[self.precision] or torch.float32
+
+    def with_weights(self, network: N) -> N:
+        """Return the network with the weights of its products in this arithmetic, once for all.
+
+        Autocast would turn them from 32 bits in every batch.
+        """
+        dtype = _DTYPES[self.precision]
+        if dtype is not None and self.device.type == "cuda":
+            for module in network.modules():
+                if isinstance(module, _PRODUCTS):
+                    module.to(dtype)
+        return network
+
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network is to be called."""
         dtype = _DTYPES[self.precision]
         if dtype is None:
             return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=dtype)
+        # Without its cache, which recorded kernels would read from after it has been given back.
+        cached = self.device.type != "cuda"
+        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=cached)

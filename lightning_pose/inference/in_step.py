@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from jaxtyping import Int
 from torch import Tensor
@@ -10,12 +10,13 @@ from torch import Tensor
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.data.wording import count
 from lightning_pose.video.batching import RawFrames
-from lightning_pose.video.reader import VideoReader
+from lightning_pose.video.reader import SegmentReader, VideoReader
+from lightning_pose.video.segments import Segment
 
 
 def in_step(
     readers: Sequence[VideoReader], *, boxes: Sequence[Int[Tensor, "n 4"] | None] = ()
-) -> Iterator[tuple[RawFrames, ...]]:
+) -> Generator[tuple[RawFrames, ...]]:
     """Yield the batches of all views together.
 
     Args:
@@ -45,6 +46,18 @@ def in_step(
     for box, name in zip(boxes, names, strict=True):
         if box is not None and len(box) != frames:
             raise VideoError(f"There are {len(box)} boxes for the {frames} frames of {name}.")
+
+
+def parts_in_step(
+    readers: Sequence[SegmentReader], segments: Sequence[Segment]
+) -> Generator[tuple[RawFrames, ...]]:
+    """Yield the batches of some consecutive segments, of all views together.
+
+    Args:
+        readers: one a view; of videos with equally many frames.
+        segments: of the first of them.
+    """
+    yield from zip(*[reader.read(segments) for reader in readers], strict=True)
 
 
 def _differ(names: Sequence[str], read: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,15 @@ from lightning_pose.data.bboxes import Box
 from lightning_pose.inference.calibration import ConfidenceCalibration, check_belongs
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
-from lightning_pose.inference.in_step import in_step
+from lightning_pose.inference.fused_convs import fuse_convolutions
 from lightning_pose.inference.model_files import ModelFiles
+from lightning_pose.inference.network import Network
 from lightning_pose.inference.parallel import run_batches
+from lightning_pose.inference.pipeline import Pipeline, progress_of
 from lightning_pose.inference.prediction_handler import PredictionHandler
-from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
+from lightning_pose.inference.progress import OnProgress, Progress
+from lightning_pose.inference.row_store import RowStore
+from lightning_pose.inference.work import Source, Work
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import load_tracker
 from lightning_pose.video.batching import RawFrames, in_batches
@@ -33,6 +38,10 @@ from lightning_pose.video.network_input import NetworkInput
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _BATCH_SIZE = {"cpu": 8, "cuda": 96}
+# Threads that decode, and batches that may wait: an H200 decodes with seven engines; on a CPU the
+# network needs the cores, and two threads are enough to keep it fed.
+_GPU_DECODERS, _GPU_QUEUED = 8, 12
+_CPU_DECODERS, _CPU_QUEUED = 2, 4
 _logger = logging.getLogger(__name__)
 
 
@@ -63,6 +72,7 @@ class Model:
         compute: where and in which arithmetic it runs.
         files: where it came from, if from files.
         calibration: what the confidence of predictions goes through; None = it stays as it is.
+        compiled: whether torch compiles the network first: half a minute on a GPU, then faster.
     """
 
     def __init__(
@@ -72,6 +82,7 @@ class Model:
         compute: Compute | None = None,
         files: ModelFiles | None = None,
         calibration: ConfidenceCalibration | None = None,
+        compiled: bool = False,
     ) -> None:
         self.compute = compute or Compute.choose()
         self.files = files
@@ -80,8 +91,15 @@ class Model:
         self.data_spec: DataSpec = tracker.data_spec
         self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
         self.view_names: tuple[str, ...] = tracker.spec.view_names
-        self._to_network = NetworkInput(self.data_spec, device=self.compute.device)
+        self._to_network = NetworkInput(
+            self.data_spec, device=self.compute.device, dtype=self.compute.dtype
+        )
         self.tracker = self._folded(tracker)
+        if compiled:
+            self._compile()
+        else:
+            self._fuse()
+        self._network = Network(self.tracker, self._to_network, self.compute)
 
     @classmethod
     def load(
@@ -174,24 +192,55 @@ class Model:
             ModelError: the model needs another number of views.
         """
         self._check_views(len(readers))
+        store = RowStore(
+            None,
+            key="",
+            keypoint_names=self.keypoint_names,
+            num_views=len(readers),
+            run_id=self.run_id,
+        )
+        given = tuple(boxes) or (None,) * len(readers)
+        source = Source(readers=tuple(readers), boxes=given, batch_size=self.default_batch_size)
+        work = self.work(source, store)
+
+        def tell(work: Work, progress: Progress) -> None:
+            if on_progress is not None:
+                on_progress(progress)
+
+        (finished,) = self.pipeline().run([work], tell)
+        if finished.failed is not None:
+            raise finished.failed
+        progress = progress_of(work)
+        tell(work, progress)
         names = [str(reader.info.path) for reader in readers]
-        shown = [None if box is None else torch.from_numpy(box) for box in boxes]
-        handler = PredictionHandler(self.keypoint_names, num_views=len(readers))
-        watch = Stopwatch(readers[0].info.approximate_frames, on_progress)
-        raws = watch.timed(in_step(readers, boxes=shown))
-        for found in run_batches(
-            lambda raw: self._predict_raw(raw, shown), raws, compute=self.compute
-        ):
-            handler.add(*found)
-            watch.report(handler.num_frames)
-        tables = self._tables(handler, num_frames=readers[0].num_frames)
         return VideoResult(
             predictions=tuple(
-                replace(table, source=name) for table, name in zip(tables, names, strict=True)
+                replace(table, source=name)
+                for table, name in zip(store.views(), names, strict=True)
             ),
-            problems=tuple(problem for reader in readers for problem in reader.problems),
-            progress=watch.report(handler.num_frames),
+            problems=work.problems(),
+            progress=progress,
             reader=type(readers[0]).__name__,
+        )
+
+    def work(self, source: Source, store: RowStore) -> Work:
+        """Return the work of predicting a source; its rows go to ``store``.
+
+        Raises:
+            ModelError: the model needs another number of views.
+        """
+        self._check_views(len(source.readers))
+        calibrate = self.calibration.apply if self.calibration else None
+        return Work(source, store, calibrate=calibrate)
+
+    def pipeline(self) -> Pipeline:
+        """Return what decodes and predicts at the same time, as suits this device."""
+        on_gpu = self.compute.device.type == "cuda"
+        cores = os.cpu_count() or 1
+        return Pipeline(
+            self._network,
+            decoders=min(_GPU_DECODERS if on_gpu else _CPU_DECODERS, cores),
+            queued=_GPU_QUEUED if on_gpu else _CPU_QUEUED,
         )
 
     def predict_frames(self, frames: UInt8[np.ndarray, "n height width 3"]) -> Predictions:
@@ -202,10 +251,8 @@ class Model:
         """
         self._check_views(1)
         handler = PredictionHandler(self.keypoint_names)
-        batches = in_batches(frames, batch_size=self.default_batch_size, halo=self.data_spec.halo)
-        for found in run_batches(
-            lambda raw: self._predict_raw([raw]), batches, compute=self.compute
-        ):
+        batches = in_batches(frames, batch_sizes=self.default_batch_size, halo=self.data_spec.halo)
+        for found in run_batches(self._predict_raw, batches, compute=self.compute):
             handler.add(*found)
         return self._tables(handler, num_frames=len(frames))[0]
 
@@ -268,11 +315,8 @@ class Model:
         calibrated = self.calibration.apply
         return [replace(table, confidence=calibrated(table.confidence)) for table in tables]
 
-    def _predict_raw(
-        self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None] = ()
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        batch = self._to_network(views, boxes)
-        return batch.frame_ids, *self.tracker.predict_batch(batch)
+    def _predict_raw(self, raw: RawFrames) -> tuple[Tensor, Tensor, Tensor]:
+        return raw.frame_ids, *self.tracker.predict_batch(self._to_network([raw]))
 
     def _predict_labeled(self, batch: LabeledBatch) -> tuple[Tensor, Tensor, Tensor]:
         return batch.row_ids, *self.tracker.predict_batch(batch)
@@ -282,13 +326,32 @@ class Model:
         shape = (spec.context, spec.height, spec.width, 3)
         pattern = torch.arange(math.prod(shape)).remainder(251).to(torch.uint8).view(shape)
         raw = RawFrames(frames=pattern, frame_ids=torch.zeros(1, dtype=torch.long), halo=spec.halo)
-        batch = self._to_network([raw] * views)
+        to_network = NetworkInput(self.data_spec, device=self.compute.device)
+        batch = to_network([raw] * views)
 
         def run(network: BaseSupervisedTracker) -> Tensor:
             with torch.inference_mode():
                 return torch.cat([part.flatten() for part in network.predict_batch(batch)])
 
-        return fold_batch_norms(tracker, run)[0].to(memory_format=torch.channels_last)
+        folded = fold_batch_norms(tracker, run)[0].to(memory_format=torch.channels_last)
+        return self.compute.with_weights(folded)
+
+    def _fuse(self) -> None:
+        """Let convolutions do what follows them, on a GPU."""
+        if self.compute.device.type != "cuda":
+            return
+        shape = (1, 3, self.data_spec.height, self.data_spec.width)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+        def run(network: BaseSupervisedTracker) -> Tensor:
+            with torch.inference_mode(), self.compute.autocast():
+                return network.extract(noise.to(self.compute.device)).float()
+
+        fuse_convolutions(self.tracker, run)
+
+    def _compile(self) -> None:
+        for part in self.tracker.children():
+            part.compile(dynamic=False)
 
     def _check_views(self, given: int) -> None:
         needed = max(1, len(self.view_names))

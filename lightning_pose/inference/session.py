@@ -26,8 +26,8 @@ from lightning_pose.data.splits import Split
 from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.result_key import code_version
+from lightning_pose.inference.work import Source
 from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
 
@@ -52,23 +52,6 @@ class PredictSettings:
     data_dir: Path | None = None
     bbox_files: tuple[Path, ...] = ()
     video_bbox_files: Mapping[Path, Path] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionResult:
-    """The predictions of a session.
-
-    Attributes:
-        predictions: one table a view.
-        problems: what was wrong with the source, one sentence each.
-        seconds: it took.
-        waited_s: of these, spent waiting for the decoder.
-    """
-
-    predictions: tuple[Predictions, ...]
-    problems: tuple[str, ...] = ()
-    seconds: float = 0.0
-    waited_s: float = 0.0
 
 
 class Session:
@@ -132,42 +115,49 @@ class Session:
         parts = dict(zip(known.images, known.sets, strict=True))
         return tuple(parts.get(image, TEST) for image in table.images)
 
-    def predict(self, model: Model, *, on_progress: OnProgress | None = None) -> SessionResult:
-        """Return the predictions of all frames or images.
+    def predict_labels(self, model: Model) -> list[Predictions]:
+        """Return the predictions of the images of label files, a table a view.
 
         Raises:
-            VideoError, DataError, ModelError: the source cannot be read, or does not suit.
+            DataError, ModelError: an image cannot be read, or does not suit.
         """
-        tables = [table for table in self.labels if table is not None]
-        if tables:
-            bbox_files = self.settings.bbox_files
-            found = model.predict_labels(
-                tables,
-                self.sets(model),
-                bboxes=read_bboxes(*bbox_files) if bbox_files else None,
-                batch_size=self.settings.batch_size,
-            )
-            return SessionResult(predictions=tuple(found))
-        readers = [self._reader(item, model) for item in self.inputs]
-        pairs = zip(self._box_files(), readers, strict=True)
-        result = model.predict_views(
-            readers,
-            boxes=[_boxes(path, reader.info) for path, reader in pairs],
-            on_progress=on_progress,
-        )
-        predictions = tuple(
-            _with_names(table, item)
-            for table, item in zip(result.predictions, self.inputs, strict=True)
-        )
-        return SessionResult(
-            predictions=predictions,
-            problems=result.problems,
-            seconds=result.progress.seconds,
-            waited_s=result.progress.waited_s,
+        bbox_files = self.settings.bbox_files
+        return model.predict_labels(
+            [table for table in self.labels if table is not None],
+            self.sets(model),
+            bboxes=read_bboxes(*bbox_files) if bbox_files else None,
+            batch_size=self.settings.batch_size,
         )
 
+    def open(self, model: Model) -> Source:
+        """Return the videos or image folders, ready to be read.
+
+        Raises:
+            VideoError, DataError: one cannot be read, or its boxes do not suit.
+        """
+        readers = tuple(self._reader(item, model) for item in self.inputs)
+        pairs = zip(self._box_files(), readers, strict=True)
+        return Source(
+            readers=readers,
+            boxes=tuple(_boxes(path, reader.info) for path, reader in pairs),
+            batch_size=self._batch_size(model),
+        )
+
+    def named(self, views: Sequence[Predictions], model: Model) -> tuple[Predictions, ...]:
+        """Return the tables of the views with the names of what they are of."""
+        pairs = zip(views, self.inputs, self.labels, strict=True)
+        return tuple(
+            _with_names(view, item)
+            if table is None
+            else view.with_images(table.images, self.sets(model))
+            for view, item, table in pairs
+        )
+
+    def _batch_size(self, model: Model) -> int:
+        return self.settings.batch_size or model.default_batch_size
+
     def _reader(self, item: Input, model: Model) -> VideoReader:
-        size = self.settings.batch_size or model.default_batch_size
+        size = self._batch_size(model)
         halo, device = model.data_spec.halo, model.compute.device
         if item.kind is Kind.IMAGES:
             return ImageFolderReader(

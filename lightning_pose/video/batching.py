@@ -32,36 +32,65 @@ class RawFrames(Batch):
     halo: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Frames ``start`` to ``stop - 1`` of a video, to be predicted with context around them.
+
+    Attributes:
+        start: the first of them.
+        stop: the first after them.
+        num_frames: of the whole video.
+    """
+
+    start: int
+    stop: int
+    num_frames: int
+
+    def with_context(self, halo: int) -> tuple[int, int]:
+        """Return the first frame to be read and the first after them, as far as there are any."""
+        return max(0, self.start - halo), min(self.num_frames, self.stop + halo)
+
+    def repeated(self, halo: int) -> tuple[int, int]:
+        """Return how often the first and the last frame read are to be repeated."""
+        first, end = self.with_context(halo)
+        return halo - (self.start - first), halo - (end - self.stop)
+
+
 def in_batches(
     pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
-    batch_size: int,
+    batch_sizes: int | Iterable[int],
     halo: int = 0,
     pin_memory: bool = False,
+    part: Part | None = None,
 ) -> Generator[RawFrames]:
-    """Yield all pictures in batches of ``batch_size`` frames to be predicted; the last is shorter.
+    """Yield all pictures in batches; the last is as long as there are pictures left.
 
     Every batch has memory of its own, so that it may be kept or sent on without copying.
 
     Args:
         pictures: RGB frames of one size; each is copied at once.
-        batch_size: frames to be predicted per batch.
+        batch_sizes: frames to be predicted per batch: of all, or of one after the other.
         halo: frames of context at either end of each batch.
         pin_memory: in memory from which a GPU copies while computing.
+        part: what of the video the pictures are, where they are not all of it.
     """
     overlap = 2 * halo
+    sizes = repeat(batch_sizes) if isinstance(batch_sizes, int) else iter(batch_sizes)
+    size = next(sizes, 0)
     buffer = torch.empty(0, dtype=torch.uint8)
-    filled = first_id = 0
-    for picture in _with_edges(pictures, halo):
+    filled, first_id = 0, part.start if part else 0
+    for picture in _with_edges(pictures, part.repeated(halo) if part else (halo, halo)):
         if filled == 0:
-            shape = (batch_size + overlap, *picture.shape)
+            shape = (size + overlap, *picture.shape)
             buffer = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
-        elif filled == batch_size + overlap:
+        elif filled == size + overlap:
             yield _batch(buffer, filled, first_id, halo)
-            first_id += batch_size
-            last = buffer
-            buffer = torch.empty(last.shape, dtype=torch.uint8, pin_memory=pin_memory)
-            buffer[:overlap] = last[batch_size:]
+            first_id, last, previous = first_id + size, buffer, size
+            size = next(sizes)
+            shape = (size + overlap, *picture.shape)
+            buffer = torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory)
+            buffer[:overlap] = last[previous:]
             filled = overlap
         buffer.numpy()[filled] = picture
         filled += 1
@@ -69,7 +98,47 @@ def in_batches(
         yield _batch(buffer, filled, first_id, halo)
 
 
-def _batch(buffer: Tensor, filled: int, first_id: int, halo: int) -> RawFrames:
+def sequences_in_batches(
+    sequences: Iterable[UInt8[Tensor, "_ height width 3"]],
+    *,
+    batch_sizes: int | Iterable[int],
+    halo: int = 0,
+    part: Part | None = None,
+) -> Generator[RawFrames]:
+    """Yield frames in batches, on the device they are on.
+
+    The same as :func:`in_batches`, for frames that come in sequences.
+    """
+    sizes = repeat(batch_sizes) if isinstance(batch_sizes, int) else iter(batch_sizes)
+    size = next(sizes, 0)
+    before, after = part.repeated(halo) if part else (halo, halo)
+    first_id = part.start if part else 0
+    kept: list[Tensor] = []
+    number = 0
+    last: Tensor | None = None
+    for sequence in sequences:
+        if last is None:
+            kept, number = [sequence[:1]] * before, before
+        kept.append(sequence)
+        number += len(sequence)
+        last = sequence[-1:]
+        while size and number >= size + 2 * halo:
+            joined = kept[0] if len(kept) == 1 else torch.cat(kept)
+            yield _batch(joined, size + 2 * halo, first_id, halo)
+            first_id, kept, number = first_id + size, [joined[size:]], number - size
+            size = next(sizes, 0)
+    if last is None or number + after <= 2 * halo:
+        return
+    joined = torch.cat([*kept, *[last] * after])
+    while size and len(joined) > 2 * halo:
+        size = min(size, len(joined) - 2 * halo)
+        yield _batch(joined, size + 2 * halo, first_id, halo)
+        first_id, joined, size = first_id + size, joined[size:], next(sizes, 0)
+
+
+def _batch(
+    buffer: UInt8[Tensor, "_ height width 3"], filled: int, first_id: int, halo: int
+) -> RawFrames:
     number = filled - 2 * halo
     return RawFrames(
         frames=buffer[:filled],
@@ -79,14 +148,14 @@ def _batch(buffer: Tensor, filled: int, first_id: int, halo: int) -> RawFrames:
 
 
 def _with_edges(
-    pictures: Iterable[UInt8[np.ndarray, "height width 3"]], halo: int
+    pictures: Iterable[UInt8[np.ndarray, "height width 3"]], times: tuple[int, int]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Yield the pictures with the first and the last repeated ``halo`` times more."""
+    """Yield the pictures with the first and the last repeated so many times more."""
     last = None
     for picture in pictures:
         if last is None:
-            yield from repeat(picture, halo)
+            yield from repeat(picture, times[0])
         yield picture
         last = picture
     if last is not None:
-        yield from repeat(last, halo)
+        yield from repeat(last, times[1])

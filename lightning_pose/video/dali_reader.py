@@ -7,7 +7,7 @@ reader begins anew, so it is asked for as many sequences as the index of the fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,26 +17,13 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
-from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.batching import RawFrames, sequences_in_batches
 from lightning_pose.video.dali_graph import dali_modules
 from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.nvdec_rules import why_not_decoded
 from lightning_pose.video.sequence_input import why_no_dali
 
-# Codecs NVDEC decodes, with the smallest width and height it takes.
-_SMALLEST = {
-    "h264": (48, 16),
-    "hevc": (144, 144),
-    "vp8": (48, 16),
-    "libvpx": (48, 16),
-    "vp9": (128, 128),
-    "libvpx-vp9": (128, 128),
-    "av1": (128, 128),
-    "libdav1d": (128, 128),
-    "mpeg4": (48, 16),
-}
 _BT601 = (2, 5, 6)  # FFmpeg's numbers: not stated, PAL, NTSC
-_LARGEST = 4096  # of every codec on every GPU
-_PIXEL_FORMATS = ("yuv420p", "nv12")
 _PREFETCHED = 2
 
 
@@ -102,8 +89,8 @@ class DaliReader:
         self.num_frames = None
         promised = self.info.num_frames or 0
         seen = 0
-        for batch in with_halo(
-            self._sequences(promised), batch_size=self._batch_size, halo=self._halo
+        for batch in sequences_in_batches(
+            self._sequences(promised), batch_sizes=self._batch_size, halo=self._halo
         ):
             seen += len(batch.frame_ids)
             yield batch
@@ -156,27 +143,12 @@ def unsuitable(info: VideoInfo) -> str | None:
     Damage inside the pictures cannot be seen so early: NVDEC patches over it in its own way, up to
     the next key frame.
     """
-    return _what_is_not_decoded(info) or _what_is_not_counted(info)
+    return why_not_decoded(info) or _what_is_not_as_expected(info)
 
 
-def _what_is_not_decoded(info: VideoInfo) -> str | None:
-    smallest = _SMALLEST.get(info.codec)
-    if smallest is None:
-        return f"NVDEC does not decode {info.codec}."
-    if info.pixel_format not in _PIXEL_FORMATS:
-        return f"Its pixels are stored as {info.pixel_format}, not as 8-bit 4:2:0."
-    if info.width < smallest[0] or info.height < smallest[1]:
-        return f"NVDEC decodes {info.codec} from {smallest[0]} x {smallest[1]} pixels on."
-    if max(info.width, info.height) > _LARGEST:
-        return f"NVDEC decodes up to {_LARGEST} pixels."
+def _what_is_not_as_expected(info: VideoInfo) -> str | None:
     if info.colour_matrix not in _BT601 or info.full_range:
         return "Its colours are not those of BT.601 in video range, which DALI takes all to be."
-    return None
-
-
-def _what_is_not_counted(info: VideoInfo) -> str | None:
-    if info.rotation:
-        return "It is to be shown turned, which DALI does not do."
     if not info.container.startswith("mov,mp4"):
         return "It is no MP4 or MOV, whose index gives every frame the time it is shown at."
     if info.num_frames is None or info.variable_rate is None:
@@ -196,42 +168,6 @@ def _why_not_whole(video: Path) -> str | None:
         if not entries[0].is_keyframe:
             return "It begins between two key frames."
     return None
-
-
-def with_halo(
-    sequences: Iterable[UInt8[Tensor, "_ height width 3"]], *, batch_size: int, halo: int
-) -> Iterator[RawFrames]:
-    """Yield frames in batches that overlap by a halo, on the device they are on.
-
-    The same as :func:`~lightning_pose.video.batching.in_batches`, for frames that come in
-    sequences: at the ends of the video the edge frame is repeated.
-    """
-    kept: list[Tensor] = []
-    number = first_id = 0
-    last: Tensor | None = None
-    for sequence in sequences:
-        if last is None:
-            kept, number = [sequence[:1]] * halo, halo
-        kept.append(sequence)
-        number += len(sequence)
-        last = sequence[-1:]
-        while number >= batch_size + 2 * halo:
-            joined = torch.cat(kept)
-            yield _batch(joined[: batch_size + 2 * halo], first_id, halo)
-            first_id += batch_size
-            kept, number = [joined[batch_size:]], number - batch_size
-    if last is not None and number > halo:
-        joined = torch.cat([*kept, *[last] * halo])
-        for start in range(0, len(joined) - 2 * halo, batch_size):
-            yield _batch(joined[start : start + batch_size + 2 * halo], first_id + start, halo)
-
-
-def _batch(frames: UInt8[Tensor, "t height width 3"], first_id: int, halo: int) -> RawFrames:
-    return RawFrames(
-        frames=frames,
-        frame_ids=torch.arange(first_id, first_id + len(frames) - 2 * halo),
-        halo=halo,
-    )
 
 
 def _count_in_order(ids: Int[Tensor, " t"], first: int, path: Path) -> int:

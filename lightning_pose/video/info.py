@@ -19,12 +19,11 @@ from av.video.stream import VideoStream
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.mp4_boxes import boxes
-from lightning_pose.video.orientation import Orientation
+from lightning_pose.video.orientation import UPRIGHT, Orientation
 
 # Containers whose index names every frame; the others are known only once they have been read.
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
-_UPRIGHT = Orientation()
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
 
 
@@ -65,7 +64,7 @@ class VideoInfo:
     colour_matrix: int = _UNTAGGED
     full_range: bool = False
     rotation: int = 0
-    orientation: Orientation = _UPRIGHT
+    orientation: Orientation = UPRIGHT
     variable_rate: bool | None = None
     problems: tuple[str, ...] = ()
 

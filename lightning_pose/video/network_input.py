@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
@@ -21,10 +24,18 @@ class NetworkInput:
     Args:
         spec: size and normalisation of the network's input.
         device: where the network is; frames are sent there as bytes and resized there.
+        dtype: of the network's input where a GPU makes it in one pass.
     """
 
-    def __init__(self, spec: DataSpec, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.spec = spec
+        self._dtype = dtype
         self.device = torch.device(device)
         mean, std = torch.tensor([spec.mean, spec.std], device=self.device)
         self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
@@ -68,17 +79,28 @@ class NetworkInput:
         net_hw = (self.spec.height, self.spec.width)
         frames = raw.frames.to(self.device, non_blocking=True)
         if boxes is None:
-            resized = resize_frames(frames, *net_hw)
+            images = self._resized(frames)
             to_image = self._whole_frame(frames.shape[1], frames.shape[2])
             to_image = to_image.expand(len(raw.frame_ids), 2, 3)
         else:
             if int(raw.frame_ids[-1]) >= len(boxes):
                 raise VideoError(f"There are {len(boxes)} boxes, but the video has more frames.")
             shown = boxes[_ids_with_halo(raw, len(boxes))]
-            resized = crop_and_resize(frames, shown, *net_hw)
+            images = self._normalised(crop_and_resize(frames, shown, *net_hw))
             to_image = net_to_image(boxes[raw.frame_ids], self.spec).to(self.device)
-        images = resized.float().div_(255.0).sub_(self._mean).div_(self._std)
         return images, to_image
+
+    def _resized(self, frames: UInt8[Tensor, "t _ _ 3"]) -> Float[Tensor, "t 3 h w"]:
+        height, width = self.spec.height, self.spec.width
+        kernels = _kernels() if frames.is_cuda else None
+        if kernels is None:
+            return self._normalised(resize_frames(frames, height, width))
+        return kernels.resize_and_normalise(
+            frames, height, width, mean=self.spec.mean, std=self.spec.std, dtype=self._dtype
+        )
+
+    def _normalised(self, resized: UInt8[Tensor, "t 3 h w"]) -> Float[Tensor, "t 3 h w"]:
+        return resized.float().div_(255.0).sub_(self._mean).div_(self._std)
 
     def _whole_frame(self, height: int, width: int) -> Float[Tensor, "1 2 3"]:
         """Return the way back from the network to frames of a size; made once, on the device."""
@@ -87,6 +109,14 @@ class NetworkInput:
             way_back = net_to_image(whole, self.spec).to(self.device)
             self._ways_back[height, width] = way_back
         return self._ways_back[height, width]
+
+
+@cache
+def _kernels() -> Any | None:
+    try:
+        return importlib.import_module("lightning_pose.ops.resize_kernels")
+    except ImportError:
+        return None
 
 
 def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:

@@ -71,3 +71,6 @@ class Orientation:
             picture = picture.swapaxes(0, 1)
         step_x, step_y = (-1 if self.mirror_x else 1), (-1 if self.mirror_y else 1)
         return picture[::step_y, ::step_x]
+
+
+UPRIGHT = Orientation()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,8 +12,16 @@ import torch
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.background import in_background
-from lightning_pose.video.batching import RawFrames, in_batches
+from lightning_pose.video.batching import Part, RawFrames, in_batches
 from lightning_pose.video.decode import Decoder
+from lightning_pose.video.sample_frames import SampleFrames
+from lightning_pose.video.sample_table import SampleTable, trusted_table
+from lightning_pose.video.segments import (
+    Segment,
+    batch_sizes,
+    check_consecutive,
+    cut_into_segments,
+)
 
 _BATCHES_AHEAD = 2
 
@@ -75,9 +84,47 @@ class PyAVReader:
         pictures = (picture.pixels for picture in self._decoder)
         batches = in_batches(
             pictures,
-            batch_size=self._batch_size,
+            batch_sizes=self._batch_size,
             halo=self._halo,
             pin_memory=self._pin_memory,
         )
         yield from in_background(batches, ahead=_BATCHES_AHEAD)
         self.num_frames = self._decoder.num_frames
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the parts that can be read one by one; none if the file has no good index."""
+        table = self._table
+        return () if table is None else cut_into_segments(table.num_frames, table.entries)
+
+    def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+        """Yield the frames of consecutive segments, in batches that lie in one segment each.
+
+        May be called from several threads: each reads with a decoder of its own.
+
+        Raises:
+            DamagedError: a frame cannot be decoded as it is; read the video as a whole.
+            VideoError: the file can no longer be read, or has no segments.
+        """
+        start, stop = check_consecutive(segments)
+        table, path = self._table, self.info.path
+        if table is None:
+            raise VideoError(f"{path} has no index to find its frames by.")
+        part = Part(start, stop, table.num_frames)
+        source = SampleFrames(path, table, self.info.orientation)
+        try:
+            yield from in_batches(
+                source.stream(*part.with_context(self._halo)),
+                batch_sizes=batch_sizes(segments, self._batch_size),
+                halo=self._halo,
+                pin_memory=self._pin_memory,
+                part=part,
+            )
+        except OSError as error:
+            raise VideoError(f"{path} can no longer be read: {error.strerror}.") from error
+        finally:
+            source.close()
+
+    @cached_property
+    def _table(self) -> SampleTable | None:
+        return trusted_table(self.info)

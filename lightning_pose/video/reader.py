@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.info import VideoInfo
+from lightning_pose.video.segments import Segment
 
 
 @runtime_checkable
@@ -47,6 +48,28 @@ class VideoReader(Protocol):
 
     def __iter__(self) -> Iterator[RawFrames]:
         """Yield every frame once, in order, 0-based ``frame_ids``."""
+        ...
+
+
+@runtime_checkable
+class SegmentReader(VideoReader, Protocol):
+    """A reader that can also begin in the middle, and read several parts at a time.
+
+    Attributes:
+        segments: parts of the video, one after the other; none = only as a whole.
+    """
+
+    segments: tuple[Segment, ...]
+
+    def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+        """Yield the frames of consecutive segments, in batches that lie in one segment each.
+
+        Frames have the numbers that they have in the whole video, and the same context. May be
+        called from several threads.
+
+        Raises:
+            DamagedError: a frame cannot be had so; read the video as a whole.
+        """
         ...
 
 

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
+from jaxtyping import Int64, UInt8
 
 from lightning_pose.video.decode import rgb_pixels
 from lightning_pose.video.found_frames import BEFORE, Found
 from lightning_pose.video.orientation import Orientation
 from lightning_pose.video.sample_table import SampleTable
+from lightning_pose.video.segments import DamagedError
 
 
 class SampleFrames:
@@ -63,8 +66,7 @@ class SampleFrames:
         reformatter = VideoReformatter()
         found = Found(count)
         before: av.VideoFrame | None = None
-        first = self._table.key_before(start, int(places[0]))
-        for frame in self._frames(first, int(places[-1]) + 1, wanted=set(places.tolist())):
+        for frame in self._frames(places):
             if frame.pts is None:
                 continue
             row = int(numbers[frame.pts]) - start
@@ -78,16 +80,44 @@ class SampleFrames:
             found[BEFORE] = self._orientation.apply(rgb_pixels(reformatter, before))
         return found
 
-    def _frames(self, first: int, end: int, *, wanted: set[int]) -> Iterator[av.VideoFrame]:
-        """Yield the frames stored from ``first`` on; their ``pts`` is the place they have there.
+    def stream(self, start: int, stop: int) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Yield the pictures of frames ``start`` to ``stop - 1``, one after the other.
 
-        Of those not ``wanted`` only what others hang on is decoded.
+        Each is a view, to be copied if it is kept.
+
+        Raises:
+            DamagedError: one of them cannot be decoded, or only with damage, or is of another
+                size than the first.
+            OSError: the file cannot be read.
+        """
+        numbers = self._table.numbers
+        reformatter = VideoReformatter()
+        expected, size = start, None
+        for frame in self._frames(self._table.places_of(start, stop - start)):
+            number = -1 if frame.pts is None else int(numbers[frame.pts])
+            if not start <= number < stop:
+                continue
+            size = size or (frame.width, frame.height)
+            if number != expected or frame.is_corrupt or (frame.width, frame.height) != size:
+                raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
+            yield self._orientation.apply(rgb_pixels(reformatter, frame))
+            expected += 1
+        if expected != stop:
+            raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
+
+    def _frames(self, places: Int64[np.ndarray, " n"]) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames up to those stored at ``places``; their ``pts`` is their place.
+
+        Of the others only what these hang on is decoded.
         """
         file, decoder = self._opened()
-        for place in range(first, end):
+        start = int(self._table.numbers[places].min())
+        wanted = np.zeros(int(places[-1]) + 1, dtype=bool)
+        wanted[places] = True
+        for place in range(self._table.key_before(start, int(places[0])), len(wanted)):
             packet = av.Packet(self._bytes(file, place))
             packet.pts = packet.dts = place
-            decoder.skip_frame = "DEFAULT" if place in wanted else "NONREF"
+            decoder.skip_frame = "DEFAULT" if wanted[place] else "NONREF"
             with contextlib.suppress(FFmpegError):  # damaged: its frame will be missing
                 yield from decoder.decode(packet)
         with contextlib.suppress(FFmpegError):

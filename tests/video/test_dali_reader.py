@@ -17,7 +17,7 @@ import torch
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video import dali_reader
 from lightning_pose.video.batching import in_batches
-from lightning_pose.video.dali_reader import DaliReader, unsuitable, why_not_plain, with_halo
+from lightning_pose.video.dali_reader import DaliReader, unsuitable, why_not_plain
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.reader import open_reader
@@ -90,9 +90,9 @@ def test_frames_that_are_promised_but_missing_are_an_error(
 @pytest.mark.parametrize("sequence", [1, 4, 7])
 def test_sequences_are_cut_as_single_frames_are(length: int, halo: int, sequence: int) -> None:
     frames = np.arange(length, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
-    expected = list(in_batches(iter(frames), batch_size=4, halo=halo))
+    expected = list(in_batches(iter(frames), batch_sizes=4, halo=halo))
     parts = torch.from_numpy(frames).split(sequence)
-    found = list(with_halo(parts, batch_size=4, halo=halo))
+    found = list(sequences_in_batches(parts, batch_sizes=4, halo=halo))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.frames, other.frames)

@@ -1,0 +1,278 @@
+"""The reader that decodes on the video engines (NVDEC) of a GPU, with NVIDIA's PyNvVideoCodec.
+
+Seen with PyNvVideoCodec 2.2 on an H200: brightness is that of FFmpeg to the last bit; decoders
+work side by side as threads of one process; making one takes 60 ms, and only one is made at a
+time. ``start_frame`` is off by one near open groups of pictures, but each frame says when it is
+shown, which tells its number.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.registry import READERS
+from lightning_pose.ops.yuv import YuvToRgb
+from lightning_pose.video.batching import Part, RawFrames, sequences_in_batches
+from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.nvdec_rules import why_not_decoded
+from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.sample_table import SampleTable, trusted_table
+from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
+
+_FORMATS = ("yuv420p", "yuvj420p", "nv12")
+_AHEAD = 32  # frames a decoder is ahead of the batch it delivers
+
+
+@READERS.register("pynvvc")
+class NvdecReader(PyAVReader):
+    """Decodes plain MP4 and MOV files on a GPU; frames never leave it.
+
+    It takes files whose index names every frame, and numbers frames by the times that the index
+    gives them. Pictures are those of PyAV to the last bit. Where NVDEC does not deliver each frame
+    of the index, PyAV reads the video instead. Damage inside pictures cannot be seen here: NVDEC
+    patches over it up to the next key frame (``litpose preflight`` finds it).
+
+    Args:
+        video: the file.
+        batch_size: frames to be predicted per batch.
+        halo: frames of context at either end of each batch.
+        device: the GPU.
+
+    Raises:
+        VideoError: the batch size or halo is impossible, or the video cannot be read.
+    """
+
+    priority: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        video: Path | str,
+        *,
+        batch_size: int,
+        halo: int = 0,
+        device: torch.device | str = "cuda",
+    ) -> None:
+        super().__init__(video, batch_size=batch_size, halo=halo, device=device)
+        index = torch.device(device).index
+        self._gpu = torch.cuda.current_device() if index is None else index
+
+    @classmethod
+    def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+        """Return None if this reader can be trusted with ``video``, else why not."""
+        if torch.device(device).type != "cuda":
+            return "NVDEC is part of a GPU; this is for device cuda."
+        if not torch.cuda.is_available():
+            return "There is no GPU here."
+        return why_no_codec() or why_not_plain(video)
+
+    def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+        """Yield the frames of consecutive segments on the GPU, whole: nothing waits for them.
+
+        Raises:
+            DamagedError: NVDEC does not deliver each frame; read the video as a whole.
+        """
+        start, stop = check_consecutive(segments)
+        table = _table_of(self.info)
+        part = Part(start, stop, table.num_frames)
+        with _decoders.one(self.info.path, self._gpu, self._batch_size + _AHEAD) as decoder:
+            batches = sequences_in_batches(
+                self._sequences(decoder, table, *part.with_context(self._halo)),
+                batch_sizes=batch_sizes(segments, self._batch_size),
+                halo=self._halo,
+                part=part,
+            )
+            while True:
+                with torch.cuda.stream(decoder.stream):
+                    batch = next(batches, None)
+                decoder.stream.synchronize()
+                if batch is None:
+                    return
+                yield batch
+
+    def _sequences(
+        self, decoder: _Decoder, table: SampleTable, start: int, stop: int
+    ) -> Generator[UInt8[Tensor, "t height width 3"]]:
+        """Yield the frames in order, in sequences."""
+        # Here, because it imports Triton, which not every machine has.
+        from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
+
+        conversion = _conversion(self.info)
+        number = int(table.entries[np.searchsorted(table.entries, start, side="right") - 1])
+        decoder.begin(self.info.path, number)
+        while number < stop:
+            frames = decoder.frames(min(self._batch_size, stop - number))
+            times = [frame.timestamp for frame in frames]
+            if not frames or times != table.times[number : number + len(times)].tolist():
+                raise DamagedError(f"{self.info.path}: NVDEC gives no frame {number}.")
+            wanted = frames[max(0, start - number) :]
+            if wanted:
+                places = torch.tensor([frame.GetPtrToPlane(0) for frame in wanted])
+                rgb = nv12_at_to_rgb(
+                    places.to(decoder.device), self.info.height, self.info.width, conversion
+                )
+                decoder.stream.synchronize()  # then the decoder may reuse the memory
+                yield rgb
+            number += len(frames)
+
+
+class _Decoder:
+    """One of NVIDIA's decoders, with the stream on which its pictures arrive."""
+
+    def __init__(self, path: Path, gpu: int, buffered: int) -> None:
+        self.device = torch.device("cuda", gpu)
+        self.buffered = buffered
+        # torch lends the same 32 streams again and again; recordings of kernels, which nothing else
+        # may disturb, take theirs from those of the other priority.
+        self.stream = torch.cuda.Stream(self.device, priority=-1)
+        self._path = path
+        self._threaded: Any = None
+
+    def begin(self, path: Path, number: int) -> None:
+        """Go to a frame of a video."""
+        try:
+            if self._threaded is None:
+                self._threaded = _codec().ThreadedDecoder(
+                    str(path),
+                    self.buffered,
+                    gpu_id=self.device.index,
+                    cuda_stream=self.stream.cuda_stream,
+                    use_device_memory=True,
+                    start_frame=number,
+                )
+            else:
+                self._threaded.reconfigure_decoder(str(path), number)
+        except Exception as error:  # its own kinds, which are no kind of one another
+            raise DamagedError(f"{path}: NVDEC cannot begin at frame {number}: {error}") from error
+
+    def frames(self, number: int) -> list[Any]:
+        """Return the next frames, fewer at the end; they live until the next call."""
+        try:
+            return self._threaded.get_batch_frames(number)
+        except Exception as error:  # as above
+            raise DamagedError(f"NVDEC gives no more frames: {error}") from error
+
+    def end(self) -> None:
+        """Let go of the decoder."""
+        if self._threaded is not None:
+            self._threaded.end()
+            self._threaded = None
+
+
+class _Decoders:
+    """Decoders that wait for their next stretch of video."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[_Decoder] = []
+
+    @contextmanager
+    def one(self, path: Path, gpu: int, buffered: int) -> Iterator[_Decoder]:
+        """Lend a decoder; one that broke is not lent again."""
+        with self._lock:
+            fitting = [
+                idle
+                for idle in self._idle
+                if idle.device.index == gpu and idle.buffered == buffered
+            ]
+            if fitting:
+                self._idle.remove(fitting[0])
+        decoder = fitting[0] if fitting else _Decoder(path, gpu, buffered)
+        try:
+            yield decoder
+        except BaseException:
+            decoder.end()
+            raise
+        with self._lock:
+            self._idle.append(decoder)
+
+    def end(self) -> None:
+        """Let go of those that wait, before the GPU's driver goes."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().end()
+
+
+_decoders = _Decoders()
+
+
+def release_decoders() -> None:
+    """Give back the GPU memory of decoders that wait for another video."""
+    _decoders.end()
+
+
+@functools.cache
+def why_no_codec() -> str | None:
+    """Return why PyNvVideoCodec cannot be used here, in one sentence; None if it can."""
+    try:
+        _codec()
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"PyNvVideoCodec cannot be loaded ({error}): pip install PyNvVideoCodec"
+    return None
+
+
+def why_not_plain(video: Path) -> str | None:
+    """Return why NVDEC should not be trusted with a video, in one sentence; None if it may.
+
+    Raises:
+        VideoError: the file cannot be read at all.
+    """
+    info = probe(video)
+    if reason := why_not_decoded(info, _FORMATS):
+        return reason
+    if info.width % 2 or info.height % 2:
+        return f"Its frames have an odd size, {info.width} x {info.height} pixels."
+    if YuvToRgb.of(info.colour_matrix) is None:
+        return f"Its colours are of a kind not known here ({info.colour_matrix})."
+    try:
+        table = _table_of(info)
+    except VideoError as error:
+        return str(error)
+    if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
+        return "It has frames that are not shown, or does not begin with a key frame."
+    with open_video(video) as (container, _):
+        if len(container.streams.video) > 1:
+            return "It has several picture tracks."
+    return None
+
+
+def _conversion(info: VideoInfo) -> YuvToRgb:
+    full_range = info.full_range or info.pixel_format == "yuvj420p"
+    conversion = YuvToRgb.of(info.colour_matrix, full_range=full_range)
+    if conversion is None:
+        raise VideoError(f"{info.path} has colours of a kind not known here.")
+    return conversion
+
+
+def _table_of(info: VideoInfo) -> SampleTable:
+    """Return the table of frames of a file; it is made once as long as the file stays the same.
+
+    Raises:
+        VideoError: its index does not name every frame.
+    """
+    found = info.path.stat()
+    table = _cached_table(info.path, found.st_size, found.st_mtime_ns)
+    if table is None:
+        raise VideoError(f"The index of {info.path} does not name every frame.")
+    return table
+
+
+@functools.lru_cache(maxsize=16)
+def _cached_table(path: Path, size: int, changed_ns: int) -> SampleTable | None:
+    return trusted_table(probe(path))
+
+
+def _codec() -> Any:
+    import PyNvVideoCodec  # pyright: ignore[reportMissingImports]
+
+    return PyNvVideoCodec
