@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
-from torch import Tensor
 
-from lightning_pose.contracts.batches import DataSpec, LabeledBatch
-from lightning_pose.contracts.errors import DataError, ModelError
+from lightning_pose.contracts.batches import DataSpec, VideoBatch
+from lightning_pose.contracts.errors import ModelError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.bboxes import Box
 from lightning_pose.inference.calibration import ConfidenceCalibration, check_belongs
 from lightning_pose.inference.compute import Compute
-from lightning_pose.inference.folding import fold_batch_norms
-from lightning_pose.inference.fused_convs import fuse_convolutions
+from lightning_pose.inference.label_results import label_results
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.network import Network
 from lightning_pose.inference.parallel import run_batches
-from lightning_pose.inference.pipeline import Pipeline, progress_of
-from lightning_pose.inference.prediction_handler import PredictionHandler
-from lightning_pose.inference.progress import OnProgress, Progress
+from lightning_pose.inference.pipeline import Pipeline, VideoNetwork
+from lightning_pose.inference.prediction_handler import OnTheWay, PredictionHandler
+from lightning_pose.inference.preparing import prepared
+from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.row_store import RowStore
+from lightning_pose.inference.video_result import VideoResult, video_result
 from lightning_pose.inference.work import Source, Work
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import load_tracker
@@ -38,28 +36,7 @@ from lightning_pose.video.network_input import NetworkInput
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _BATCH_SIZE = {"cpu": 8, "cuda": 96}
-# Threads that decode, and batches that may wait: an H200 decodes with seven engines; on a CPU the
-# network needs the cores, and two threads are enough to keep it fed.
-_GPU_DECODERS, _GPU_QUEUED = 8, 12
-_CPU_DECODERS, _CPU_QUEUED = 2, 4
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoResult:
-    """What came of predicting a video.
-
-    Attributes:
-        predictions: one table a view, every decodable frame once.
-        problems: what was wrong with the files, one sentence each.
-        progress: frames and time at the end.
-        reader: name of the reader's class.
-    """
-
-    predictions: tuple[Predictions, ...]
-    problems: tuple[str, ...]
-    progress: Progress
-    reader: str
 
 
 class Model:
@@ -87,18 +64,13 @@ class Model:
         self.compute = compute or Compute.choose()
         self.files = files
         self.calibration = calibration
-        tracker = tracker.eval().to(self.compute.device)
+        self.tracker = prepared(tracker, self.compute, compiled=compiled)
         self.data_spec: DataSpec = tracker.data_spec
         self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
         self.view_names: tuple[str, ...] = tracker.spec.view_names
         self._to_network = NetworkInput(
             self.data_spec, device=self.compute.device, dtype=self.compute.dtype
         )
-        self.tracker = self._folded(tracker)
-        if compiled:
-            self._compile()
-        else:
-            self._fuse()
         self._network = Network(self.tracker, self._to_network, self.compute)
 
     @classmethod
@@ -168,7 +140,9 @@ class Model:
             device=self.compute.device,
             name=reader,
         )
-        result = self.predict_views([opened], boxes=[boxes], on_progress=on_progress)
+        result = self.predict_views(
+            [opened], boxes=[boxes], batch_size=size, on_progress=on_progress
+        )
         for problem in result.problems:
             _logger.warning("%s: %s", video, problem)
         return result.predictions[0]
@@ -178,6 +152,7 @@ class Model:
         readers: Sequence[VideoReader],
         *,
         boxes: Sequence[Int[np.ndarray, "n 4"] | None] = (),
+        batch_size: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> VideoResult:
         """Return the keypoints of a session seen by one camera a view.
@@ -185,6 +160,7 @@ class Model:
         Args:
             readers: one a view, in the order of the model's views, made with the model's halo.
             boxes: for each view, the part of each frame shown to the network; empty = all of it.
+            batch_size: frames the readers put into a batch; None = what is fast on this device.
             on_progress: is told after each batch how far it is.
 
         Raises:
@@ -192,6 +168,11 @@ class Model:
             ModelError: the model needs another number of views.
         """
         self._check_views(len(readers))
+        source = Source(
+            readers=tuple(readers),
+            boxes=tuple(boxes) or (None,) * len(readers),
+            batch_size=batch_size or self.default_batch_size,
+        )
         store = RowStore(
             None,
             key="",
@@ -199,29 +180,7 @@ class Model:
             num_views=len(readers),
             run_id=self.run_id,
         )
-        given = tuple(boxes) or (None,) * len(readers)
-        source = Source(readers=tuple(readers), boxes=given, batch_size=self.default_batch_size)
-        work = self.work(source, store)
-
-        def tell(work: Work, progress: Progress) -> None:
-            if on_progress is not None:
-                on_progress(progress)
-
-        (finished,) = self.pipeline().run([work], tell)
-        if finished.failed is not None:
-            raise finished.failed
-        progress = progress_of(work)
-        tell(work, progress)
-        names = [str(reader.info.path) for reader in readers]
-        return VideoResult(
-            predictions=tuple(
-                replace(table, source=name)
-                for table, name in zip(store.views(), names, strict=True)
-            ),
-            problems=work.problems(),
-            progress=progress,
-            reader=type(readers[0]).__name__,
-        )
+        return video_result(self.pipeline(), self.work(source, store), on_progress)
 
     def work(self, source: Source, store: RowStore) -> Work:
         """Return the work of predicting a source; its rows go to ``store``.
@@ -233,15 +192,13 @@ class Model:
         calibrate = self.calibration.apply if self.calibration else None
         return Work(source, store, calibrate=calibrate)
 
-    def pipeline(self) -> Pipeline:
-        """Return what decodes and predicts at the same time, as suits this device."""
-        on_gpu = self.compute.device.type == "cuda"
-        cores = os.cpu_count() or 1
-        return Pipeline(
-            self._network,
-            decoders=min(_GPU_DECODERS if on_gpu else _CPU_DECODERS, cores),
-            queued=_GPU_QUEUED if on_gpu else _CPU_QUEUED,
-        )
+    def pipeline(self, network: VideoNetwork | None = None) -> Pipeline:
+        """Return what decodes and predicts at the same time, as suits this device.
+
+        Args:
+            network: another one than the model's.
+        """
+        return Pipeline.on(network or self._network)
 
     def predict_frames(self, frames: UInt8[np.ndarray, "n height width 3"]) -> Predictions:
         """Return the keypoints of consecutive RGB frames in memory.
@@ -250,11 +207,30 @@ class Model:
             ModelError: the model needs several views.
         """
         self._check_views(1)
-        handler = PredictionHandler(self.keypoint_names)
-        batches = in_batches(frames, batch_sizes=self.default_batch_size, halo=self.data_spec.halo)
-        for found in run_batches(self._predict_raw, batches, compute=self.compute):
-            handler.add(*found)
-        return self._tables(handler, num_frames=len(frames))[0]
+        size = self.default_batch_size
+        batches = in_batches(frames, batch_sizes=size, halo=self.data_spec.halo)
+        results = run_batches(self.predict_raw, batches, compute=self.compute)
+        return self._tables(results, num_frames=len(frames))[0]
+
+    def predict_frame(self, frame: UInt8[np.ndarray, "height width 3"]) -> Predictions:
+        """Return the keypoints of one RGB frame, as soon as can be: for live use.
+
+        On a CPU all cores work on it; on a GPU its kernels are recorded at the first call for
+        frames of this size, and replayed later. A model that looks at neighbouring frames is shown
+        this one in their place. docs/benchmarks.md has latencies.
+
+        Raises:
+            ModelError: the model needs several views.
+        """
+        self._check_views(1)
+        halo = self.data_spec.halo
+        frames = torch.from_numpy(np.ascontiguousarray(frame)).expand(1 + 2 * halo, -1, -1, -1)
+        raw = RawFrames(
+            frames=frames.contiguous(), frame_ids=torch.zeros(1, dtype=torch.long), halo=halo
+        )
+        with torch.inference_mode(), self.compute.autocast():
+            result = self.predict_raw(raw)
+        return self._tables([result], num_frames=1)[0]
 
     def predict_labels(
         self,
@@ -276,24 +252,13 @@ class Model:
             DataError: an image cannot be read, or has no box.
             ModelError: the model needs another number of views.
         """
-        # Here, because it brings the augmentation library, which takes seconds to import.
-        from lightning_pose.data.labeled_data import evaluation_loader
-
         tables = [tables] if isinstance(tables, LabelTable) else list(tables)
         self._check_views(len(tables))
-        if len(sets) != len(tables[0]):
-            raise DataError(f"There are {len(sets)} sets for {len(tables[0])} labelled images.")
-        loader = evaluation_loader(
-            tables,
-            spec=self.data_spec,
-            device=self.compute.device,
-            batch_size=batch_size or self.default_batch_size,
-            bboxes=bboxes,
+        size = batch_size or self.default_batch_size
+        results = label_results(
+            self.tracker, tables, sets, compute=self.compute, bboxes=bboxes, batch_size=size
         )
-        handler = PredictionHandler(self.keypoint_names, num_views=len(tables))
-        for found in run_batches(self._predict_labeled, loader, compute=self.compute):
-            handler.add(*found)
-        found = self._tables(handler, num_frames=len(sets))
+        found = self._tables(results, num_frames=len(sets), num_views=len(tables))
         return [
             replace(predictions.with_images(table.images, sets), source=str(table.source or ""))
             for predictions, table in zip(found, tables, strict=True)
@@ -307,51 +272,30 @@ class Model:
         """
         return _BATCH_SIZE[self.compute.device.type] + 4 * self.data_spec.halo
 
-    def _tables(self, handler: PredictionHandler, *, num_frames: int | None) -> list[Predictions]:
+    def _tables(
+        self, results: Iterable[OnTheWay], *, num_frames: int, num_views: int = 1
+    ) -> list[Predictions]:
         """Return the table of each view, its confidence calibrated if the model is."""
+        handler = PredictionHandler(self.keypoint_names, num_views=num_views)
+        for result in results:
+            handler.take(result)
         tables = handler.predictions(num_frames=num_frames, run_id=self.run_id)
         if self.calibration is None:
             return tables
         calibrated = self.calibration.apply
         return [replace(table, confidence=calibrated(table.confidence)) for table in tables]
 
-    def _predict_raw(self, raw: RawFrames) -> tuple[Tensor, Tensor, Tensor]:
-        return raw.frame_ids, *self.tracker.predict_batch(self._to_network([raw]))
+    def to_network(self, raw: RawFrames) -> VideoBatch:
+        """Return what the network is fed for consecutive frames of one camera."""
+        return self._to_network([raw])
 
-    def _predict_labeled(self, batch: LabeledBatch) -> tuple[Tensor, Tensor, Tensor]:
-        return batch.row_ids, *self.tracker.predict_batch(batch)
+    def predict_raw(self, raw: RawFrames) -> OnTheWay:
+        """Return the keypoints of consecutive frames of one camera, perhaps still on their way.
 
-    def _folded(self, tracker: BaseSupervisedTracker) -> BaseSupervisedTracker:
-        spec, views = self.data_spec, max(1, len(self.view_names))
-        shape = (spec.context, spec.height, spec.width, 3)
-        pattern = torch.arange(math.prod(shape)).remainder(251).to(torch.uint8).view(shape)
-        raw = RawFrames(frames=pattern, frame_ids=torch.zeros(1, dtype=torch.long), halo=spec.halo)
-        to_network = NetworkInput(self.data_spec, device=self.compute.device)
-        batch = to_network([raw] * views)
-
-        def run(network: BaseSupervisedTracker) -> Tensor:
-            with torch.inference_mode():
-                return torch.cat([part.flatten() for part in network.predict_batch(batch)])
-
-        folded = fold_batch_norms(tracker, run)[0].to(memory_format=torch.channels_last)
-        return self.compute.with_weights(folded)
-
-    def _fuse(self) -> None:
-        """Let convolutions do what follows them, on a GPU."""
-        if self.compute.device.type != "cuda":
-            return
-        shape = (1, 3, self.data_spec.height, self.data_spec.width)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-        def run(network: BaseSupervisedTracker) -> Tensor:
-            with torch.inference_mode(), self.compute.autocast():
-                return network.extract(noise.to(self.compute.device)).float()
-
-        fuse_convolutions(self.tracker, run)
-
-    def _compile(self) -> None:
-        for part in self.tracker.children():
-            part.compile(dynamic=False)
+        To be called within :func:`~lightning_pose.inference.parallel.run_batches`.
+        """
+        number = len(raw.frame_ids)
+        return self._network([raw], [None], capacity=1 << (number - 1).bit_length())
 
     def _check_views(self, given: int) -> None:
         needed = max(1, len(self.view_names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.network_input import NetworkInput
@@ -19,26 +20,6 @@ from lightning_pose.video.network_input import NetworkInput
 B = TypeVar("B")
 _IN_FLIGHT = 4
 Outputs = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class OnTheWay:
-    """A result that a GPU copies to the host; it is there once ``arrived`` has happened."""
-
-    xy_img: Tensor
-    confidence: Tensor
-    frame_ids: Tensor
-    arrived: torch.cuda.Event | None
-
-    def wait(self) -> Prediction:
-        """Return the result once it is there."""
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        return Prediction(
-            xy_img=self.xy_img.numpy(),
-            confidence=self.confidence.numpy(),
-            frame_ids=self.frame_ids.numpy(),
-        )
 
 
 class Network:
@@ -85,7 +66,8 @@ class Network:
             xy, confidence = self._replay(views, capacity)
         else:
             xy, confidence = self._predict(views, boxes)
-        return _to_host(xy[: len(frame_ids)], confidence[: len(frame_ids)], frame_ids)
+        number = len(frame_ids)
+        return OnTheWay.sent(frame_ids, xy[:number], confidence[:number])
 
     def _predict(self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None]) -> Outputs:
         return self.tracker.predict_batch(self._to_network(views, boxes))
@@ -93,10 +75,10 @@ class Network:
     def _replay(self, views: Sequence[RawFrames], capacity: int) -> Outputs:
         """Return the outputs for as many frames as were recorded; those beyond the batch vary."""
         first = views[0]
-        key = (*(view.frames.shape[1:] for view in views), first.halo)
+        capacity = max(capacity, len(first.frame_ids))
+        key = (*(view.frames.shape[1:] for view in views), first.halo, capacity)
         recording = self._recordings.get(key)
-        if recording is None or recording.capacity < len(first.frame_ids):
-            capacity = max(capacity, len(first.frame_ids))
+        if recording is None:
             recording = _Recording(views, capacity, lambda held: self._predict(held, ()))
             self._recordings[key] = recording
         return recording.replay(views)
@@ -109,7 +91,6 @@ class _Recording:
         self, views: Sequence[RawFrames], capacity: int, predict: Callable[..., Outputs]
     ) -> None:
         device = torch.device("cuda", torch.cuda.current_device())
-        self.capacity = capacity
         self._held = [_empty(view, capacity, device) for view in views]
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
@@ -156,19 +137,3 @@ def in_order(
 
 def _waited_for(batch: B, result: OnTheWay | None) -> tuple[B, Prediction | None]:
     return batch, None if result is None else result.wait()
-
-
-def _to_host(xy_img: Tensor, confidence: Tensor, frame_ids: Tensor) -> OnTheWay:
-    copies = [_copy(tensor) for tensor in (xy_img.float(), confidence.float(), frame_ids)]
-    arrived = None
-    if xy_img.is_cuda:
-        arrived = torch.cuda.Event()
-        arrived.record()
-    return OnTheWay(copies[0], copies[1], copies[2], arrived)
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    if not tensor.is_cuda:
-        return tensor
-    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return host.copy_(tensor, non_blocking=True)

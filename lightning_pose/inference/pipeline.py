@@ -10,22 +10,55 @@ hang on how many threads there are, or on where an earlier call was stopped.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
 
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
-from lightning_pose.inference.network import Network, OnTheWay, in_order
+from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.network import in_order
 from lightning_pose.inference.parallel import run_batches
+from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.work import Views, Work
+from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.segments import DamagedError
 
+# An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
+_GPU_DECODERS, _GPU_QUEUED = 8, 12
+_CPU_DECODERS, _CPU_QUEUED = 2, 4
 _POLL_S = 0.1
 OnWork = Callable[[Work, Progress], None]
+
+
+@runtime_checkable
+class VideoNetwork(Protocol):
+    """What a pipeline feeds decoded frames to, as the network of a model.
+
+    Attributes:
+        compute: where it runs.
+        in_flight: how many results may be on their way while the next batch is computed.
+    """
+
+    compute: Compute
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many results may be on their way."""
+        ...
+
+    def __call__(
+        self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None], *, capacity: int = 0
+    ) -> OnTheWay:
+        """Return the result of a batch, which may still be on its way."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +102,7 @@ class Pipeline:
         queued: batches that may wait for the network.
     """
 
-    def __init__(self, network: Network, *, decoders: int, queued: int) -> None:
+    def __init__(self, network: VideoNetwork, *, decoders: int, queued: int) -> None:
         self._network = network
         self._decoders = decoders
         self._queue: queue.Queue[_Batch | _ThreadEnded] = queue.Queue(maxsize=queued)
@@ -80,6 +113,16 @@ class Pipeline:
         self._works: Iterator[Work] = iter(())
         self._to_read: list[Work] = []
         self._failed: set[Work] = set()
+
+    @classmethod
+    def on(cls, network: VideoNetwork) -> Pipeline:
+        """Return a pipeline with as many threads as suit the device of the network."""
+        on_gpu = network.compute.device.type == "cuda"
+        return cls(
+            network,
+            decoders=min(_GPU_DECODERS if on_gpu else _CPU_DECODERS, os.cpu_count() or 1),
+            queued=_GPU_QUEUED if on_gpu else _CPU_QUEUED,
+        )
 
     def run(self, works: Iterable[Work], on_progress: OnWork | None = None) -> Iterator[Finished]:
         """Yield what became of each work, in the order in which they end.

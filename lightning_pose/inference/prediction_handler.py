@@ -16,13 +16,45 @@ _IN_FLIGHT = 8
 
 
 @dataclass(frozen=True)
-class _Copy:
-    """A result on its way from the device; a GPU has delivered it once ``arrived`` happens."""
+class OnTheWay:
+    """A result that a GPU copies to the host; it is there once ``arrived`` has happened.
 
-    xy_img: Tensor
-    confidence: Tensor
-    frame_ids: Tensor
-    arrived: torch.cuda.Event | None
+    Attributes:
+        frame_ids: frame numbers, or rows of a label table.
+        xy_img: pixels of the original image.
+        confidence: 0..1; NaN = the tracker cannot tell.
+        arrived: None = it is there.
+    """
+
+    frame_ids: Int[Tensor, " n"]
+    xy_img: Float[Tensor, "n k 2"]
+    confidence: Float[Tensor, "n k"]
+    arrived: torch.cuda.Event | None = None
+
+    @classmethod
+    def sent(
+        cls,
+        frame_ids: Int[Tensor, " n"],
+        xy_img: Float[Tensor, "n k 2"],
+        confidence: Float[Tensor, "n k"],
+    ) -> OnTheWay:
+        """Begin to copy a result to the host from wherever it lies; nothing waits for it here."""
+        copies = [_to_host(tensor) for tensor in (frame_ids, xy_img.float(), confidence.float())]
+        arrived = None
+        if xy_img.is_cuda:
+            arrived = torch.cuda.Event()
+            arrived.record()
+        return cls(copies[0], copies[1], copies[2], arrived)
+
+    def wait(self) -> Prediction:
+        """Return the result once it is there."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return Prediction(
+            frame_ids=self.frame_ids.numpy(),
+            xy_img=self.xy_img.numpy(),
+            confidence=self.confidence.numpy(),
+        )
 
 
 class PredictionHandler:
@@ -41,7 +73,7 @@ class PredictionHandler:
         self.num_views = num_views
         self.num_frames = 0
         self._done: list[Prediction] = []
-        self._on_the_way: deque[_Copy] = deque()
+        self._on_the_way: deque[OnTheWay] = deque()
 
     def add(
         self,
@@ -50,14 +82,14 @@ class PredictionHandler:
         confidence: Float[Tensor, "n k"],
     ) -> None:
         """Take the results of one batch, wherever they lie."""
-        self.num_frames += len(frame_ids)
-        arrived = torch.cuda.Event() if xy_img.is_cuda else None
-        copies = [_to_host(tensor) for tensor in (xy_img.float(), confidence.float(), frame_ids)]
-        if arrived is not None:
-            arrived.record()
-        self._on_the_way.append(_Copy(copies[0], copies[1], copies[2], arrived))
-        if arrived is None or len(self._on_the_way) > _IN_FLIGHT:
-            self._take()
+        self.take(OnTheWay.sent(frame_ids, xy_img, confidence))
+
+    def take(self, result: OnTheWay) -> None:
+        """Take the results of one batch that are being copied."""
+        self.num_frames += len(result.frame_ids)
+        self._on_the_way.append(result)
+        if result.arrived is None or len(self._on_the_way) > _IN_FLIGHT:
+            self._done.append(self._on_the_way.popleft().wait())
 
     def predictions(self, *, num_frames: int | None = None, run_id: str = "") -> list[Predictions]:
         """Return one table a view, ordered by frame number.
@@ -70,7 +102,7 @@ class PredictionHandler:
             VideoError: a frame is missing or was predicted twice.
         """
         while self._on_the_way:
-            self._take()
+            self._done.append(self._on_the_way.popleft().wait())
         k = len(self.keypoint_names)
         return [
             Predictions.from_batches(
@@ -81,18 +113,6 @@ class PredictionHandler:
             )
             for view in range(self.num_views)
         ]
-
-    def _take(self) -> None:
-        copy = self._on_the_way.popleft()
-        if copy.arrived is not None:
-            copy.arrived.synchronize()
-        self._done.append(
-            Prediction(
-                xy_img=copy.xy_img.numpy().copy(),
-                confidence=copy.confidence.numpy().copy(),
-                frame_ids=copy.frame_ids.numpy().copy(),
-            )
-        )
 
 
 def _to_host(tensor: Tensor) -> Tensor:

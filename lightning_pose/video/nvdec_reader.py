@@ -132,8 +132,8 @@ class _Decoder:
     def __init__(self, path: Path, gpu: int, buffered: int) -> None:
         self.device = torch.device("cuda", gpu)
         self.buffered = buffered
-        # torch lends the same 32 streams again and again; recordings of kernels, which nothing else
-        # may disturb, take theirs from those of the other priority.
+        # torch lends the same 32 streams again and again. While kernels are recorded on one,
+        # nothing else may use it: so decoders take theirs from those of the other priority.
         self.stream = torch.cuda.Stream(self.device, priority=-1)
         self._path = path
         self._threaded: Any = None

@@ -16,7 +16,7 @@ import torch
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video import dali_reader
-from lightning_pose.video.batching import in_batches
+from lightning_pose.video.batching import in_batches, sequences_in_batches
 from lightning_pose.video.dali_reader import DaliReader, unsuitable, why_not_plain
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import VideoInfo, probe

@@ -1,0 +1,52 @@
+"""Making a trained tracker ready to predict fast, without changing what it says."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.folding import fold_batch_norms
+from lightning_pose.inference.fused_convs import fuse_convolutions
+from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.network_input import NetworkInput
+
+N = TypeVar("N", bound=BaseSupervisedTracker)
+
+
+def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
+    """Return the tracker in evaluation mode, on its device, folded, and fused or compiled.
+
+    Args:
+        tracker: a trained one.
+        compute: where and in which arithmetic it is to run.
+        compiled: whether torch compiles it when it is first used, instead of cuDNN fusing what
+            it can.
+    """
+    tracker = tracker.eval().to(compute.device)
+    spec, views = tracker.data_spec, max(1, len(tracker.spec.view_names))
+    shape = (spec.context, spec.height, spec.width, 3)
+    pattern = torch.arange(math.prod(shape)).remainder(251).to(torch.uint8).view(shape)
+    raw = RawFrames(frames=pattern, frame_ids=torch.zeros(1, dtype=torch.long), halo=spec.halo)
+    batch = NetworkInput(spec, device=compute.device)([raw] * views)
+
+    def keypoints(network: BaseSupervisedTracker) -> Tensor:
+        with torch.inference_mode():
+            return torch.cat([part.flatten() for part in network.predict_batch(batch)])
+
+    def features(network: BaseSupervisedTracker) -> Tensor:
+        with torch.inference_mode(), compute.autocast():
+            return network.extract(batch.frames).float()
+
+    folded = fold_batch_norms(tracker, keypoints)[0].to(memory_format=torch.channels_last)
+    ready = compute.with_weights(folded)
+    if compiled:
+        for part in ready.children():
+            part.compile(dynamic=False)
+    elif compute.device.type == "cuda":
+        fuse_convolutions(ready, features)
+    return ready
