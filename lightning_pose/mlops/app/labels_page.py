@@ -16,7 +16,6 @@ from lightning_pose.mlops.figures.agreement import (
 )
 from lightning_pose.mlops.figures.distributions import STYLES, by_keypoint
 from lightning_pose.mlops.figures.frames import labelled_frames, most_different, worst
-from lightning_pose.mlops.figures.pictures import Edges
 from lightning_pose.mlops.figures.style import ALL, SCALES
 from lightning_pose.mlops.figures.tables import (
     CONFIDENCE,
@@ -25,6 +24,7 @@ from lightning_pose.mlops.figures.tables import (
     metric_columns,
 )
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 DIFFERENCE = "difference between models"
 

@@ -14,7 +14,7 @@ from lightning_pose.mlops.figures.frames import (
     most_different_in_video,
     worst,
 )
-from lightning_pose.mlops.figures.pictures import Edges, pictures
+from lightning_pose.mlops.figures.pictures import pictures
 from lightning_pose.mlops.figures.style import color_of
 from lightning_pose.mlops.figures.tables import keypoint_remark, video_names
 from lightning_pose.mlops.html_page import document, picture, quiet, section
@@ -23,6 +23,7 @@ from lightning_pose.mlops.report.numbers import comparison, errors
 from lightning_pose.mlops.report.origin import configuration, provenance
 from lightning_pose.mlops.report.runs import ReportedRun
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 MOST_PICTURES = 6
 VIDEOS_WITH_PICTURES = 3
