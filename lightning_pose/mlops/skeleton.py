@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.mlops.results import RunResults
@@ -20,7 +21,8 @@ def edges_of(runs: Sequence[RunResults], wished: Sequence[Sequence[str]] = ()) -
     """Return pairs of keypoints to draw a line between.
 
     Those that are wished for; else the tree that joins neighbours (:func:`skeleton_edges`) in the
-    labels of the runs, or in what they predicted of videos if they have no labels.
+    labels of the runs, or in what they predicted of videos if they have no labels. Keypoints of
+    two mirrored views, as ``data.mirrored_column_matches`` declares them, are not joined.
 
     Args:
         runs: whose keypoints are drawn; they need not have the same.
@@ -35,15 +37,18 @@ def edges_of(runs: Sequence[RunResults], wished: Sequence[Sequence[str]] = ()) -
         raise ConfigError(f"--edge: no run has a keypoint {name}. They have {', '.join(names)}.")
     if wished:
         return [(one, other) for one, other in wished]
+    apart = _in_two_views(runs, names)
     for poses in (_labelled, _predicted):
         found = [pose for run in runs for pose in poses(run, names)]
-        edges = skeleton_edges(np.concatenate(found)) if found else []
+        edges = skeleton_edges(np.concatenate(found), apart) if found else []
         if edges:
             return [(names[one], names[other]) for one, other in edges]
     return []
 
 
-def skeleton_edges(xy_img: Float[np.ndarray, "n k 2"]) -> list[tuple[int, int]]:
+def skeleton_edges(
+    xy_img: Float[np.ndarray, "n k 2"], apart: Bool[np.ndarray, "k k"] | None = None
+) -> list[tuple[int, int]]:
     """Return pairs of keypoints that are neighbours in poses.
 
     The minimum spanning tree of the keypoints, by their mean distance in the poses, without lines
@@ -51,12 +56,15 @@ def skeleton_edges(xy_img: Float[np.ndarray, "n k 2"]) -> list[tuple[int, int]]:
 
     Args:
         xy_img: poses in pixels; NaN = no point.
+        apart: pairs that are not to be joined; None = there are none.
 
     Example:
         >>> skeleton_edges(np.array([[[0.0, 0.0], [9.0, 0.0], [4.0, 0.0]]]))
         [(0, 2), (1, 2)]
     """
     length = _mean_distances(xy_img)
+    if apart is not None:
+        length[apart] = np.inf
     number = len(length)
     in_tree, edges = {0}, list[tuple[int, int]]()
     while len(in_tree) < number:
@@ -71,6 +79,20 @@ def skeleton_edges(xy_img: Float[np.ndarray, "n k 2"]) -> list[tuple[int, int]]:
     lengths = np.array([length[edge] for edge in edges])
     keep = lengths <= LONG * np.median(lengths) if len(edges) else []
     return sorted(edge for edge, kept in zip(edges, keep, strict=True) if kept)
+
+
+def _in_two_views(runs: Sequence[RunResults], names: Sequence[str]) -> Bool[np.ndarray, "k k"]:
+    """Return which pairs of keypoints are of two mirrored views of one picture."""
+    apart = np.zeros((len(names), len(names)), dtype=np.bool_)
+    for run in runs:
+        views = run.config.data.mirrored_column_matches or []
+        if run.config.data.view_names or not (run.labeled or run.videos):
+            continue
+        own = next(iter((*run.labeled, *run.videos))).predictions.keypoint_names
+        places = [[names.index(own[column]) for column in view] for view in views]
+        for one, other in itertools.permutations(places, 2):
+            apart[np.ix_(one, other)] = True
+    return apart
 
 
 def _labelled(run: RunResults, names: Sequence[str]) -> Iterator[Float[np.ndarray, "n k 2"]]:

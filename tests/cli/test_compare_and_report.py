@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -151,6 +152,38 @@ def test_the_report_is_one_file_without_a_network(page: Path) -> None:
     assert sum(heading.startswith("Worst frames") for heading in headings) == 2
     assert "No difference between the trained models A and B is shown" in text
     assert "checkpoint" in text
+
+
+def test_the_report_tells_and_draws_all_that_a_comparison_found(
+    page: Path, compared: Path
+) -> None:
+    text = page.read_text()
+    found = json.loads((compared / "comparison.json").read_text())
+    shown = html.unescape(SCRIPT.sub("", text))
+    assert found["remarks"]
+    for remark in found["remarks"]:
+        assert f"<li>{remark}</li>" in shown
+    for side in ("first", "second"):
+        table = found["calibration"][side]
+        assert f"off by {table['expected_error']:.2f} from the share of keypoints" in shown
+    assert "<h3>Hard keypoints</h3>" in shown
+    assert set(found["by_part"]) <= set(re.findall(r"<td>(\w+)</td>", shown))
+    charts = json.loads(re.findall(r'<script id="charts"[^>]*>(.*?)</script>', text)[0])
+    drawn = [table for table in charts["tables"].values() if "spread_px" in table]
+    points = found["hard"]["points"]
+    assert drawn[-1]["share"] == [point["share"] for point in points]
+    np.testing.assert_allclose(
+        drawn[-1]["first_px"], [point["difference"]["first_px"] for point in points]
+    )
+
+
+def test_a_comparison_of_an_older_version_is_to_be_made_again(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "comparison.json").write_text('{"verdict": "", "by_keypoint": {}}')
+    done = litpose("report", run_dir, "--comparison", tmp_path)
+    assert done.code == 1
+    assert "lacks remarks, hard, calibration: an older litpose wrote it" in done.sentences
 
 
 def test_what_the_report_draws_is_what_the_run_has(page: Path, run_dir: Path) -> None:

@@ -38,6 +38,13 @@ def test_neighbours_by_the_labels_are_joined(run: RunResults) -> None:
     assert edges_of([run]) == [("nose", "tail"), ("ear", "tail")]
 
 
+def test_keypoints_of_two_mirrored_views_are_not_joined(run: RunResults) -> None:
+    run.config.data.mirrored_column_matches = [[0], [2]]
+    assert edges_of([run]) == [("nose", "ear"), ("ear", "tail")]
+    run.config.data.mirrored_column_matches = [[0, 1], [2]]
+    assert edges_of([run]) == [("nose", "ear")]
+
+
 def test_wishes_come_first_and_must_be_keypoints(run: RunResults) -> None:
     assert edges_of([run], [["nose", "ear"]]) == [("nose", "ear")]
     with pytest.raises(ConfigError, match="--edge: no run has a keypoint wing"):
