@@ -110,6 +110,9 @@ def _show_pictures(runs: Sequence[RunResults], models: Sequence[str], edges: Edg
         st.info("No frame has a label and a prediction.")
         return
     by_name = {frame.name: frame for frame in ranked}
+    state = st.session_state
+    if state.get("ranked_by") != order:  # the list keeps its choice otherwise
+        state["ranked_by"], state["image"] = order, ranked[0].name
     frame = by_name[right.selectbox("image", list(by_name), key="image")]
     errors = ", ".join(f"{name} {frame.error_px(name):.1f} px" for name in frame.predictions)
     show_frame(frame, models=models, edges=edges, caption=f"{frame.name}: {errors}")
