@@ -70,13 +70,12 @@ class Browser:
         assert "exceptionDetails" not in done, (script, done["exceptionDetails"])
         return done["result"].get("value")
 
-    def wait_for(self, script: str, *, seconds: float = ANSWER_S) -> Any:
-        """Return what an expression is once that is true."""
+    def wait_for(self, script: str, *, seconds: float = ANSWER_S) -> None:
+        """Wait until an expression is true of the page."""
         until = time.monotonic() + seconds
-        while not (found := self.value(script)):
+        while not self.value(f"Boolean({script})"):
             assert time.monotonic() < until, f"not within {seconds:.0f} s: {script}"
             time.sleep(0.1)
-        return found
 
     def click(self, x: float, y: float) -> None:
         """Press and release the mouse at a place of the window."""

@@ -102,10 +102,10 @@ def test_another_order_of_images_shows_its_first(pair: tuple[Path, Path]) -> Non
         image = app.selectbox(key="image")
         assert image.value == image.options[0]
         shown.append(image.value)
-    last = app.selectbox(key="image").options[-1]
-    app.selectbox(key="image").set_value(last).run()
+    other = next(name for name in app.selectbox(key="image").options if name != shown[0])
+    app.selectbox(key="image").set_value(other).run()
     app.selectbox(key="order").set_value(app.selectbox(key="order").options[0]).run()
-    assert app.selectbox(key="image").value == shown[0] != last
+    assert app.selectbox(key="image").value == shown[0]
 
 
 def test_a_frame_where_models_differ_is_jumped_to(pair: tuple[Path, Path]) -> None:
