@@ -102,6 +102,7 @@ def test_a_trained_model_is_reviewed_and_told_of_again(run_dir: Path, tmp_path: 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_an_app_that_is_ended_ends_its_server_and_its_database(
     run_dir: Path, tmp_path: Path
 ) -> None:
@@ -119,7 +120,7 @@ def test_an_app_that_is_ended_ends_its_server_and_its_database(
     with (tmp_path / "said.txt").open("w") as said:
         opened = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=said, stderr=said)
     try:
-        until = time.monotonic() + 150
+        until = time.monotonic() + 300
         while "toy is open at" not in " ".join((tmp_path / "said.txt").read_text().split()):
             assert opened.poll() is None, (tmp_path / "said.txt").read_text()
             assert time.monotonic() < until
