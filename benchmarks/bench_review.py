@@ -75,7 +75,7 @@ def main() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the database has ended
     fo = fiftyone_of(folder)
     began = time.perf_counter()
-    built = build_dataset(fo, "bench", table, sizes, {"name": "bench"})
+    built = build_dataset(fo, "bench", table, sizes, {"name": "bench"}, edges=())
     seconds = time.perf_counter() - began
     print(f"ours: {args.pictures / seconds:.0f} pictures/s ({seconds:.1f} s)")
     samples = [fo.Sample.from_dict(one.to_dict()) for one in built.dataset[:THEIRS]]

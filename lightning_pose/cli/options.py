@@ -54,11 +54,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="folders of predicted videos (`litpose predict --out DIR`), beside video_preds/ of "
         "each run",
     )
+    add_edge_option(parser)
+
+
+def add_edge_option(parser: argparse.ArgumentParser) -> None:
+    """Add the lines between keypoints in pictures."""
     parser.add_argument(
         "--edge",
         nargs=2,
         action="append",
         default=[],
         metavar="KEYPOINT",
-        help="two keypoints to join in pictures; may be given again",
+        help="two keypoints to join in pictures; may be given again [neighbours, by the labels]",
     )

@@ -94,6 +94,20 @@ def test_every_selector_of_videos_draws_the_page(pair: tuple[Path, Path]) -> Non
     assert exercise(app) > 15
 
 
+def test_another_order_of_images_shows_its_first(pair: tuple[Path, Path]) -> None:
+    app = opened(*pair)
+    shown = []
+    for order in app.selectbox(key="order").options:
+        app.selectbox(key="order").set_value(order).run()
+        image = app.selectbox(key="image")
+        assert image.value == image.options[0]
+        shown.append(image.value)
+    other = next(name for name in app.selectbox(key="image").options if name != shown[0])
+    app.selectbox(key="image").set_value(other).run()
+    app.selectbox(key="order").set_value(app.selectbox(key="order").options[0]).run()
+    assert app.selectbox(key="image").value == shown[0]
+
+
 def test_a_frame_where_models_differ_is_jumped_to(pair: tuple[Path, Path]) -> None:
     app = opened(*pair, page="videos")
     frame = int(app.selectbox(key="differing").options[0])

@@ -26,6 +26,7 @@ from tests.cli.conftest import NEW_FRAMES, NUM_LABELED, VIDEO_FRAMES, litpose
         (["--name", "my review"], "'my review' cannot be the name of a review"),
         (["--videos", "other.mp4"], "other.mp4 was not predicted with"),
         (["--predictions", "nowhere"], "nowhere: there are no such predictions"),
+        (["--edge", "nose_side", "wing"], "--edge: no run has a keypoint wing"),
         (["--data-dir", "."], "20 of 20 pictures not found where the runs had them"),
     ],
 )

@@ -22,10 +22,14 @@ from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.mlops.figures import over_time, tables
 from lightning_pose.mlops.figures.agreement import (
     confidence_calibration,
-    differences,
     first_against_second,
 )
 from lightning_pose.mlops.figures.chart_files import Charts, packed, script_json
+from lightning_pose.mlops.figures.compared import (
+    calibration,
+    differences,
+    hard_keypoints,
+)
 from lightning_pose.mlops.figures.distributions import STYLES, by_keypoint
 from lightning_pose.mlops.figures.frames import (
     Frame,
@@ -38,10 +42,30 @@ from lightning_pose.mlops.figures.frames import (
 from lightning_pose.mlops.figures.pictures import LABEL_COLOR, drawn, pictures
 from lightning_pose.mlops.figures.reduction import reduced
 from lightning_pose.mlops.figures.style import SCALES, color_of
+from lightning_pose.mlops.report.charts import ChartPage
+from lightning_pose.mlops.report.compared import of_comparison
 from lightning_pose.mlops.results import Result, RunResults
 
 NAMES = ("nose", "tail")
 SETS = ("train", "test", "validation", "unused")
+
+DIFFERENCE = {"first_px": 2.0, "second_px": 3.0, "difference_px": 1.0, "frames": 9}
+DIFFERENCE |= {"low_px": -1.0, "high_px": 2.0}
+UNBOUNDED = {**DIFFERENCE, "low_px": None, "high_px": None}  # of one degree of freedom too few
+COMPARED = {"by_keypoint": {"nose": DIFFERENCE}, "overall": UNBOUNDED}
+HARD = {
+    "models": 2,
+    "points": [
+        {"share": 0.0, "spread_px": 0.0, "points": 40, "difference": DIFFERENCE},
+        {"share": 0.5, "spread_px": 1.5, "points": 20, "difference": UNBOUNDED},
+    ],
+}
+BIN = {"low": 0.0, "high": 0.5, "points": 7, "confidence": 0.3, "mean_px": 4.0, "within": 0.6}
+EMPTY_BIN = {"low": 0.5, "high": 1.0, "points": 0, "confidence": None, "within": None}
+CALIBRATION = {
+    "within_px": 5.0,
+    "bins": [{**BIN, "within_95": [0.2, 0.9]}, {**EMPTY_BIN, "within_95": None}],
+}
 
 
 def labels(root: Path, names: tuple[str, ...] = NAMES) -> LabelTable:
@@ -166,9 +190,12 @@ def charts(pair: list[RunResults]) -> dict[str, Callable[[], Any]]:
     trace = tables.trace_rows(pair, "walk", bins=20)
     rows = [{"epoch": 1.0, "step": 5.0, "val_pixel_error": 3.0}, {"epoch": 2.0, "step": 9.0}]
     curves = tables.curve_rows({"a": rows})
-    one = {"difference_px": 1.0, "low_px": -1.0, "high_px": 2.0}
     found: dict[str, Callable[[], Any]] = {
-        "differences": lambda: differences({"by_keypoint": {"nose": one}, "overall": one}),
+        "differences": lambda: differences(
+            {"by_keypoint": {"nose": DIFFERENCE}, "overall": UNBOUNDED}
+        ),
+        "hard": lambda: hard_keypoints(HARD),
+        "calibration": lambda: calibration({"first": CALIBRATION, "second": None}),
         "clickable": lambda: over_time.traces(trace, keypoint="nose", frame=3),
         "traces": lambda: over_time.traces(trace, keypoint="nose", controls=True),
     }
@@ -194,6 +221,42 @@ def test_every_figure_follows_the_schema_and_compiles(pair: list[RunResults]) ->
     for name, draw in charts(pair).items():
         spec = draw().to_dict()
         assert vl_convert.vegalite_to_vega(spec)["marks"], name
+
+
+def test_figures_of_a_comparison_hold_its_numbers() -> None:
+    content = Charts()
+    content.spec(lambda: hard_keypoints(HARD))
+    content.spec(lambda: calibration({"first": CALIBRATION, "second": None}))
+    tables_drawn = [table for table in content.tables().values() if "model" in table]
+    hard, shares = sorted(tables_drawn, key=lambda table: "spread_px" not in table)
+    assert hard["mean_px"] == [2, 2, 3, 3]
+    assert hard["high_px"] == [2, None, 2, None]
+    assert (shares["confidence"], shares["share"], shares["low"]) == ([0.3], [0.6], [0.2])
+
+
+def test_a_comparison_is_told_in_words_and_tables() -> None:
+    table = {**CALIBRATION, "expected_error": 0.125, "brier": 0.07, "brier_95": [None, None]}
+    found = {
+        **COMPARED,
+        "first_models": ["a"],
+        "second_models": ["b", "<c>"],
+        "verdict": "B errs less.",
+        "remarks": ["There are 4 sessions."],
+        "by_part": {"CollectedData_new": DIFFERENCE},
+        "hard": HARD,
+        "calibration": {"first": table, "second": None},
+    }
+    text = of_comparison(ChartPage(), found)
+    assert "A: a; B: b, &lt;c&gt;" in text
+    assert "<li>There are 4 sessions.</li>" in text
+    assert "<td>CollectedData_new</td><td>2.00</td><td>3.00</td><td>+1.00</td>" in text
+    assert "<td>all</td><td>2.00</td><td>3.00</td><td>+1.00</td><td>- to -</td>" in text
+    assert "<td>1.5 px (50% of keypoints)</td>" in text
+    assert "off by 0.12 from the share of keypoints within 5.0 px" in text
+    assert "B: on average" not in text
+    assert text.count('class="chart"') == 3
+    nothing = {**found, "calibration": {"first": None, "second": None}}
+    assert of_comparison(ChartPage(), {**nothing, "hard": {"points": []}}).count("chart") == 1
 
 
 def test_a_clicked_frame_is_known_in_every_panel(pair: list[RunResults]) -> None:

@@ -14,7 +14,6 @@ from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review.building import ReviewRequest, build_review, picture_sizes
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.measures import measure, wrong_px
-from lightning_pose.mlops.review.skeleton import skeleton_edges
 from lightning_pose.mlops.review.table import (
     PIXEL_ERROR,
     ReviewTable,
@@ -130,15 +129,6 @@ def test_confident_errors_count_confident_points_alone(runs: list[RunResults]) -
 
 def test_wrong_is_two_percent_of_the_diagonal() -> None:
     assert wrong_px(np.array([[300, 400]])) == 10.0
-
-
-def test_lines_join_neighbours_and_not_the_views_of_a_mirror() -> None:
-    pose = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
-    both = np.concatenate([pose, pose + np.array([0.0, 200.0])])[None].repeat(3, 0)
-    assert skeleton_edges(both) == [(0, 1), (1, 2), (3, 4), (4, 5)]
-    both[:, 5] = np.nan
-    assert skeleton_edges(both) == [(0, 1), (1, 2), (3, 4)]
-    assert skeleton_edges(np.full((2, 3, 2), np.nan)) == []
 
 
 def test_names_of_models_become_fields_that_differ() -> None:

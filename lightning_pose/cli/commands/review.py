@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_pose.cli.options import add_edge_option
+
 LAYOUTS = ("litpose", "dlc", "sleap", "label-studio")
 
 
@@ -48,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=("also N short clips a video around chosen frames, as the data set NAME-clips"),
     )
+    add_edge_option(build)
     build.add_argument("--launch", action="store_true", help="open the app when it is built")
     build.add_argument(
         "--tracking-uri", help="where models:/ is looked up [MLFLOW_TRACKING_URI, ./mlflow.db]"

@@ -168,14 +168,20 @@ def read_comparison(folder: Path) -> dict[str, Any]:
     """Return what comparison.json in a folder holds.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or one of an older version.
     """
+    again = f"litpose compare A B --out {folder}"
     try:
-        return dict(json.loads((folder / JSON).read_text(encoding="utf-8")))
+        found = dict(json.loads((folder / JSON).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
+        raise DataError(f"{folder / JSON} is no comparison. Make one: {again}") from error
+    lacking = [name for name in ("remarks", "hard", "calibration") if name not in found]
+    if lacking:
         raise DataError(
-            f"{folder / JSON} is no comparison. Make one: litpose compare A B --out {folder}"
-        ) from error
+            f"{folder / JSON} lacks {', '.join(lacking)}: an older litpose wrote it. Make it "
+            f"again: {again}"
+        )
+    return found
 
 
 def keypoint_names(model: Model) -> Sequence[str]:

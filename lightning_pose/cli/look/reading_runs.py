@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.run_dirs import find_run
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
+from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.inference.outputs import NOTE_ENDING, Note, ResultFiles
 from lightning_pose.mlops.registry import is_registered, local_model
@@ -86,21 +86,6 @@ def run_folder(model: str, tracking_uri: str | None = None) -> Path:
         f"The run directory of {model} is not in {', '.join(SEARCHED)}: the registry holds its "
         "weights, not its predictions. Name the run directory."
     )
-
-
-def checked_edges(
-    edges: Sequence[Sequence[str]], runs: Sequence[RunResults]
-) -> list[tuple[str, str]]:
-    """Return pairs of keypoints to join in pictures.
-
-    Raises:
-        ConfigError: no run has a keypoint of that name.
-    """
-    results = [result for run in runs for result in (*run.labeled, *run.videos)]
-    known = dict.fromkeys(name for one in results for name in one.predictions.keypoint_names)
-    for name in (name for edge in edges for name in edge if name not in known):
-        raise ConfigError(f"--edge: no run has a keypoint {name}. They have {', '.join(known)}.")
-    return [(one, other) for one, other in edges]
 
 
 def _config(folder: Path, data_dir: Path | None) -> Config:

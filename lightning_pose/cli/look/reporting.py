@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.cli.look.reading_runs import checked_edges, read_runs
+from lightning_pose.cli.look.reading_runs import read_runs
 from lightning_pose.cli.terminal import say
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.files import write_text
 from lightning_pose.mlops.report.page import page_of
 from lightning_pose.mlops.report.runs import reported_runs
 from lightning_pose.mlops.results import read_run_results
+from lightning_pose.mlops.skeleton import edges_of
 
 REPORT = "report.html"
 
@@ -25,7 +26,7 @@ def write_report(args: argparse.Namespace) -> int:
     """
     comparison = _comparison(args.comparison) if args.comparison else None
     runs = read_runs(args.runs, args.videos)
-    page = page_of(reported_runs(runs), comparison, edges=checked_edges(args.edge, runs))
+    page = page_of(reported_runs(runs), comparison, edges=edges_of(runs, args.edge))
     say(f"report: {write_text(args.out, page)}")
     return 0
 
@@ -44,4 +45,5 @@ def report_of_run(run_dir: Path, config: Config) -> Path:
         LitposeError: a file of the run cannot be read or written.
     """
     results = read_run_results(run_dir, config, name=config.model.model_name or run_dir.name)
-    return write_text(run_dir / REPORT, page_of(reported_runs([results])))
+    page = page_of(reported_runs([results]), edges=edges_of([results]))
+    return write_text(run_dir / REPORT, page)

@@ -51,6 +51,7 @@ def _run(args: argparse.Namespace) -> int:
         predictions=[] if predictions is None else [Path(predictions)],
         frames=FRAMES,
         clips=0,
+        edge=[],
         data_dir=None,
         launch=fiftyone.launch_app_from_script,
         tracking_uri=None,

@@ -47,6 +47,7 @@ def build(args: argparse.Namespace) -> int:
         videos=args.videos,
         frames=args.frames,
         clips=args.clips,
+        edges=args.edge,
         command=shlex.join(["litpose", *sys.argv[1:]]),
     )
     with ProgressLine("chosen frames") as line:

@@ -8,9 +8,10 @@ import socket
 from pathlib import Path
 
 from lightning_pose.cli.look import app_script
-from lightning_pose.cli.look.reading_runs import checked_edges, read_runs
+from lightning_pose.cli.look.reading_runs import read_runs
 from lightning_pose.cli.terminal import say
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.mlops.skeleton import edges_of
 
 ADDRESS = "127.0.0.1"
 SETTINGS = {
@@ -31,7 +32,7 @@ def serve(args: argparse.Namespace) -> int:
         LitposeError: a run cannot be read, or the port is taken.
     """
     runs = read_runs(args.runs, args.videos)
-    edges = checked_edges(args.edge, runs)
+    edges = edges_of(runs, args.edge)
     check_port_free(args.port)
     from streamlit.web import bootstrap
 

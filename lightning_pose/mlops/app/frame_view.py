@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.mlops.figures.frames import Frame
-from lightning_pose.mlops.figures.pictures import Edges, drawn, read_frame
+from lightning_pose.mlops.figures.pictures import drawn, read_frame
 from lightning_pose.mlops.figures.style import color_of
+from lightning_pose.mlops.skeleton import Edges
 
 WIDTH_PX = 760
 

@@ -16,7 +16,6 @@ from lightning_pose.mlops.figures.agreement import (
 )
 from lightning_pose.mlops.figures.distributions import STYLES, by_keypoint
 from lightning_pose.mlops.figures.frames import labelled_frames, most_different, worst
-from lightning_pose.mlops.figures.pictures import Edges
 from lightning_pose.mlops.figures.style import ALL, SCALES
 from lightning_pose.mlops.figures.tables import (
     CONFIDENCE,
@@ -25,6 +24,7 @@ from lightning_pose.mlops.figures.tables import (
     metric_columns,
 )
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 DIFFERENCE = "difference between models"
 
@@ -110,6 +110,9 @@ def _show_pictures(runs: Sequence[RunResults], models: Sequence[str], edges: Edg
         st.info("No frame has a label and a prediction.")
         return
     by_name = {frame.name: frame for frame in ranked}
+    state = st.session_state
+    if state.get("ranked_by") != order:  # the list keeps its choice otherwise
+        state["ranked_by"], state["image"] = order, ranked[0].name
     frame = by_name[right.selectbox("image", list(by_name), key="image")]
     errors = ", ".join(f"{name} {frame.error_px(name):.1f} px" for name in frame.predictions)
     show_frame(frame, models=models, edges=edges, caption=f"{frame.name}: {errors}")

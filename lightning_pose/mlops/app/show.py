@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from lightning_pose.mlops.app.labels_page import show_labels
 from lightning_pose.mlops.app.videos_page import show_videos
-from lightning_pose.mlops.figures.pictures import Edges
 from lightning_pose.mlops.figures.tables import keypoint_remark
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 PAGES: dict[str, Callable[..., None]] = {"labelled frames": show_labels, "videos": show_videos}
 

@@ -9,7 +9,6 @@ from lightning_pose.mlops.app.frame_view import show_frame
 from lightning_pose.mlops.figures.distributions import BOX, VIOLIN, by_keypoint
 from lightning_pose.mlops.figures.frames import most_different_in_video, video_frame
 from lightning_pose.mlops.figures.over_time import CLICKED, traces
-from lightning_pose.mlops.figures.pictures import Edges
 from lightning_pose.mlops.figures.style import SCALES
 from lightning_pose.mlops.figures.tables import (
     CONFIDENCE,
@@ -21,6 +20,7 @@ from lightning_pose.mlops.figures.tables import (
     video_names,
 )
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 BINS = 800  # of the time axis: 1600 points of each trace
 DIFFERING = 10

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lightning_pose.mlops.figures.style import (
@@ -134,7 +132,7 @@ def confidence_calibration(
         .transform_filter(kept("set", "part"))
         .transform_filter(f"isValid(datum.{CONFIDENCE}) && isValid(datum.{PIXEL_ERROR})")
     )
-    left = _diagonal("bin", "share", [0.0, 1.0]) + _share_right(known, models)
+    left = share_line(_share_right(known), models, x="bin", y="share")
     right = _error_by_confidence(
         known.transform_calculate(shown=at_least(PIXEL_ERROR, scale)), models, scale
     )
@@ -142,23 +140,31 @@ def confidence_calibration(
     return alt.hconcat(left.properties(**half), right.properties(**half)).add_params(*params)
 
 
-def _share_right(known: Any, models: list[str]) -> Any:
+def share_line(base: Any, models: list[str], *, x: str, y: str) -> Any:
+    """Return the share of points within a distance by confidence, over the line of equality.
+
+    Args:
+        base: a chart of rows with columns model and points.
+        models: all of them, in the order of their colours.
+        x: column of the confidence.
+        y: column of the share.
+    """
     import altair as alt
 
-    return (
-        known.transform_calculate(
-            bin=f"(min(floor(datum.{CONFIDENCE} * {BINS}), {BINS - 1}) + 0.5) / {BINS}",
-            right=f"datum.{PIXEL_ERROR} <= tolerance ? 1 : 0",
-        )
-        .transform_aggregate(share="mean(right)", points="count()", groupby=["model", "bin"])
-        .mark_line(point=alt.OverlayMarkDef(size=40))
-        .encode(
-            x=alt.X("bin:Q", scale=alt.Scale(domain=[0, 1]), title="confidence"),
-            y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), title="share within the tolerance"),
-            color=model_color(models),
-            tooltip=["model:N", alt.Tooltip("share:Q", format=".0%"), "points:Q"],
-        )
+    lines = base.mark_line(point=alt.OverlayMarkDef(size=40)).encode(
+        x=alt.X(f"{x}:Q", scale=alt.Scale(domain=[0, 1]), title=CONFIDENCE),
+        y=alt.Y(f"{y}:Q", scale=alt.Scale(domain=[0, 1]), title="share within the tolerance"),
+        color=model_color(models),
+        tooltip=["model:N", alt.Tooltip(f"{y}:Q", format=".0%"), "points:Q"],
     )
+    return _diagonal(x, y, [0.0, 1.0]) + lines
+
+
+def _share_right(known: Any) -> Any:
+    return known.transform_calculate(
+        bin=f"(min(floor(datum.{CONFIDENCE} * {BINS}), {BINS - 1}) + 0.5) / {BINS}",
+        right=f"datum.{PIXEL_ERROR} <= tolerance ? 1 : 0",
+    ).transform_aggregate(share="mean(right)", points="count()", groupby=["model", "bin"])
 
 
 def _diagonal(x: str, y: str, ends: list[float]) -> Any:
@@ -177,32 +183,3 @@ def _error_by_confidence(known: Any, models: list[str], scale: str) -> Any:
         color=model_color(models),
         tooltip=["image:N", "keypoint:N", "model:N", f"{PIXEL_ERROR}:Q", f"{CONFIDENCE}:Q"],
     )
-
-
-def differences(found: Mapping[str, Any]) -> Any:
-    """Return the difference of two models with its 95 % interval, for each keypoint and overall.
-
-    Args:
-        found: comparison.json, as ``litpose compare --out`` writes it.
-    """
-    import altair as alt
-
-    named = {**found["by_keypoint"], ALL: found["overall"]}
-    columns = ("difference_px", "low_px", "high_px")
-    rows = pd.DataFrame(
-        [(name, *(one.get(column, np.nan) for column in columns)) for name, one in named.items()],
-        columns=["keypoint", *columns],
-    )
-    y = alt.Y("keypoint:N", sort=list(named), title=None, axis=alt.Axis(labelLimit=200))
-    base = alt.Chart(rows).encode(
-        y=y,
-        color=alt.condition(f"datum.keypoint == '{ALL}'", alt.value("#1668a7"), alt.value("#555")),
-    )
-    title = "B - A with its 95 % interval (px); left of 0, B errs less"
-    tooltip = ["keypoint:N", *(alt.Tooltip(f"{name}:Q", format="+.2f") for name in columns)]
-    bars = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low_px:Q", title=title), x2="high_px:Q", tooltip=tooltip
-    )
-    dots = base.mark_circle(size=60).encode(x="difference_px:Q", tooltip=tooltip)
-    zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color="#888", strokeDash=[4, 3])
-    return (zero.encode(x="x:Q") + bars + dots).properties(width=WIDTH - 60, height={"step": 20})

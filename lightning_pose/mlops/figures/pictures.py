@@ -12,13 +12,13 @@ from lightning_pose.contracts.errors import LitposeError, VideoError
 from lightning_pose.data.image_files import decode_image
 from lightning_pose.mlops.figures.frames import Frame, Pose
 from lightning_pose.mlops.figures.style import color_of
+from lightning_pose.mlops.skeleton import Edges
 
 WIDTH_PX, QUALITY = 380, 78
 LABEL_COLOR = (255, 225, 50)
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FAR_PX = 5_000
 
-Edges = Sequence[tuple[str, str]]
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
@@ -57,7 +57,7 @@ def drawn(
         pixels: of the frame.
         frame: what was seen there.
         models: all of them, in the order of their colours; those without predictions are skipped.
-        edges: pairs of keypoints to join: of each model, or of the label where there is none.
+        edges: pairs of keypoints to join, those of each model.
         width_px: of the picture.
     """
     factor = width_px / pixels.shape[1]

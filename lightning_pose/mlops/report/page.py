@@ -6,7 +6,6 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lightning_pose.mlops.figures.agreement import differences
 from lightning_pose.mlops.figures.frames import (
     Frame,
     labelled_frames,
@@ -14,15 +13,17 @@ from lightning_pose.mlops.figures.frames import (
     most_different_in_video,
     worst,
 )
-from lightning_pose.mlops.figures.pictures import Edges, pictures
+from lightning_pose.mlops.figures.pictures import pictures
 from lightning_pose.mlops.figures.style import color_of
 from lightning_pose.mlops.figures.tables import keypoint_remark, video_names
 from lightning_pose.mlops.html_page import document, picture, quiet, section
 from lightning_pose.mlops.report.charts import ChartPage, of_labels, of_videos
-from lightning_pose.mlops.report.numbers import comparison, errors
+from lightning_pose.mlops.report.compared import of_comparison
+from lightning_pose.mlops.report.numbers import errors
 from lightning_pose.mlops.report.origin import configuration, provenance
 from lightning_pose.mlops.report.runs import ReportedRun
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.skeleton import Edges
 
 MOST_PICTURES = 6
 VIDEOS_WITH_PICTURES = 3
@@ -43,13 +44,10 @@ def page_of(
     """
     page = ChartPage()
     results = [run.results for run in runs]
-    compared = ""
-    if found:
-        compared = comparison(found) + page.figure(lambda: differences(found))
     parts = [
         quiet(remark) if (remark := keypoint_remark(results)) else "",
         section("Errors", errors(runs)),
-        section("Comparison", compared),
+        section("Comparison", of_comparison(page, found) if found else ""),
         *of_labels(page, runs),
         *of_videos(page, runs),
         *_frames(results, edges),

@@ -31,6 +31,7 @@ from lightning_pose.mlops.review.video_frames import (
     predicted_videos,
     write_pictures,
 )
+from lightning_pose.mlops.skeleton import edges_of
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 Progress = Callable[[int, int], None]
@@ -48,6 +49,7 @@ class ReviewRequest:
         frames: number of frames a session; 0 = labelled images alone.
         clips: number of clips a session, in a data set ``<name>-clips``.
         command: as typed, for the record.
+        edges: pairs of keypoints to draw a line between; none = neighbours by the labels.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ReviewRequest:
     frames: int = 20
     clips: int = 0
     command: str = ""
+    edges: Sequence[Sequence[str]] = ()
 
 
 def build_review(request: ReviewRequest, *, progress: Progress | None = None) -> Built:
@@ -67,7 +70,7 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
         progress: is told how many frames of how many are on disk.
 
     Raises:
-        ConfigError: the name cannot be used.
+        ConfigError: the name cannot be used, or an edge is to no keypoint.
         DataError: the runs cannot be compared, pictures are missing, there is no FiftyOne or no
             database, or the name is somebody else's.
     """
@@ -77,6 +80,7 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
             "and underscores, as in --name mouse-week2."
         )
     model_fields([run.name for run in request.runs])
+    edges = edges_of(request.runs, request.edges)
     tables = labelled_tables(request.runs)
     for table in tables:
         check_pictures_are_there(table)
@@ -97,14 +101,14 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     table = _checked(tables)
     about = describe(request.runs, request.command, [video.path for video in videos])
     about = {"name": request.name, **about}
-    built = build_dataset(fo, request.name, table, picture_sizes(table), about)
+    built = build_dataset(fo, request.name, table, picture_sizes(table), about, edges=edges)
     if request.clips and videos:
         cut = [
             cut_clip(video, around, folder)
             for video, frames in choose(videos, request.clips)
             for around in frames
         ]
-        build_clips(fo, f"{request.name}-clips", cut, about)
+        build_clips(fo, f"{request.name}-clips", cut, about, edges=edges)
     write_manifest(folder, about)
     return built
 

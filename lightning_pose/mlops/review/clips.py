@@ -18,11 +18,12 @@ from lightning_pose.mlops.review.dataset import (
     colour_scheme,
     find_ours,
     replace_dataset,
+    skeleton,
 )
 from lightning_pose.mlops.review.documents import normalised
 from lightning_pose.mlops.review.fields import model_fields
-from lightning_pose.mlops.review.skeleton import skeleton_edges
 from lightning_pose.mlops.review.video_frames import PredictedVideo
+from lightning_pose.mlops.skeleton import Edges
 from lightning_pose.video.random_access import SequenceReader
 from lightning_pose.video.writer import VideoWriter
 
@@ -79,7 +80,9 @@ def cut_clip(video: PredictedVideo, around: ChosenFrame, folder: Path) -> Clip:
     )
 
 
-def build_clips(fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any]) -> Any:
+def build_clips(
+    fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any], *, edges: Edges
+) -> Any:
     """Make the data set of clips, or make it anew with the tags it had; return it.
 
     Frames of FiftyOne are counted from 1; the field ``frame`` of each has its 0-based number in
@@ -104,10 +107,7 @@ def build_clips(fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any]
         samples.append(sample)
     dataset.add_samples(samples, dynamic=True, progress=False)
     result = next(iter(clips[0].video.results.values()))
-    dataset.default_skeleton = fo.KeypointSkeleton(
-        labels=list(result.predictions.keypoint_names),
-        edges=[list(edge) for edge in skeleton_edges(result.predictions.xy_img)],
-    )
+    dataset.default_skeleton = skeleton(fo, result.predictions.keypoint_names, edges)
     fields = [f"frames.{field}" for field in model_fields(list(clips[0].video.results))]
     dataset.app_config.color_scheme = colour_scheme(fo, fields)
     dataset.info = {ABOUT: {**about, MARK: FORMAT}}

@@ -25,8 +25,8 @@ from lightning_pose.mlops.review.fields import (
 )
 from lightning_pose.mlops.review.measures import Measures, measure, wrong_px
 from lightning_pose.mlops.review.saved_views import our_views
-from lightning_pose.mlops.review.skeleton import skeleton_edges
 from lightning_pose.mlops.review.table import ReviewTable
+from lightning_pose.mlops.skeleton import Edges
 
 FORMAT = "litpose-review-1"
 ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
@@ -78,6 +78,8 @@ def build_dataset(
     table: ReviewTable,
     sizes: Int[np.ndarray, "n 2"],
     about: Mapping[str, Any],
+    *,
+    edges: Edges,
 ) -> Built:
     """Make the data set, or make it anew; return it.
 
@@ -90,6 +92,7 @@ def build_dataset(
         table: its pictures.
         sizes: height and width of each.
         about: what it was made from; kept in ``dataset.info["litpose"]``.
+        edges: pairs of keypoints to draw a line between.
 
     Raises:
         DataError: the name is in use by a data set of somebody else.
@@ -108,11 +111,7 @@ def build_dataset(
     for batch in _batches(documents):
         dataset._sample_collection.insert_many(batch)
     dataset.info = {ABOUT: {**about, MARK: FORMAT, "wrong_px": limit}}
-    poses = table.label_xy if not np.isnan(table.label_xy).all() else table.xy[0]
-    dataset.default_skeleton = fo.KeypointSkeleton(
-        labels=list(table.keypoint_names),
-        edges=[list(edge) for edge in skeleton_edges(poses)],
-    )
+    dataset.default_skeleton = skeleton(fo, table.keypoint_names, edges)
     _set_appearance(fo, dataset, table, measures)
     dataset.save()
     views = our_views(dataset, table.models, limit)
@@ -187,6 +186,12 @@ def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOU
         opacity=0.9,
         fields=[{"path": path, "fieldColor": colour} for path, colour in pairs],
     )
+
+
+def skeleton(fo: Any, names: Sequence[str], edges: Edges) -> Any:
+    """Return the skeleton that FiftyOne draws: the keypoints, and the pairs it joins."""
+    joined = [[names.index(one), names.index(other)] for one, other in edges]
+    return fo.KeypointSkeleton(labels=list(names), edges=joined)
 
 
 def _holds_points(kind: Any) -> bool:
