@@ -222,6 +222,8 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
         layout=layout,
         source="a test",
     )
+    beside = len(list((out.parent / new.image).parent.glob("img*.png")))
+    assert beside == (1 if layout == "dlc" else 5 - max(0, 2 - new.frame))
     for file in files:
         move_nose(file)
     labels = tmp_path / "labels" / "CollectedData.csv"
@@ -243,7 +245,10 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
     np.testing.assert_allclose(after.xy_img[-1, 0], expected[0] + 3.0, atol=1e-6)
     others = [i for i in range(len(before)) if i != row]
     np.testing.assert_array_equal(after.xy_img[others], before.xy_img[others])
-    (project / "data" / new.image).unlink()
+    copied = list((project / "data" / new.image).parent.glob("img*.png"))
+    assert len(copied) == beside
+    for image in copied:
+        image.unlink()
 
 
 def move_nose(file: Path) -> None:

@@ -33,6 +33,7 @@ from lightning_pose.mlops.review.video_frames import (
     picture_name,
     predicted_videos,
     scores_of_video,
+    write_neighbours,
     write_pictures,
 )
 
@@ -207,6 +208,7 @@ def _write(
     for video in {video.path: video for video in videos}.values():
         frames = sorted(one.frame for one in found if one.session.videos[view] is video)
         write_pictures(video.path, frames, args.out)
+        write_neighbours(video.path, frames, args.out)
     places = [
         picture_name(video.path, one.frame) for video, one in zip(videos, found, strict=True)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from lightning_pose.cli.look.reading_runs import read_runs, run_folder
 from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError
-from lightning_pose.data.wording import count
+from lightning_pose.data.wording import count, listed
 from lightning_pose.mlops.results import (
     distinct_names,
 )
@@ -81,6 +81,12 @@ def export(args: argparse.Namespace) -> int:
         return 0
     for file in files:
         say(f"worklist: {file}")
+    gone = sorted({str(one.video) for one in pictures if one.video and not one.video.is_file()})
+    if gone:
+        note(
+            f"{listed(gone)} is not where it was, so the frames around those of it are not "
+            "there for context models."
+        )
     labels = next((one.label_file for one in pictures if one.label_file), "LABELS.csv")
     note(
         f"{count(len(pictures), 'picture')}. When they are labelled: litpose labels merge "
