@@ -60,6 +60,9 @@ def open_sides(args: argparse.Namespace) -> tuple[Side, Side]:
     """
     first, second = _names(args)
     sides = _side("A", first, args), _side("B", second, args)
+    shared = {_weights(one) for one in sides[0].models} & {_weights(o) for o in sides[1].models}
+    if shared - {None}:
+        note("A model of A and one of B hold the same weights: it is compared with itself.")
     for side in sides:
         _check_distinct(side)
         other = other_settings([_settings(model) for model in side.models])
@@ -130,6 +133,10 @@ def _check_distinct(side: Side) -> None:
             f"{' and '.join(same)} hold the same weights, so they are not several runs of side "
             f"{side.label}. Name each run once, trained with a seed of its own."
         )
+
+
+def _weights(model: Model) -> str | None:
+    return model.files.checkpoint_sha256 if model.files else None
 
 
 def _settings(model: Model) -> dict[str, Any]:
