@@ -65,6 +65,8 @@ def frames_in(folder: Path) -> set[int]:
         (["RUN"], "Name the videos"),
         (["RUN", "nothing.mp4"], "nothing.mp4"),
         (["RUN", "VIDEO", "--n", "0"], "--n should be 1 or more"),
+        (["RUN", "VIDEO", "--proposals", "nan"], "--proposals is a confidence from 0 to 1"),
+        (["RUN", "RUN", "VIDEO"], "hold the same weights; name each model once"),
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(
@@ -87,3 +89,16 @@ def test_a_folder_that_holds_something_is_not_written_into(
     done = litpose("suggest", run_dir, video, "--out", tmp_path)
     assert done.code == 2
     assert "is not empty" in " ".join(done.err.split())
+
+
+def test_an_interrupted_suggestion_is_carried_on(run_dir: Path, toy: Path, tmp_path: Path) -> None:
+    video = sorted((toy / "videos").glob("walk*.mp4"))[0]
+    out = tmp_path / "monday morning"
+    predicted = litpose("predict", run_dir, video, "--out", out / "predictions" / run_dir.name)
+    assert predicted.code == 0, predicted.err
+    table = out / "predictions" / run_dir.name / f"{video.stem}.csv"
+    before = table.stat().st_mtime_ns
+    done = litpose("suggest", run_dir, video, "--n", 2, "--out", out)
+    assert done.code == 0, done.err
+    assert table.stat().st_mtime_ns == before
+    assert f"'{out / 'worklist.csv'}' --in-place" in done.sentences  # to be copied as it stands

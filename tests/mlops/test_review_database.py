@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.mlops.review import database
 from lightning_pose.mlops.review.app import check_port
 from lightning_pose.mlops.review.database import CURE, URI, fiftyone_of, find_mongod
+from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours
 
 GOOD = "#!/bin/sh\necho 'db version v6.0.5'\n"
 OLD = "#!/bin/sh\necho 'db version v4.4.1'\n"
@@ -132,3 +134,13 @@ def test_a_taken_port_is_named_with_another() -> None:
         port = other.getsockname()[1]
         with pytest.raises(DataError, match=f"127.0.0.1:{port} .*--port {port + 1}"):
             check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("media", "clips"), [("video", False), ("image", True)])
+def test_clips_and_pictures_do_not_take_each_others_names(media: str, clips: bool) -> None:
+    there = SimpleNamespace(info={ABOUT: {MARK: FORMAT}}, media_type=media)
+    fo = SimpleNamespace(dataset_exists=lambda _: True, load_dataset=lambda _: there)
+    with pytest.raises(DataError, match="'mouse' is a review of"):
+        find_ours(fo, "mouse", clips=clips)
+    assert find_ours(fo, "mouse", clips=not clips) is there
+    assert find_ours(fo, "mouse", clips=None) is there

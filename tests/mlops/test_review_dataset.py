@@ -301,9 +301,11 @@ def test_frames_of_a_clip_have_the_numbers_of_the_video(
     fo: Any, project: Path, runs: list[RunResults]
 ) -> None:
     build_review(ReviewRequest(name="cut", runs=runs, project=project, frames=0, clips=2))
-    clips = find_ours(fo, "cut-clips")
+    clips = find_ours(fo, "cut-clips", clips=True)
     assert clips.media_type == "video"
     assert len(clips) == 2
+    with pytest.raises(DataError, match="'cut-clips' is a review of clips, not of pictures"):
+        build_review(ReviewRequest(name="cut-clips", runs=runs, project=project, frames=0))
     for clip in clips:
         assert len(clip.frames) == 50  # two seconds at 25 frames/s
         for number, frame in clip.frames.items():

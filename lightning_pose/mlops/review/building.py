@@ -84,6 +84,8 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     videos = predicted_videos(request.runs, request.videos) if any_of_videos else []
     fo = fiftyone_of(request.project)
     old = find_ours(fo, request.name)
+    if request.clips:
+        find_ours(fo, f"{request.name}-clips", clips=True)
     folder = review_folder(request.project, request.name).resolve()
     asked_for = {} if old is None else tagged_frames(old)
     chosen = choose(videos if request.frames else [], request.frames, asked_for=asked_for)

@@ -55,11 +55,17 @@ class Built:
     wrong_px: float
 
 
-def find_ours(fo: Any, name: str) -> Any | None:
+def find_ours(fo: Any, name: str, *, clips: bool | None = False) -> Any | None:
     """Return the review data set of a name; None if the name is free.
 
+    Args:
+        fo: the module ``fiftyone``, connected.
+        name: of the data set.
+        clips: whether it should hold clips of videos, or pictures; None = either.
+
     Raises:
-        DataError: the name is in use by a data set that this program did not make.
+        DataError: the name is in use by a data set that this program did not make, or by one of
+            the other kind.
     """
     if not fo.dataset_exists(name):
         return None
@@ -69,6 +75,9 @@ def find_ours(fo: Any, name: str) -> Any | None:
             f"{name!r} is the name of a FiftyOne data set that litpose did not make; choose "
             "another with --name."
         )
+    if clips is not None and clips != (dataset.media_type == "video"):
+        there, wanted = ("pictures", "clips") if clips else ("clips", "pictures")
+        raise DataError(f"{name!r} is a review of {there}, not of {wanted}; choose another name.")
     return dataset
 
 
