@@ -30,6 +30,7 @@ from lightning_pose.mlops.review.table import ReviewTable
 
 FORMAT = "litpose-review-1"
 ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
+BEFORE = "{} (before)"  # what a data set is called while another takes its name
 AT_ONCE = 1000
 METADATA = ("size_bytes", "mime_type", "width", "height", "num_channels")
 GREEN = "#12b886"
@@ -175,7 +176,7 @@ def tagged_frames(dataset: Any) -> dict[str, list[int]]:
 def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
     """Give the new data set the name of the old one, which is deleted."""
     if old is not None:
-        before = f"{name} (before)"
+        before = BEFORE.format(name)
         if fo.dataset_exists(before):
             fo.delete_dataset(before)
         old.name = before
@@ -183,6 +184,13 @@ def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
     new.persistent = True
     if old is not None:
         old.delete()
+
+
+def restore_dataset(fo: Any, name: str) -> None:
+    """Give a data set its name back if a build that was to replace it was killed in between."""
+    before = BEFORE.format(name)
+    if fo.dataset_exists(before) and not fo.dataset_exists(name):
+        fo.load_dataset(before).name = name
 
 
 def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOURS) -> Any:
