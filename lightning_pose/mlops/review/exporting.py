@@ -183,11 +183,16 @@ def _write_one(
         if target.resolve() != one.file.resolve():
             write_atomically(target, lambda temporary, f=one.file: shutil.copyfile(f, temporary))
     if layout != DLC:
-        for video in dict.fromkeys(one.video for one in members):
-            if video is not None and video.is_file():
-                frames = [one.frame for one in members if one.video == video]
-                write_neighbours(video, frames, out.parent)
+        _write_neighbours(members, out.parent)
     return files
+
+
+def _write_neighbours(members: Sequence[Marked], folder: Path) -> None:
+    """Write the frames around those of videos that are still there."""
+    for video in dict.fromkeys(one.video for one in members):
+        if video is not None and video.is_file():
+            numbers = [one.frame for one in members if one.video == video]
+            write_neighbours(video, numbers, folder)
 
 
 def _shown(
