@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,18 @@ def open_model(
             "checkpoint file alone, outside of this folder."
         )
     return opened
+
+
+def same_weights(names: Sequence[str], models: Sequence[Model]) -> list[str]:
+    """Return the names of models that are one and the same; none if all differ.
+
+    Args:
+        names: as they were named.
+        models: opened.
+    """
+    weights = [model.files.checkpoint_sha256 if model.files else None for model in models]
+    twice = [one for one, times in Counter(weights).items() if times > 1 and one is not None]
+    return [name for name, own in zip(names, weights, strict=True) if own in twice[:1]]
 
 
 def plugin_folders(plugins: Sequence[str]) -> dict[str, str]:

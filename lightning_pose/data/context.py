@@ -16,6 +16,7 @@ from pathlib import Path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.wording import count
 
+CONTEXT = 5  # frames of a window, as the context tracker takes them
 LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
 
 
@@ -75,6 +76,12 @@ class NeighbourFinder:
                 return path.with_name(name)
         return None
 
+    def neighbours(self, path: Path, context: int = CONTEXT) -> list[Path]:
+        """Return the files of the window around ``path`` that exist, without ``path`` itself."""
+        halo = (context - 1) // 2
+        found = (self.find(path, offset) for offset in range(-halo, halo + 1) if offset)
+        return [file for file in found if file is not None]
+
     def window(self, path: Path, context: int) -> list[Path]:
         """Return the ``context`` files around ``path``; it stands in for missing ones."""
         halo = (context - 1) // 2
@@ -90,7 +97,7 @@ class NeighbourFinder:
         return self._files[folder]
 
 
-def inspect_context(tables: Sequence[LabelTable], *, context: int = 5) -> ContextReport:
+def inspect_context(tables: Sequence[LabelTable], *, context: int = CONTEXT) -> ContextReport:
     """Return how many labelled images have their neighbouring files."""
     finder = NeighbourFinder()
     halo = (context - 1) // 2

@@ -16,6 +16,7 @@ from lightning_pose.data.label_studio import write_tasks
 
 WriteList = Callable[[LabelTable, Path], Path]
 Sizes = Mapping[str, tuple[int, int]]
+DLC = "dlc"
 
 
 def write_plain(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
@@ -67,7 +68,7 @@ def write_label_studio(table: LabelTable, out: Path, write: WriteList, sizes: Si
 
 LAYOUTS: dict[str, Callable[[LabelTable, Path, WriteList, Sizes], list[Path]]] = {
     "litpose": write_plain,
-    "dlc": write_dlc,
+    DLC: write_dlc,
     "sleap": write_sleap,
     "label-studio": write_label_studio,
 }

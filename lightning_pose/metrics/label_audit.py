@@ -77,7 +77,8 @@ def audit_labels(
     A frame is judged by the models that did not learn from it, if there are such, else by all. A
     point is ``far`` if the nearest of their points is more than ``factor`` times the usual
     distance away, and they are nearer to each other than to the label. A pair is ``swapped`` if
-    every model is at most half as far from the labels as they would be once exchanged.
+    every model is as far off on average, and would be at most half as far if the two labels were
+    exchanged.
 
     Args:
         labels_xy: image pixels; NaN = not labelled.
@@ -95,11 +96,13 @@ def audit_labels(
     """
     rule = rule or AuditRule()
     found = _Evidence.gather(labels_xy, predicted_xy, learnt)
+    limit = np.maximum(rule.factor * found.usual_px, rule.least_px)
     swaps = [
-        (row, pair) for pair in pairs for row in _swapped(labels_xy, found.points_xy, pair, rule)
+        (row, pair)
+        for pair in pairs
+        for row in _swapped(labels_xy, found.points_xy, pair, float(limit[list(pair)].mean()))
     ]
     exchanged = {(row, column) for row, pair in swaps for column in pair}
-    limit = np.maximum(rule.factor * found.usual_px, rule.least_px)
     agree = ~(found.spread_px >= found.nearest_px)
     far = np.argwhere((found.nearest_px > limit) & agree)
     suspects = [
@@ -174,12 +177,12 @@ def _swapped(
     labels_xy: Float[np.ndarray, "n k 2"],
     points_xy: Float[np.ndarray, "m n k 2"],
     pair: tuple[int, int],
-    rule: AuditRule,
+    limit_px: float,
 ) -> list[int]:
-    """Return the rows where every model would be at most half as far off after an exchange."""
+    """Return the rows where each model is far off, and would be half as far after an exchange."""
     columns, other = list(pair), list(reversed(pair))
     straight = np.linalg.norm(points_xy[:, :, columns] - labels_xy[:, columns], axis=-1).mean(-1)
     crossed = np.linalg.norm(points_xy[:, :, columns] - labels_xy[:, other], axis=-1).mean(-1)
     unknown = np.isnan(straight)
-    contradicts = (crossed < straight / 2) & (straight > rule.least_px)
+    contradicts = (crossed < straight / 2) & (straight > limit_px)
     return [int(row) for row in np.flatnonzero((contradicts | unknown).all(0) & ~unknown.all(0))]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.data.worklists import read_worklist
@@ -36,7 +37,20 @@ def test_a_label_far_from_every_prediction_goes_on_the_worklist(
     assert f"of {int(table.labelled.sum())} labels are contradicted by 1 model." in shown.out
 
 
-def test_a_worklist_is_csv(run_dir: Path, tmp_path: Path) -> None:
-    done = litpose("audit", run_dir, "--out", tmp_path / "work.h5")
-    assert done.code == 2
-    assert "written as csv" in done.err
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["RUN", "--out", "work.h5"], "written as csv"),
+        (["RUN", "--out", "corrected.csv"], "corrected.csv is there already"),
+        (["RUN", "--factor", "-1"], "--factor should be above 0, not -1"),
+        (["RUN", "--factor", "nan"], "--factor should be above 0, not nan"),
+        (["RUN", "--least-px", "-4"], "--least-px is a distance in pixels, not -4"),
+        (["RUN", "RUN"], "hold the same weights; name each model once"),
+    ],
+)
+def test_what_has_no_sense_is_refused(run_dir: Path, words: list[str], sentence: str) -> None:
+    Path("corrected.csv").write_text("work of a week")
+    done = litpose("audit", *[str(run_dir) if word == "RUN" else word for word in words])
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.sentences
+    assert Path("corrected.csv").read_text() == "work of a week"

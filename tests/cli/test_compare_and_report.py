@@ -33,6 +33,7 @@ def compared(trained_twice: tuple[Path, Path], tmp_path_factory: pytest.TempPath
     done = litpose("compare", *trained_twice, "--out", out)
     assert done.code == 0, done.err
     assert "95 % interval" in done.out.splitlines()[-1]
+    assert "A model of A and one of B hold the same weights" in done.sentences
     return out
 
 
@@ -104,6 +105,7 @@ def test_configurations_are_compared_by_three_seeds_a_side(
     assert done.json["hard"]["models"] == 6
     assert "The runs of B differ in more than their seeds: training.max_epochs" in done.sentences
     assert "The runs of A" not in done.sentences
+    assert "hold the same weights" not in done.sentences
     one = litpose("compare", seeds[0], seeds[3], "--json").json
     assert one["overall"]["degrees"] != done.json["overall"]["degrees"]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lightning_pose.data.context import inspect_context
 from lightning_pose.data.image_files import decode_image
 from lightning_pose.data.labels import read_labels, write_labels
 from lightning_pose.video.random_access import SequenceReader
-from tests.cli.conftest import litpose
+from tests.cli.conftest import VIDEO_FRAMES, litpose
 
 
 def test_suggested_frames_come_back_as_labels(run_dir: Path, toy: Path, tmp_path: Path) -> None:
@@ -28,6 +29,8 @@ def test_suggested_frames_come_back_as_labels(run_dir: Path, toy: Path, tmp_path
         np.testing.assert_array_equal(decode_image(out / one["images"][0]), expected)
     worklist = read_labels(out / "worklist.csv", data_dir=out)
     assert not worklist.labelled.any()
+    around = frames_around([one["frame"] for one in found])
+    assert frames_in(out / "labeled-data" / video.stem) == around  # for context models
     xy = np.full(worklist.xy_img.shape, 12.5)
     write_labels(dataclasses.replace(worklist, xy_img=xy), out / "worklist.csv")
     data = tmp_path / "data"
@@ -40,7 +43,19 @@ def test_suggested_frames_come_back_as_labels(run_dir: Path, toy: Path, tmp_path
     before = read_labels(toy / "CollectedData.csv", data_dir=toy)
     assert after.images[: len(before)] == before.images
     assert set(after.images[len(before) :]) == {one["images"][0] for one in found}
-    assert all((data / one["images"][0]).is_file() for one in found)
+    assert frames_in(data / "labeled-data" / video.stem) == around
+    assert inspect_context([worklist]).alone == 0
+
+
+def frames_around(frames: list[int]) -> set[int]:
+    """Return frames and their neighbours, two on each side."""
+    near = {frame + offset for frame in frames for offset in range(-2, 3)}
+    return {frame for frame in near if 0 <= frame < VIDEO_FRAMES}
+
+
+def frames_in(folder: Path) -> set[int]:
+    """Return the numbers of the images in a folder."""
+    return {int(file.stem.removeprefix("img")) for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +65,8 @@ def test_suggested_frames_come_back_as_labels(run_dir: Path, toy: Path, tmp_path
         (["RUN"], "Name the videos"),
         (["RUN", "nothing.mp4"], "nothing.mp4"),
         (["RUN", "VIDEO", "--n", "0"], "--n should be 1 or more"),
+        (["RUN", "VIDEO", "--proposals", "nan"], "--proposals is a confidence from 0 to 1"),
+        (["RUN", "RUN", "VIDEO"], "hold the same weights; name each model once"),
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(
@@ -72,3 +89,16 @@ def test_a_folder_that_holds_something_is_not_written_into(
     done = litpose("suggest", run_dir, video, "--out", tmp_path)
     assert done.code == 2
     assert "is not empty" in " ".join(done.err.split())
+
+
+def test_an_interrupted_suggestion_is_carried_on(run_dir: Path, toy: Path, tmp_path: Path) -> None:
+    video = sorted((toy / "videos").glob("walk*.mp4"))[0]
+    out = tmp_path / "monday morning"
+    predicted = litpose("predict", run_dir, video, "--out", out / "predictions" / run_dir.name)
+    assert predicted.code == 0, predicted.err
+    table = out / "predictions" / run_dir.name / f"{video.stem}.csv"
+    before = table.stat().st_mtime_ns
+    done = litpose("suggest", run_dir, video, "--n", 2, "--out", out)
+    assert done.code == 0, done.err
+    assert table.stat().st_mtime_ns == before
+    assert f"'{out / 'worklist.csv'}' --in-place" in done.sentences  # to be copied as it stands

@@ -6,15 +6,17 @@ import importlib.util
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lightning_pose.cli.doctor import health
 from lightning_pose.cli.doctor.finding import LIMITED, OK
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.mlops.review import database
 from lightning_pose.mlops.review.app import check_port
 from lightning_pose.mlops.review.database import CURE, URI, fiftyone_of, find_mongod
+from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours, restore_dataset
 
 GOOD = "#!/bin/sh\necho 'db version v6.0.5'\n"
 OLD = "#!/bin/sh\necho 'db version v4.4.1'\n"
@@ -132,3 +134,34 @@ def test_a_taken_port_is_named_with_another() -> None:
         port = other.getsockname()[1]
         with pytest.raises(DataError, match=f"127.0.0.1:{port} .*--port {port + 1}"):
             check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("media", "clips"), [("video", False), ("image", True)])
+def test_clips_and_pictures_do_not_take_each_others_names(media: str, clips: bool) -> None:
+    there = SimpleNamespace(info={ABOUT: {MARK: FORMAT}}, media_type=media)
+    fo = SimpleNamespace(dataset_exists=lambda _: True, load_dataset=lambda _: there)
+    with pytest.raises(DataError, match="'mouse' is a review of"):
+        find_ours(fo, "mouse", clips=clips)
+    assert find_ours(fo, "mouse", clips=not clips) is there
+    assert find_ours(fo, "mouse", clips=None) is there
+
+
+def test_a_name_taken_by_a_build_that_was_killed_is_given_back() -> None:
+    stored = {"mouse (before)": SimpleNamespace(name="mouse (before)")}
+    fo = SimpleNamespace(dataset_exists=stored.__contains__, load_dataset=stored.__getitem__)
+    restore_dataset(fo, "mouse")
+    assert stored["mouse (before)"].name == "mouse"
+    stored |= {"rat (before)": SimpleNamespace(name="rat (before)"), "rat": SimpleNamespace()}
+    restore_dataset(fo, "rat")
+    assert stored["rat (before)"].name == "rat (before)"
+
+
+@pytest.mark.parametrize("port", [0, -4, 99999999])
+def test_what_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(ConfigError, match=f"--port should be from 1 to 65535, not {port}"):
+        check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("address", ["mongodb://127.0.0.1:99999999", "nonsense"])
+def test_what_is_no_address_of_a_database_does_not_answer(address: str) -> None:
+    assert not database.database_answers(address)

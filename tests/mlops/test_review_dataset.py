@@ -222,6 +222,8 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
         layout=layout,
         source="a test",
     )
+    beside = len(list((out.parent / new.image).parent.glob("img*.png")))
+    assert beside == (1 if layout == "dlc" else 5 - max(0, 2 - new.frame))
     for file in files:
         move_nose(file)
     labels = tmp_path / "labels" / "CollectedData.csv"
@@ -243,7 +245,10 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
     np.testing.assert_allclose(after.xy_img[-1, 0], expected[0] + 3.0, atol=1e-6)
     others = [i for i in range(len(before)) if i != row]
     np.testing.assert_array_equal(after.xy_img[others], before.xy_img[others])
-    (project / "data" / new.image).unlink()
+    copied = list((project / "data" / new.image).parent.glob("img*.png"))
+    assert len(copied) == beside
+    for image in copied:
+        image.unlink()
 
 
 def move_nose(file: Path) -> None:
@@ -296,9 +301,11 @@ def test_frames_of_a_clip_have_the_numbers_of_the_video(
     fo: Any, project: Path, runs: list[RunResults]
 ) -> None:
     build_review(ReviewRequest(name="cut", runs=runs, project=project, frames=0, clips=2))
-    clips = find_ours(fo, "cut-clips")
+    clips = find_ours(fo, "cut-clips", clips=True)
     assert clips.media_type == "video"
     assert len(clips) == 2
+    with pytest.raises(DataError, match="'cut-clips' is a review of clips, not of pictures"):
+        build_review(ReviewRequest(name="cut-clips", runs=runs, project=project, frames=0))
     for clip in clips:
         assert len(clip.frames) == 50  # two seconds at 25 frames/s
         for number, frame in clip.frames.items():

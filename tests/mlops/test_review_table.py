@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from PIL import Image
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.data.labels import read_labels
 from lightning_pose.mlops.results import RunResults
+from lightning_pose.mlops.review import building
 from lightning_pose.mlops.review.building import ReviewRequest, build_review, picture_sizes
+from lightning_pose.mlops.review.dataset import Built
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.measures import measure, wrong_px
 from lightning_pose.mlops.review.table import (
@@ -186,3 +190,21 @@ def test_a_video_that_a_model_did_not_predict_is_named(runs: list[RunResults]) -
 def test_a_name_that_is_no_file_name_is_refused(runs: list[RunResults], name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be the name of a review"):
         build_review(ReviewRequest(name=name, runs=runs, project=Path.cwd()))
+
+
+def test_two_builds_of_a_project_take_turns(
+    runs: list[RunResults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = Built(dataset=None, pictures=0, kept=0, views={}, wrong_px=1.0)
+
+    def build(*_: object) -> Built:
+        handle = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        return built
+
+    monkeypatch.setattr(building, "fiftyone_of", lambda _: None)
+    monkeypatch.setattr(building, "_build", build)
+    request = ReviewRequest(name="mouse", runs=runs, project=tmp_path, frames=0)
+    assert build_review(request) is built

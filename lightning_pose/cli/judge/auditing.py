@@ -12,7 +12,7 @@ import numpy as np
 
 from lightning_pose.cli.judge.held_out import learnt_images, predict_tables, read_scorable
 from lightning_pose.cli.judge.scored_frames import label_places
-from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.opening import open_model, same_weights
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.labels import LabelTable
@@ -46,9 +46,13 @@ class AuditedTable:
 
 
 def audit(args: argparse.Namespace) -> int:
-    """Print which labels all models contradict; return 0."""
-    if args.out is not None and args.out.suffix != ".csv":
-        raise ConfigError(f"A worklist is written as csv; name one with --out, not {args.out}.")
+    """Print which labels all models contradict; return 0.
+
+    Raises:
+        ConfigError: an option has no sense, or a model is named twice.
+        ModelError: the models are of other keypoints or views.
+    """
+    _check(args)
     models = [
         open_model(
             name, device=args.device, precision=args.precision, tracking_uri=args.tracking_uri
@@ -59,6 +63,8 @@ def audit(args: argparse.Namespace) -> int:
         raise ModelError(
             "The models have other keypoints or views, so they cannot audit together."
         )
+    if twice := same_weights(args.models, models):
+        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
     found = [
         audited
         for files, folder in label_places(models[0], args, named=args.models[0])
@@ -71,6 +77,24 @@ def audit(args: argparse.Namespace) -> int:
     else:
         _say(found, models=len(models))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise ConfigError if an option has no sense."""
+    if args.out is not None and args.out.suffix != ".csv":
+        raise ConfigError(f"A worklist is written as csv; name one with --out, not {args.out}.")
+    if args.out is not None:
+        _refuse_to_replace(args.out)
+    if not 0 < args.factor < np.inf:
+        raise ConfigError(f"--factor should be above 0, not {args.factor:g}.")
+    if args.least_px is not None and not 0 <= args.least_px < np.inf:
+        raise ConfigError(f"--least-px is a distance in pixels, not {args.least_px:g}.")
+
+
+def _refuse_to_replace(out: Path) -> None:
+    """Raise ConfigError if a file is there already: labels, or what a person has corrected."""
+    if out.exists():
+        raise ConfigError(f"{out} is there already; choose another --out, or move it away.")
 
 
 def _audited(
@@ -160,13 +184,12 @@ def _as_plain(audited: AuditedTable) -> Iterator[dict[str, Any]]:
 
 def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
     """Write the frames with suspects as worklists, one a file of labels."""
-    several = len(found) > 1
-    for audited in found:
+    suspected = [one for one in found if one.suspects]
+    places = [args.out if len(found) == 1 else _place(args.out, one) for one in suspected]
+    for out in places:
+        _refuse_to_replace(out)
+    for audited, out in zip(suspected, places, strict=True):
         rows = sorted({suspect.row for suspect in audited.suspects})
-        if not rows:
-            continue
-        own = audited.table.source.stem if several and audited.table.source else ""
-        out = args.out.with_stem(f"{args.out.stem}_{own}") if own else args.out
         write_worklist(
             audited.table.rows(np.array(rows)),
             out,
@@ -176,6 +199,12 @@ def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
             frames=_frames(audited),
         )
         note(f"worklist: {out}, {count(len(rows), 'frame')}")
+
+
+def _place(out: Path, audited: AuditedTable) -> Path:
+    """Return the worklist of one of several label files."""
+    own = audited.table.source.stem if audited.table.source else audited.view
+    return out.with_stem(f"{out.stem}_{own}")
 
 
 def _frames(audited: AuditedTable) -> dict[str, dict[str, Any]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.opening import open_model, same_weights
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
@@ -58,10 +57,14 @@ def open_sides(args: argparse.Namespace) -> tuple[Side, Side]:
         ConfigError: neither two models were named, nor several runs a side; or one is named twice.
         LitposeError: a model cannot be opened.
     """
-    first, second = _names(args)
-    sides = _side("A", first, args), _side("B", second, args)
+    names_a, names_b = _names(args)
+    sides = _side("A", names_a, args), _side("B", names_b, args)
     for side in sides:
         _check_distinct(side)
+    first, second = sides
+    if same_weights(first.names + second.names, first.models + second.models):
+        note("A model of A and one of B hold the same weights: it is compared with itself.")
+    for side in sides:
         other = other_settings([_settings(model) for model in side.models])
         if other:
             note(
@@ -122,10 +125,8 @@ def _side(label: str, names: Sequence[str], args: argparse.Namespace) -> Side:
 
 
 def _check_distinct(side: Side) -> None:
-    weights = [model.files.checkpoint_sha256 for model in side.models if model.files]
-    twice = [digest for digest, times in Counter(weights).items() if times > 1]
-    if twice:
-        same = [name for name, own in zip(side.names, weights, strict=True) if own == twice[0]]
+    same = same_weights(side.names, side.models)
+    if same:
         raise ConfigError(
             f"{' and '.join(same)} hold the same weights, so they are not several runs of side "
             f"{side.label}. Name each run once, trained with a seed of its own."

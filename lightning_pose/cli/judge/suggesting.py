@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lightning_pose.cli.look.reading_runs import read_runs, run_folder
-from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.opening import open_model, same_weights
 from lightning_pose.cli.predict.predicting import PredictRequest, predict_inputs
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import note, say, say_json, say_table
@@ -33,6 +34,7 @@ from lightning_pose.mlops.review.video_frames import (
     picture_name,
     predicted_videos,
     scores_of_video,
+    write_neighbours,
     write_pictures,
 )
 
@@ -66,12 +68,14 @@ class SuggestedFrame:
 
 
 def suggest(args: argparse.Namespace) -> int:
-    """Choose frames, write them as a worklist and print them; return 0."""
+    """Choose frames, write them as a worklist and print them; return 0.
+
+    Raises:
+        ConfigError: an option has no sense, or a model is named twice.
+        VideoError: there is no video, or one could not be predicted.
+    """
     models, videos = _sorted_out(args.things)
-    if args.n < 1:
-        raise ConfigError(f"--n should be 1 or more, not {args.n}.")
-    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
-        raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
+    _check(args)
     runs = _predicted(models, videos, args)
     sessions = [_session(members) for members in _by_session(predicted_videos(runs, videos))]
     found = choose(sessions, runs[0], args.n)
@@ -83,11 +87,22 @@ def suggest(args: argparse.Namespace) -> int:
         say_table([_row(one) for one in found], HEADER)
         labels = runs[0].labeled[0].source if runs[0].labeled else "LABELS.csv"
         say(f"worklist: {args.out / WORKLIST}.csv, {count(len(found), 'frame')}")
-        note(
-            "When they are labelled: litpose labels merge "
-            f"{labels} {args.out / WORKLIST}.csv --in-place"
-        )
+        merge = ["litpose", "labels", "merge", labels, args.out / f"{WORKLIST}.csv", "--in-place"]
+        note(f"When they are labelled: {shlex.join(map(str, merge))}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise ConfigError if an option has no sense."""
+    if args.n < 1:
+        raise ConfigError(f"--n should be 1 or more, not {args.n}.")
+    if args.proposals is not None and not 0 <= args.proposals <= 1:
+        raise ConfigError(f"--proposals is a confidence from 0 to 1, not {args.proposals:g}.")
+    if args.out.exists() and not args.out.is_dir():
+        raise ConfigError(f"--out {args.out} is a file; name a new folder.")
+    # Predictions are those of a suggestion that was interrupted, which are not made again.
+    if args.out.exists() and any(place.name != PREDICTIONS for place in args.out.iterdir()):
+        raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
 
 
 def choose(sessions: Sequence[Session], run: RunResults, number: int) -> list[SuggestedFrame]:
@@ -158,8 +173,12 @@ def _predicted(
     folders = [run_folder(name, args.tracking_uri) for name in models]
     names = distinct_names(folders)
     places = []
-    for folder, name in zip(folders, names, strict=True):
-        model = open_model(folder, device=args.device, precision=args.precision)
+    opened = [
+        open_model(folder, device=args.device, precision=args.precision) for folder in folders
+    ]
+    if twice := same_weights(models, opened):
+        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
+    for folder, name, model in zip(folders, names, opened, strict=True):
         out = args.out / PREDICTIONS / name
         request = PredictRequest(model=str(folder), inputs=tuple(videos), out=out)
         inputs = expand_inputs(list(videos))
@@ -207,6 +226,7 @@ def _write(
     for video in {video.path: video for video in videos}.values():
         frames = sorted(one.frame for one in found if one.session.videos[view] is video)
         write_pictures(video.path, frames, args.out)
+        write_neighbours(video.path, frames, args.out)
     places = [
         picture_name(video.path, one.frame) for video, one in zip(videos, found, strict=True)
     ]
@@ -227,7 +247,7 @@ def _write(
         table,
         args.out / name,
         labels=_labels_now(run, view),
-        source=" ".join(["litpose", *sys.argv[1:]]),
+        source=shlex.join(["litpose", *sys.argv[1:]]),
         made=now(),
         frames={place: _as_plain(one) for place, one in zip(places, found, strict=True)},
     )

@@ -12,7 +12,7 @@ from typing import Any
 from lightning_pose.cli.look.reading_runs import read_runs, run_folder
 from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError
-from lightning_pose.data.wording import count
+from lightning_pose.data.wording import count, listed
 from lightning_pose.mlops.results import (
     distinct_names,
 )
@@ -82,11 +82,15 @@ def export(args: argparse.Namespace) -> int:
         return 0
     for file in files:
         say(f"worklist: {file}")
+    gone = sorted({str(one.video) for one in pictures if one.video and not one.video.is_file()})
+    if gone:
+        note(
+            f"{listed(gone)} is not where it was, so the frames around those of it are not "
+            "there for context models."
+        )
     labels = next((one.label_file for one in pictures if one.label_file), "LABELS.csv")
-    note(
-        f"{count(len(pictures), 'picture')}. When they are labelled: litpose labels merge "
-        f"{labels} {files[0]} --in-place"
-    )
+    merge = shlex.join(["litpose", "labels", "merge", labels, str(files[0]), "--in-place"])
+    note(f"{count(len(pictures), 'picture')}. When they are labelled: {merge}")
     return 0
 
 
@@ -102,7 +106,7 @@ def _open(name: str, args: argparse.Namespace) -> None:
     fo = fiftyone_of(Path.cwd())
     session = serve(
         fo,
-        _existing(fo, name),
+        _existing(fo, name, clips=None),
         address=args.address,
         port=args.port,
         remote=not args.browser,
@@ -133,13 +137,13 @@ def _tell(name: str, built: Built, *, as_json: bool) -> None:
     note(f"Look at it: litpose review open {name}")
 
 
-def _existing(fo: Any, name: str) -> Any:
-    """Return a review data set.
+def _existing(fo: Any, name: str, *, clips: bool | None = False) -> Any:
+    """Return a review data set, of pictures unless it may be one of clips too.
 
     Raises:
         DataError: there is none of that name.
     """
-    dataset = find_ours(fo, name)
+    dataset = find_ours(fo, name, clips=clips)
     if dataset is None:
         there = ", ".join(fo.list_datasets()) or "none"
         raise DataError(

@@ -15,6 +15,7 @@ import numpy as np
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.contracts.files import alone_in, file_sha256, write_atomically
+from lightning_pose.data.context import NeighbourFinder
 from lightning_pose.data.image_files import image_size
 from lightning_pose.data.label_checks import inspect_positions
 from lightning_pose.data.label_history import Merge, keep_backup, write_history
@@ -211,6 +212,18 @@ def _new_images(merged: MergedLabels, folder: Path) -> dict[str, Path]:
     return found
 
 
+def _with_neighbours(images: dict[str, Path], data_dir: Path) -> dict[Path, Path]:
+    """Return what is copied where: images, and beside them the frames around, which may be new."""
+    copies = {source: data_dir / image for image, source in images.items()}
+    finder = NeighbourFinder()
+    for image, source in images.items():
+        for near in finder.neighbours(source):
+            target = (data_dir / image).with_name(near.name)
+            if not target.exists():
+                copies.setdefault(near, target)
+    return copies
+
+
 def _leads_outside(image: str) -> bool:
     path = PurePosixPath(image)
     return path.is_absolute() or ".." in path.parts
@@ -238,8 +251,7 @@ def _write(
     labels_sha256: str,
 ) -> None:
     """Write labels, history and new images; a file that stood there is kept as a backup."""
-    for image, source in images.items():
-        target = merged.table.root / image
+    for source, target in _with_neighbours(images, merged.table.root).items():
         write_atomically(target, lambda temporary, s=source: shutil.copyfile(s, temporary))
     if file_sha256(args.labels) != labels_sha256:
         raise DataError(f"{args.labels} was changed while it was merged into; merge again.")

@@ -6,13 +6,15 @@ import importlib
 import socket
 from typing import Any
 
-from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.errors import ConfigError, DataError
 
 HERE = "127.0.0.1"
 
 
 def check_port(address: str, port: int) -> None:
-    """Raise DataError if something listens on a port already."""
+    """Raise DataError if something listens on a port already, ConfigError if it is no port."""
+    if not 0 < port < 65536:
+        raise ConfigError(f"--port should be from 1 to 65535, not {port}.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -6,16 +6,24 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.files import alone_in
 from lightning_pose.data.image_files import image_size
 from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review.clips import build_clips, cut_clip
 from lightning_pose.mlops.review.database import fiftyone_of
-from lightning_pose.mlops.review.dataset import Built, build_dataset, find_ours, tagged_frames
+from lightning_pose.mlops.review.dataset import (
+    Built,
+    build_dataset,
+    find_ours,
+    restore_dataset,
+    tagged_frames,
+)
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.manifest import describe, review_folder, write_manifest
 from lightning_pose.mlops.review.table import (
@@ -26,6 +34,7 @@ from lightning_pose.mlops.review.table import (
     same_keypoints,
 )
 from lightning_pose.mlops.review.video_frames import (
+    PredictedVideo,
     choose,
     frames_table,
     predicted_videos,
@@ -87,7 +96,22 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     any_of_videos = request.frames or request.clips
     videos = predicted_videos(request.runs, request.videos) if any_of_videos else []
     fo = fiftyone_of(request.project)
+    with alone_in(request.project):  # of two builds of one name, the second waits
+        return _build(fo, request, tables, videos, progress)
+
+
+def _build(
+    fo: Any,
+    request: ReviewRequest,
+    tables: list[ReviewTable],
+    videos: Sequence[PredictedVideo],
+    progress: Progress | None,
+) -> Built:
+    """Choose frames, write them, and make the data set."""
+    restore_dataset(fo, request.name)
     old = find_ours(fo, request.name)
+    if request.clips:
+        find_ours(fo, f"{request.name}-clips", clips=True)
     folder = review_folder(request.project, request.name).resolve()
     asked_for = {} if old is None else tagged_frames(old)
     chosen = choose(videos if request.frames else [], request.frames, asked_for=asked_for)

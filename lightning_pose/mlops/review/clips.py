@@ -91,7 +91,7 @@ def build_clips(
     Raises:
         DataError: the name is in use by a data set of somebody else.
     """
-    old = find_ours(fo, name)
+    old = find_ours(fo, name, clips=True)
     tags = {} if old is None else dict(zip(*old.values(["filepath", "tags"]), strict=True))
     dataset = fo.Dataset(f"{name} (being built)", persistent=False, overwrite=True)
     samples = []

@@ -82,7 +82,7 @@ def database_answers(uri: str) -> bool:
     try:
         with pymongo.MongoClient(uri, serverSelectionTimeoutMS=int(PING_S * 1000)) as client:
             client.admin.command("ping")
-    except _mongo_errors():
+    except (*_mongo_errors(), ValueError):  # ValueError: of a port that is none
         return False
     return True
 

@@ -30,6 +30,7 @@ from lightning_pose.mlops.skeleton import Edges
 
 FORMAT = "litpose-review-1"
 ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
+BEFORE = "{} (before)"  # what a data set is called while another takes its name
 AT_ONCE = 1000
 METADATA = ("size_bytes", "mime_type", "width", "height", "num_channels")
 GREEN = "#12b886"
@@ -55,11 +56,17 @@ class Built:
     wrong_px: float
 
 
-def find_ours(fo: Any, name: str) -> Any | None:
+def find_ours(fo: Any, name: str, *, clips: bool | None = False) -> Any | None:
     """Return the review data set of a name; None if the name is free.
 
+    Args:
+        fo: the module ``fiftyone``, connected.
+        name: of the data set.
+        clips: whether it should hold clips of videos, or pictures; None = either.
+
     Raises:
-        DataError: the name is in use by a data set that this program did not make.
+        DataError: the name is in use by a data set that this program did not make, or by one of
+            the other kind.
     """
     if not fo.dataset_exists(name):
         return None
@@ -69,6 +76,9 @@ def find_ours(fo: Any, name: str) -> Any | None:
             f"{name!r} is the name of a FiftyOne data set that litpose did not make; choose "
             "another with --name."
         )
+    if clips is not None and clips != (dataset.media_type == "video"):
+        there, wanted = ("pictures", "clips") if clips else ("clips", "pictures")
+        raise DataError(f"{name!r} is a review of {there}, not of {wanted}; choose another name.")
     return dataset
 
 
@@ -165,7 +175,7 @@ def tagged_frames(dataset: Any) -> dict[str, list[int]]:
 def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
     """Give the new data set the name of the old one, which is deleted."""
     if old is not None:
-        before = f"{name} (before)"
+        before = BEFORE.format(name)
         if fo.dataset_exists(before):
             fo.delete_dataset(before)
         old.name = before
@@ -173,6 +183,13 @@ def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
     new.persistent = True
     if old is not None:
         old.delete()
+
+
+def restore_dataset(fo: Any, name: str) -> None:
+    """Give a data set its name back if a build that was to replace it was killed in between."""
+    before = BEFORE.format(name)
+    if fo.dataset_exists(before) and not fo.dataset_exists(name):
+        fo.load_dataset(before).name = name
 
 
 def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOURS) -> Any:

@@ -16,11 +16,12 @@ from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.wording import count, listed
-from lightning_pose.data.worklist_layouts import LAYOUTS
+from lightning_pose.data.worklist_layouts import DLC, LAYOUTS
 from lightning_pose.data.worklists import write_worklist
 from lightning_pose.mlops.provenance import now
 from lightning_pose.mlops.review.dataset import marks_of
 from lightning_pose.mlops.review.documents import Marks
+from lightning_pose.mlops.review.video_frames import write_neighbours
 
 TOLD = ("session", "split", "worst_keypoint", "disagreement", "chosen_for", "winner", "difference")
 
@@ -34,6 +35,8 @@ class Marked:
         file: where it lies.
         label_file: csv that its labels are in, or will be; empty if unknown.
         size: height and width in pixels.
+        video: it is a frame of; None = a labelled image.
+        frame: 0-based number in the video.
         marks: the tags.
         about: its numbers in the review.
         proposal: a model's points in pixels, to begin with where nothing is labelled; NaN = none.
@@ -43,6 +46,8 @@ class Marked:
     file: Path
     label_file: str
     size: tuple[int, int]
+    video: Path | None = None
+    frame: int = -1
     marks: Marks
     about: Mapping[str, Any] = field(default_factory=dict)
     proposal: Float[np.ndarray, "k 2"]
@@ -83,6 +88,8 @@ def marked_pictures(
             file=Path(sample.filepath),
             label_file=sample["label_file"] or "",
             size=size,
+            video=Path(sample["video"]) if sample["video"] else None,
+            frame=-1 if sample["frame"] is None else sample["frame"],
             marks=known,
             about={name: sample[name] for name in TOLD if sample[name] is not None},
             proposal=_points(sample, proposals, size, keypoints),
@@ -114,7 +121,9 @@ def write_worklists(
 ) -> list[Path]:
     """Write the pictures and what is labelled in them for a label tool; return the files to open.
 
-    Pictures of several label files go to a worklist each, ``<stem>_<label file>``.
+    Pictures of several label files go to a worklist each, ``<stem>_<label file>``. Frames of
+    videos bring the frames around them, which context models look at; not in the layout of
+    DeepLabCut, which shows every image of a folder.
 
     Args:
         pictures: see :func:`marked_pictures`.
@@ -173,7 +182,17 @@ def _write_one(
         target = out.parent / one.image
         if target.resolve() != one.file.resolve():
             write_atomically(target, lambda temporary, f=one.file: shutil.copyfile(f, temporary))
+    if layout != DLC:
+        _write_neighbours(members, out.parent)
     return files
+
+
+def _write_neighbours(members: Sequence[Marked], folder: Path) -> None:
+    """Write the frames around those of videos that are still there."""
+    for video in dict.fromkeys(one.video for one in members):
+        if video is not None and video.is_file():
+            numbers = [one.frame for one in members if one.video == video]
+            write_neighbours(video, numbers, folder)
 
 
 def _shown(

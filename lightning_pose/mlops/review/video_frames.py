@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.files import write_atomically
+from lightning_pose.data.context import CONTEXT
 from lightning_pose.data.wording import listed
 from lightning_pose.metrics.frame_choice import ChosenFrame, choose_frames, frame_scores, largest
 from lightning_pose.mlops.results import Result, RunResults
@@ -181,14 +183,42 @@ def write_pictures(
     reader = SequenceReader(video)
     paths = []
     for frame in frames:
-        picture = Image.fromarray(reader.read(frame, 1)[0])
+        picture = reader.read(frame, 1)[0]
         if reader.num_replaced:
             raise VideoError(f"{video}: frame {frame} cannot be decoded; mend the video first.")
-        path = folder / picture_name(video, frame)
-        write_atomically(path, lambda temporary, p=picture: p.save(temporary, "png"))
-        paths.append(path)
+        paths.append(_write_picture(picture, folder / picture_name(video, frame)))
         if progress is not None:
             progress()
+    reader.close()
+    return paths
+
+
+def write_neighbours(video: Path, frames: Sequence[int], folder: Path) -> list[Path]:
+    """Write the frames around some frames, which context models look at; return their paths.
+
+    What is there already is left alone, and what cannot be decoded is left out: the frame itself
+    stands in for it, as at the ends of a video.
+
+    Args:
+        video: the video.
+        frames: 0-based numbers, whose pictures are :func:`write_pictures`'.
+        folder: see :func:`frames_table`.
+
+    Raises:
+        VideoError: the video cannot be read.
+        WriteError: a file cannot be written.
+    """
+    reader = SequenceReader(video)
+    halo, given = (CONTEXT - 1) // 2, set(frames)
+    around = {near for frame in given for near in range(frame - halo, frame + halo + 1)}
+    paths = []
+    for frame in sorted(around - given):
+        path = folder / picture_name(video, frame)
+        if 0 <= frame < reader.num_frames and not path.exists():
+            replaced = reader.num_replaced
+            picture = reader.read(frame, 1)[0]
+            if reader.num_replaced == replaced:
+                paths.append(_write_picture(picture, path))
     reader.close()
     return paths
 
@@ -209,6 +239,11 @@ def scores_of_video(video: PredictedVideo) -> dict[str, np.ndarray]:
             if name not in (TEMPORAL_NORM, PIXEL_ERROR)
         },
     )
+
+
+def _write_picture(picture: UInt8[np.ndarray, "h w 3"], path: Path) -> Path:
+    image = Image.fromarray(picture)
+    return write_atomically(path, lambda temporary: image.save(temporary, "png"))
 
 
 def _place(results: Iterable[Result]) -> Path | None:
