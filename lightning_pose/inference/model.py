@@ -91,8 +91,7 @@ class Model:
             raw_confidence: pass over the calibration that lies beside the weights.
 
         Raises:
-            ModelError: there is no such model, a file of it is missing, it cannot be read, or the
-                calibration beside it is of other weights.
+            ModelError: a file is missing or cannot be read, or is not of the same weights.
             ConfigError: there is no such device or precision here.
         """
         files = ModelFiles.find(model)
@@ -193,11 +192,7 @@ class Model:
         return Work(source, store, calibrate=calibrate)
 
     def pipeline(self, network: VideoNetwork | None = None) -> Pipeline:
-        """Return what decodes and predicts at the same time, as suits this device.
-
-        Args:
-            network: another one than the model's.
-        """
+        """Return what decodes and predicts at the same time; with another network if given."""
         return Pipeline.on(network or self._network)
 
     def predict_frames(self, frames: UInt8[np.ndarray, "n height width 3"]) -> Predictions:
@@ -264,6 +259,15 @@ class Model:
             for predictions, table in zip(found, tables, strict=True)
         ]
 
+    def to_network(self, raw: RawFrames) -> VideoBatch:
+        """Return what the network is fed for consecutive frames of one camera."""
+        return self._to_network([raw])
+
+    def predict_raw(self, raw: RawFrames) -> OnTheWay:
+        """Return the keypoints of such frames, perhaps still on their way; in ``run_batches``."""
+        size = 1 << (len(raw.frame_ids) - 1).bit_length()
+        return self._network([raw], [None], capacity=min(size, self.default_batch_size))
+
     @property
     def default_batch_size(self) -> int:
         """Return how many frames at a time are fast: on a CPU few, so that they stay in cache.
@@ -284,18 +288,6 @@ class Model:
             return tables
         calibrated = self.calibration.apply
         return [replace(table, confidence=calibrated(table.confidence)) for table in tables]
-
-    def to_network(self, raw: RawFrames) -> VideoBatch:
-        """Return what the network is fed for consecutive frames of one camera."""
-        return self._to_network([raw])
-
-    def predict_raw(self, raw: RawFrames) -> OnTheWay:
-        """Return the keypoints of consecutive frames of one camera, perhaps still on their way.
-
-        To be called within :func:`~lightning_pose.inference.parallel.run_batches`.
-        """
-        number = len(raw.frame_ids)
-        return self._network([raw], [None], capacity=1 << (number - 1).bit_length())
 
     def _check_views(self, given: int) -> None:
         needed = max(1, len(self.view_names))

@@ -103,6 +103,15 @@ def open_app(args: argparse.Namespace) -> int:
 
 def _open(name: str, args: argparse.Namespace) -> None:
     """Serve the app until it is interrupted."""
+    for ending in (signal.SIGTERM, signal.SIGINT):  # ended from outside, it ends its database too
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        _serve(name, args)
+    except KeyboardInterrupt:
+        note("The app is closed; tags are kept.")
+
+
+def _serve(name: str, args: argparse.Namespace) -> None:
     fo = fiftyone_of(Path.cwd())
     session = serve(
         fo,
@@ -112,12 +121,7 @@ def _open(name: str, args: argparse.Namespace) -> None:
         remote=not args.browser,
     )
     note(f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it.")
-    for ending in (signal.SIGTERM, signal.SIGINT):  # ended from outside, it ends its database too
-        signal.signal(ending, signal.default_int_handler)
-    try:
-        session.wait(-1)
-    except KeyboardInterrupt:
-        note("The app is closed; tags are kept.")
+    session.wait(-1)
 
 
 def _tell(name: str, built: Built, *, as_json: bool) -> None:

@@ -40,7 +40,7 @@ from lightning_pose.mlops.review.video_frames import (
     predicted_videos,
     write_pictures,
 )
-from lightning_pose.mlops.skeleton import edges_of
+from lightning_pose.mlops.skeleton import Edges, edges_of
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 Progress = Callable[[int, int], None]
@@ -97,12 +97,13 @@ def build_review(request: ReviewRequest, *, progress: Progress | None = None) ->
     videos = predicted_videos(request.runs, request.videos) if any_of_videos else []
     fo = fiftyone_of(request.project)
     with alone_in(request.project):  # of two builds of one name, the second waits
-        return _build(fo, request, tables, videos, progress)
+        return _build(fo, request, edges, tables, videos, progress)
 
 
 def _build(
     fo: Any,
     request: ReviewRequest,
+    edges: Edges,
     tables: list[ReviewTable],
     videos: Sequence[PredictedVideo],
     progress: Progress | None,
