@@ -1,8 +1,8 @@
 """The prediction table, and its csv, h5 and parquet files.
 
 Three header rows ``scorer / bodyparts / coords`` with coords x, y, likelihood, as DeepLabCut
-writes them. Videos are indexed by frame number; labelled sets by image path, with a last column
-``("set", "", "")``.
+writes them; further coords (``litpose smooth`` has some) are passed over in reading. Videos are
+indexed by frame number; labelled sets by image path, with a last column ``("set", "", "")``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lightning_pose.contracts.files import write_atomically
 SCORER = "lightning_pose"
 HEADER_ROWS = 3
 SETS = ("train", "validation", "test", "unused")
+COORDS = ("x", "y", "likelihood")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ class Predictions:
             n, k * 3
         )
         columns = pd.MultiIndex.from_product(
-            [[SCORER], self.keypoint_names, ["x", "y", "likelihood"]],
+            [[SCORER], self.keypoint_names, COORDS],
             names=["scorer", "bodyparts", "coords"],
         )
         index = pd.Index(self.images, dtype=object) if self.images else pd.Index(self.frame_ids)
@@ -267,7 +268,8 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 def _from_frame(frame: pd.DataFrame, *, source: str) -> Predictions:
     is_set = np.array([c[0] == "set" for c in frame.columns], dtype=bool)
-    points = frame.loc[:, ~is_set]
+    is_point = np.array([c[-1] in COORDS for c in frame.columns], dtype=bool)
+    points = frame.loc[:, is_point & ~is_set]
     if points.shape[1] % 3 or not points.shape[1]:
         raise ValueError(f"{points.shape[1]} coordinate columns are no multiple of three")
     names = tuple(dict.fromkeys(str(c[1]) for c in points.columns))
