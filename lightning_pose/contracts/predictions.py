@@ -157,13 +157,7 @@ class Predictions:
         Raises:
             WriteError: the file cannot be written (a full disk, say).
         """
-        writer = _WRITERS.get(path.suffix)
-        if writer is None:
-            raise DataError(
-                f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
-                "suffixes."
-            )
-        return write_atomically(path, lambda temporary: writer(self.to_frame(), temporary))
+        return write_table(self.to_frame(), path)
 
     def to_csv(self, path: Path) -> Path:
         """Write the csv (see :meth:`write`)."""
@@ -194,6 +188,22 @@ class Predictions:
     def from_csv(cls, path: Path) -> Predictions:
         """Return the predictions in a csv (see :meth:`read`)."""
         return cls.read(path)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a table with the three-level header (see :meth:`Predictions.write`).
+
+    Raises:
+        DataError: predictions are not written in such a format.
+        WriteError: the file cannot be written (a full disk, say).
+    """
+    writer = _WRITERS.get(path.suffix)
+    if writer is None:
+        raise DataError(
+            f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
+            "suffixes."
+        )
+    return write_atomically(path, lambda temporary: writer(frame, temporary))
 
 
 def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: str) -> None:

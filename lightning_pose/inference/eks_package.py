@@ -10,10 +10,10 @@ import numpy as np
 
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.contracts.predictions import Predictions
-from lightning_pose.inference.ensemble import COORDS, SmoothedPredictions, combined
+from lightning_pose.inference.ensemble import COORDS, Smoothed, combined
 
 
-def smooth_with_package(members: Sequence[Predictions]) -> SmoothedPredictions:
+def smooth_with_package(members: Sequence[Predictions]) -> Smoothed:
     """Return the ensemble as the package smooths it, each keypoint by itself.
 
     The model is that of :func:`~lightning_pose.inference.ensemble.smooth_ensemble`; the package
@@ -25,10 +25,10 @@ def smooth_with_package(members: Sequence[Predictions]) -> SmoothedPredictions:
             point that no member has, none of which the package can smooth.
     """
     plain = combined(members)
-    if min(plain.confidence.shape) < 2 or not np.isfinite(plain.median_img).all():
+    if min(plain.median_img.shape[:2]) < 2 or not np.isfinite(plain.median_img).all():
         raise DataError(
-            f"{plain.source}: the package eks needs two frames and two keypoints, and every point "
-            "in at least one member; --engine litpose smooths what it cannot."
+            f"{plain.predictions.source}: the package eks needs two frames and two keypoints, and "
+            "every point in at least one member; --engine litpose smooths what it cannot."
         )
     smoother, markers = _package()
     values = np.stack(
@@ -39,12 +39,12 @@ def smooth_with_package(members: Sequence[Predictions]) -> SmoothedPredictions:
     )
     table, _ = smoother(
         markers(values[:, None].astype(np.float64), data_fields=list(COORDS[:3])),
-        list(plain.keypoint_names),
+        list(plain.predictions.keypoint_names),
     )
-    found = table.to_numpy(dtype=np.float64).reshape(*plain.confidence.shape, len(COORDS))
+    found = table.to_numpy(dtype=np.float64).reshape(*plain.median_img.shape[:2], len(COORDS))
     return replace(
         plain,
-        xy_img=found[..., 0:2],
+        predictions=replace(plain.predictions, xy_img=found[..., 0:2]),
         median_img=found[..., 3:5],
         ensemble_variance=found[..., 5:7],
         posterior_variance=found[..., 7:9],

@@ -9,20 +9,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.predictions import COORDS as PLAIN_COORDS
+from lightning_pose.contracts.predictions import SCORER, Predictions, write_table
 from lightning_pose.inference.random_walk import Walk, likeliest_step_variance
 
 COORDS = (
-    "x",
-    "y",
-    "likelihood",
+    *PLAIN_COORDS,
     "x_ens_median",
     "y_ens_median",
     "x_ens_var",
@@ -36,56 +35,56 @@ _ALONE = 90.0  # percentile
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothedPredictions(Predictions):
-    """Predictions with what they were smoothed from; ``xy_img`` is the posterior mean.
+class Smoothed:
+    """Predictions and what they were smoothed from.
 
     Attributes:
+        predictions: the posterior mean, and the mean confidence of the members.
         median_img: of the members, in pixels; NaN = no member has the point.
         ensemble_variance: of the members divided by their mean confidence, in px^2; NaN = fewer
             than two members have the point.
-        posterior_variance: of ``xy_img``, in px^2.
+        posterior_variance: of the posterior mean, in px^2.
     """
 
+    predictions: Predictions
     median_img: Float[np.ndarray, "n k 2"]
     ensemble_variance: Float[np.ndarray, "n k 2"]
     posterior_variance: Float[np.ndarray, "n k 2"]
 
-    def rows(self, keep: Shaped[np.ndarray, " m"]) -> SmoothedPredictions:
-        """Return the table of the rows in ``keep`` (indices or a mask)."""
-        return cast(
-            "SmoothedPredictions",
-            replace(
-                super().rows(keep),
-                median_img=self.median_img[keep],
-                ensemble_variance=self.ensemble_variance[keep],
-                posterior_variance=self.posterior_variance[keep],
-            ),
-        )
-
     def to_frame(self) -> pd.DataFrame:
         """Return the table with the three-level header and nine columns a keypoint."""
-        plain = super().to_frame()
-        scorer = plain.columns[0][0]
+        plain = self.predictions.to_frame()
         parts = (
-            self.xy_img,
-            self.confidence[..., None],
+            self.predictions.xy_img,
+            self.predictions.confidence[..., None],
             self.median_img,
             self.ensemble_variance,
             self.posterior_variance,
         )
         return pd.DataFrame(
-            np.concatenate(parts, axis=-1).reshape(len(self), -1),
+            np.concatenate(parts, axis=-1).reshape(len(plain), -1),
             index=plain.index,
             columns=pd.MultiIndex.from_product(
-                [[scorer], self.keypoint_names, COORDS], names=plain.columns.names
+                [[SCORER], self.predictions.keypoint_names, COORDS], names=plain.columns.names
             ),
         )
 
+    def write(self, path: Path) -> Path:
+        """Write csv, h5 or parquet; return ``path``.
 
-Smoother = Callable[[Sequence[Predictions]], SmoothedPredictions]
+        :meth:`Predictions.read <lightning_pose.contracts.predictions.Predictions.read>` reads the
+        posterior mean back.
+
+        Raises:
+            WriteError: the file cannot be written.
+        """
+        return write_table(self.to_frame(), path)
 
 
-def smooth_ensemble(members: Sequence[Predictions]) -> SmoothedPredictions:
+Smoother = Callable[[Sequence[Predictions]], Smoothed]
+
+
+def smooth_ensemble(members: Sequence[Predictions]) -> Smoothed:
     """Return the smoothed ensemble of the members' predictions of one video.
 
     A keypoint's median is observed with the members' variance, divided by their mean confidence,
@@ -98,23 +97,27 @@ def smooth_ensemble(members: Sequence[Predictions]) -> SmoothedPredictions:
         DataError: see :func:`check_members`.
     """
     plain = combined(members)
-    xy, variance = plain.xy_img.copy(), np.full_like(plain.xy_img, np.nan)
-    for k in range(len(plain.keypoint_names)):
+    xy, variance = plain.median_img.copy(), np.full_like(plain.median_img, np.nan)
+    for k in range(xy.shape[1]):
         if np.isfinite(plain.median_img[:, k]).all(-1).any():
             xy[:, k], variance[:, k] = _smoothed(
                 plain.median_img[:, k], plain.ensemble_variance[:, k]
             )
-    return replace(plain, xy_img=xy, posterior_variance=variance)
+    return replace(
+        plain,
+        predictions=replace(plain.predictions, xy_img=xy),
+        posterior_variance=variance,
+    )
 
 
-def combined(members: Sequence[Predictions]) -> SmoothedPredictions:
+def combined(members: Sequence[Predictions]) -> Smoothed:
     """Return the members' median, not smoothed yet: posterior variances are NaN.
 
     Raises:
         DataError: see :func:`check_members`.
     """
     check_members(members)
-    xy = np.stack([member.xy_img for member in members])
+    xy = np.stack([member.xy_img for member in members]).astype(np.float64)
     confidence = np.stack([member.confidence for member in members])
     confidence = np.where(np.isfinite(xy).all(-1), confidence, np.nan)
     with warnings.catch_warnings():
@@ -123,15 +126,15 @@ def combined(members: Sequence[Predictions]) -> SmoothedPredictions:
         mean_confidence = np.nanmean(confidence, axis=0)
     having = np.isfinite(xy).all(-1).sum(axis=0)
     weight = np.clip(np.nan_to_num(mean_confidence, nan=1.0), _LEAST_CONFIDENCE, None)
-    variance = np.where(having[..., None] < 2, np.nan, variance / weight[..., None])
-    return SmoothedPredictions(
-        xy_img=median,
-        confidence=np.where(having == 0, 0.0, mean_confidence),
-        keypoint_names=members[0].keypoint_names,
-        frame_ids=members[0].frame_ids,
-        source=members[0].source,
+    return Smoothed(
+        predictions=replace(
+            members[0],
+            xy_img=median,
+            confidence=np.where(having == 0, 0.0, mean_confidence),
+            run_id="",
+        ),
         median_img=median,
-        ensemble_variance=variance,
+        ensemble_variance=np.where(having[..., None] < 2, np.nan, variance / weight[..., None]),
         posterior_variance=np.full_like(median, np.nan),
     )
 

@@ -42,9 +42,10 @@ class Members:
                 "model too, or leave the folder out."
             )
         if len(self.tables) < 2:
+            only = ", ".join(map(str, self.tables)) or "none"
             raise DataError(
-                f"{self.tables[0]} is the only prediction of {self.stem}, and an ensemble needs "
-                "two. Give one folder for each model; files of one video have the same name."
+                f"An ensemble needs two predictions of {self.stem}, found {only}. Give one folder "
+                "for each model; files that are predictions of one video have the same name."
             )
 
 

@@ -12,7 +12,7 @@ from lightning_pose.contracts.errors import ConfigError, LitposeError, VideoErro
 from lightning_pose.contracts.file_hashes import content_stamp
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.eks_package import smooth_with_package
-from lightning_pose.inference.ensemble import Smoother, smooth_ensemble
+from lightning_pose.inference.ensemble import Smoothed, Smoother, smooth_ensemble
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
@@ -115,7 +115,7 @@ class _Job:
             return self._outcome([note for note in notes if note], inputs, skipped=True)
         begun = time.perf_counter()
         smoother = ENGINES[self.settings.engine]
-        tables = [
+        smoothed = [
             smoother([Predictions.read(table) for table in view.tables]) for view in self.views
         ]
         seconds = time.perf_counter() - begun
@@ -125,15 +125,15 @@ class _Job:
                 key=key,
                 source=str(view.source.path.absolute()),
                 made_from=hashed | {"member_files": paths},
-                num_frames=len(tables[0]),
+                num_frames=len(smoothed[0].predictions),
             )
             for note, view, (hashed, paths) in zip(notes, self.views, made_from, strict=True)
         ]
         done, failed = [], None
-        for note, old, wanted, files in zip(fresh, notes, missing, self.files, strict=True):
-            if old is None:
-                files.remove_replaced(wanted)
-            written, error = _write(wanted, tables, note, files)
+        for view, (note, wanted) in enumerate(zip(fresh, missing, strict=True)):
+            if notes[view] is None:
+                self.files[view].remove_replaced(wanted)
+            written, error = self._write(view, wanted, note, smoothed)
             done.append(written)
             failed = failed or error
         return replace(self._outcome(done, inputs), seconds=seconds, failed=failed)
@@ -180,17 +180,21 @@ class _Job:
             )
         return wanted
 
-
-def _write(
-    missing: dict[Path, Write], tables: Sequence[Predictions], note: Note, files: ResultFiles
-) -> tuple[Note, LitposeError | None]:
-    """Write the files, and after each the note; return the note and the first failure."""
-    failed: LitposeError | None = None
-    for path, write in missing.items():
-        try:
-            write(tables)
-            note = note.with_file(path)
-            note.write(files.note)
-        except LitposeError as error:
-            failed = failed or error
-    return note, failed
+    def _write(
+        self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
+    ) -> tuple[Note, LitposeError | None]:
+        """Write the files of a view, and after each the note; return it and the first failure."""
+        plain = [table.predictions for table in smoothed]
+        tables = self.files[view].predictions(self.settings.outputs)
+        failed: LitposeError | None = None
+        for path, write in missing.items():
+            try:
+                if path in tables:
+                    smoothed[view].write(path)
+                else:
+                    write(plain)
+                note = note.with_file(path)
+                note.write(self.files[view].note)
+            except LitposeError as error:
+                failed = failed or error
+        return note, failed
