@@ -13,7 +13,7 @@ from typing import cast
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -82,6 +82,10 @@ class VideoWriter:
             raise VideoError(f"{self.path}: AVI holds no frame times; use .mp4 or .mkv.")
         self._padding = (height % 2, width % 2) if "420" in pixel_format else (0, 0)
         self._pixel_format = pixel_format
+        self._reformatter = VideoReformatter()  # one for all frames: setting it up takes longest
+        # What is converted is copied in doing so; what is not must be the encoder's own.
+        is_kept = pixel_format == "rgb24"
+        self._as_frame = av.VideoFrame.from_ndarray if is_kept else av.VideoFrame.from_numpy_buffer
         self._time_base = time_base or 1 / rate
         self._last_pts: int | None = None
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
@@ -193,11 +197,13 @@ class VideoWriter:
             context.max_b_frames = 0
 
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"], pts: int) -> av.VideoFrame:
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+        picture = self._reformatter.reformat(
+            self._as_frame(np.ascontiguousarray(frame), format="rgb24"),
             format=self._pixel_format,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=_EXACT,
+            threads=1,
         )
         picture.pts, picture.time_base = pts, self._time_base
         return picture
