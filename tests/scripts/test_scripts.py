@@ -183,6 +183,7 @@ def test_a_model_that_fails_does_not_stop_the_others(checkout: Path, tmp_path: P
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_two_models_predict_and_smooth_a_folder_of_videos(
     checkout: Path, run_dir: Path, toy: Path, tmp_path: Path
 ) -> None:
@@ -199,7 +200,7 @@ def test_two_models_predict_and_smooth_a_folder_of_videos(
         env=os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     recordings = dict(zip(sorted(videos.glob("*.mp4")), (NEW_FRAMES, VIDEO_FRAMES), strict=True))
