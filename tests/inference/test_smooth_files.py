@@ -144,6 +144,17 @@ def test_a_labelled_video_needs_its_video(tmp_path: Path) -> None:
     assert "--videos" in str(outcome.failed)
 
 
+def test_an_image_folder_is_smoothed_and_not_drawn_into(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    made = folders(tmp_path, "frames", source=tmp_path / "frames")
+    (outcome,) = smooth(made, tmp_path / "out", metrics=(Speed(),), labeled_video=True)
+    assert outcome.failed is None
+    assert sorted(path.name for path in outcome.files) == [
+        "frames.csv",
+        "frames_temporal_norm.csv",
+    ]
+
+
 def test_results_are_kept_until_a_member_changes(tmp_path: Path) -> None:
     made, out = folders(tmp_path, "day1"), tmp_path / "out"
     smooth(made, out)

@@ -126,6 +126,18 @@ def test_keypoints_of_unknown_confidence_are_drawn(corpus: Corpus, tmp_path: Pat
     assert changed(frames_of(source)[9], frames_of(out)[9])
 
 
+@pytest.mark.parametrize("part", [None, range(30, 40)])
+def test_dots_are_those_of_the_frame(corpus: Corpus, tmp_path: Path, part: range | None) -> None:
+    walk = still()
+    walk.xy_img[:, 0, 0] = 65 + np.arange(NUM_FRAMES) % 3 * 15
+    out = draw_labeled_video(corpus("gop10.mp4"), tmp_path / "out.mp4", walk, frames=part)
+    before = frames_of(corpus("gop10.mp4"))
+    for number, after in zip(part or range(NUM_FRAMES), frames_of(out), strict=True):
+        difference = np.abs(after.astype(int) - before[number])[50:70].sum(axis=(0, 2))
+        places = np.flatnonzero(difference > difference.max() / 2)
+        assert places.mean() == pytest.approx(65 + number % 3 * 15, abs=2)
+
+
 def test_a_snippet_holds_only_its_frames(corpus: Corpus, tmp_path: Path) -> None:
     told: list[int] = []
     out = draw_labeled_video(
