@@ -21,7 +21,7 @@ import numpy as np
 
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.video.decode import Decoder, count_frames
-from lightning_pose.video.overlay import CRF, PRESET, Painter, draw_labeled_video, keypoint_colors
+from lightning_pose.video.overlay import ENCODING, Painter, draw_labeled_video, keypoint_colors
 from lightning_pose.video.writer import VideoWriter
 
 HELD = 200  # pictures kept in memory, to be drawn into and encoded over and over
@@ -109,7 +109,7 @@ def draw(pictures: list[np.ndarray], predictions: Predictions, frames: int) -> N
 def encode(pictures: list[np.ndarray], out: Path, frames: int) -> None:
     """Encode the pictures as a labelled video is."""
     height, width = pictures[0].shape[:2]
-    with VideoWriter(out, fps=30, width=width, height=height, crf=CRF, preset=PRESET) as writer:
+    with VideoWriter(out, fps=30, width=width, height=height, **ENCODING) as writer:
         for number in range(frames):
             writer.write(pictures[number % len(pictures)])
 

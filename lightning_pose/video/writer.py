@@ -51,6 +51,7 @@ class VideoWriter:
         codec: an encoder's name; None takes H.264, VP9 for .webm.
         pixel_format: how colour is stored.
         preset: effort of the H.264 encoder; slower makes smaller files.
+        chroma_qp_offset: of H.264, -12 to 12; below 0 colours are kept more faithfully.
         time_base: unit in seconds of the ``pts`` given to :meth:`write`; None = ``1 / fps``.
 
     Raises:
@@ -69,6 +70,7 @@ class VideoWriter:
         codec: str | None = None,
         pixel_format: str = "yuv420p",
         preset: str = "veryfast",
+        chroma_qp_offset: int = 0,
         time_base: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
@@ -91,7 +93,10 @@ class VideoWriter:
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
         self._temporary = self.path.with_name(temporary)
         name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
-        self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
+        options = _encoder_options(name, crf=crf, preset=preset)
+        if chroma_qp_offset and name == "libx264":
+            options["x264-params"] = f"chroma-qp-offset={chroma_qp_offset}"
+        self._open(name, rate, options)
 
     def __enter__(self) -> VideoWriter:
         return self
