@@ -23,6 +23,17 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_product_options(parser: argparse.ArgumentParser) -> None:
+    """Add which files are made of predictions."""
+    parser.add_argument("--format", default="csv", help="csv, h5, parquet; several with commas")
+    parser.add_argument("--labeled-video", action="store_true", help="draw the whole video")
+    parser.add_argument("--snippet", action="store_true", help="draw the 30 s with most motion")
+    parser.add_argument("--confidence", type=float, help="draw keypoints above this [0.9]")
+    parser.add_argument("--no-metrics", action="store_true", help="write no metric csv files")
+    parser.add_argument("--overwrite", action="store_true", help="make results again")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
 def add_image_options(parser: argparse.ArgumentParser) -> None:
     """Add where the images of labels are, and the boxes to cut from them."""
     parser.add_argument("--data-dir", type=Path, help="folder the images are relative to")

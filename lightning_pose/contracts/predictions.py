@@ -1,8 +1,8 @@
 """The prediction table, and its csv, h5 and parquet files.
 
 Three header rows ``scorer / bodyparts / coords`` with coords x, y, likelihood, as DeepLabCut
-writes them. Videos are indexed by frame number; labelled sets by image path, with a last column
-``("set", "", "")``.
+writes them; further coords (``litpose smooth`` has some) are passed over in reading. Videos are
+indexed by frame number; labelled sets by image path, with a last column ``("set", "", "")``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lightning_pose.contracts.files import write_atomically
 SCORER = "lightning_pose"
 HEADER_ROWS = 3
 SETS = ("train", "validation", "test", "unused")
+COORDS = ("x", "y", "likelihood")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ class Predictions:
             n, k * 3
         )
         columns = pd.MultiIndex.from_product(
-            [[SCORER], self.keypoint_names, ["x", "y", "likelihood"]],
+            [[SCORER], self.keypoint_names, COORDS],
             names=["scorer", "bodyparts", "coords"],
         )
         index = pd.Index(self.images, dtype=object) if self.images else pd.Index(self.frame_ids)
@@ -156,13 +157,7 @@ class Predictions:
         Raises:
             WriteError: the file cannot be written (a full disk, say).
         """
-        writer = _WRITERS.get(path.suffix)
-        if writer is None:
-            raise DataError(
-                f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
-                "suffixes."
-            )
-        return write_atomically(path, lambda temporary: writer(self.to_frame(), temporary))
+        return write_table(self.to_frame(), path)
 
     def to_csv(self, path: Path) -> Path:
         """Write the csv (see :meth:`write`)."""
@@ -193,6 +188,22 @@ class Predictions:
     def from_csv(cls, path: Path) -> Predictions:
         """Return the predictions in a csv (see :meth:`read`)."""
         return cls.read(path)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a table with the three-level header (see :meth:`Predictions.write`).
+
+    Raises:
+        DataError: predictions are not written in such a format.
+        WriteError: the file cannot be written (a full disk, say).
+    """
+    writer = _WRITERS.get(path.suffix)
+    if writer is None:
+        raise DataError(
+            f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
+            "suffixes."
+        )
+    return write_atomically(path, lambda temporary: writer(frame, temporary))
 
 
 def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: str) -> None:
@@ -267,7 +278,8 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 def _from_frame(frame: pd.DataFrame, *, source: str) -> Predictions:
     is_set = np.array([c[0] == "set" for c in frame.columns], dtype=bool)
-    points = frame.loc[:, ~is_set]
+    is_point = np.array([c[-1] in COORDS for c in frame.columns], dtype=bool)
+    points = frame.loc[:, is_point & ~is_set]
     if points.shape[1] % 3 or not points.shape[1]:
         raise ValueError(f"{points.shape[1]} coordinate columns are no multiple of three")
     names = tuple(dict.fromkeys(str(c[1]) for c in points.columns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -89,9 +90,24 @@ class Decoder:
         Raises:
             VideoError: the frame size changes midway, or the file can no longer be read.
         """
+        return self.pictures(range(sys.maxsize))
+
+    def pictures(self, wanted: range) -> Iterator[Picture]:
+        """Yield the frames of these numbers; those before them are decoded, but not converted.
+
+        The first frame after them is decoded too, if there is one.
+
+        Raises:
+            VideoError: as iterating does.
+        """
         reformatter = VideoReformatter()
         orientation: Orientation | None = None
         for frame in self.frames():
+            number = self._tally.frames - 1
+            if number >= wanted.stop:
+                return
+            if number not in wanted:
+                continue
             orientation = orientation or Orientation.of(frame, self.path)
             pixels = orientation.apply(rgb_pixels(reformatter, frame))
             yield Picture(pixels=pixels, time_s=self._tally.last_time_s)

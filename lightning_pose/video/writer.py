@@ -13,7 +13,7 @@ from typing import cast
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -51,6 +51,7 @@ class VideoWriter:
         codec: an encoder's name; None takes H.264, VP9 for .webm.
         pixel_format: how colour is stored.
         preset: effort of the H.264 encoder; slower makes smaller files.
+        chroma_qp_offset: of H.264, -12 to 12; below 0 colours are kept more faithfully.
         time_base: unit in seconds of the ``pts`` given to :meth:`write`; None = ``1 / fps``.
 
     Raises:
@@ -69,6 +70,7 @@ class VideoWriter:
         codec: str | None = None,
         pixel_format: str = "yuv420p",
         preset: str = "veryfast",
+        chroma_qp_offset: int = 0,
         time_base: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
@@ -82,12 +84,19 @@ class VideoWriter:
             raise VideoError(f"{self.path}: AVI holds no frame times; use .mp4 or .mkv.")
         self._padding = (height % 2, width % 2) if "420" in pixel_format else (0, 0)
         self._pixel_format = pixel_format
+        self._reformatter = VideoReformatter()  # one for all frames: setting it up takes longest
+        # What is converted is copied in doing so; what is not must be the encoder's own.
+        is_kept = pixel_format == "rgb24"
+        self._as_frame = av.VideoFrame.from_ndarray if is_kept else av.VideoFrame.from_numpy_buffer
         self._time_base = time_base or 1 / rate
         self._last_pts: int | None = None
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
         self._temporary = self.path.with_name(temporary)
         name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
-        self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
+        options = _encoder_options(name, crf=crf, preset=preset)
+        if chroma_qp_offset and name == "libx264":
+            options["x264-params"] = f"chroma-qp-offset={chroma_qp_offset}"
+        self._open(name, rate, options)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -193,11 +202,13 @@ class VideoWriter:
             context.max_b_frames = 0
 
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"], pts: int) -> av.VideoFrame:
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+        picture = self._reformatter.reformat(
+            self._as_frame(np.ascontiguousarray(frame), format="rgb24"),
             format=self._pixel_format,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=_EXACT,
+            threads=1,
         )
         picture.pts, picture.time_base = pts, self._time_base
         return picture

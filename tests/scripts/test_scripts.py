@@ -20,6 +20,7 @@ from lightning_pose.cli.predict import predicting
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.session import PredictSettings
+from lightning_pose.video.decode import count_frames
 from tests.cli.conftest import NEW_FRAMES, VIDEO_FRAMES
 from tests.cli.conftest import run_dir as run_dir
 from tests.cli.conftest import toy as toy
@@ -141,15 +142,90 @@ def test_process_videos_refuses_other_words(checkout: Path, tmp_path: Path, word
     assert "true or false" in done.stderr
 
 
+@pytest.mark.parametrize("eks", ["true", "FALSE"])
+def test_an_ensemble_is_predicted_by_each_model_and_then_smoothed(
+    checkout: Path, tmp_path: Path, eks: str
+) -> None:
+    words = ("my model:b/2", "my videos", "False", "true", "True", eks, "my eks")
+    done = process_videos(checkout, tmp_path, *words, name="process_videos_ensemble.sh")
+    assert done.returncode == 0, done.stderr
+    commands = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert all(words[:2] == ["-m", "lightning_pose.cli.main"] for words in commands)
+    parsed = [make_parser().parse_args(words[2:]) for words in commands]
+    assert [(args.model, args.inputs) for args in parsed[:2]] == [
+        ("my model", ["my videos"]),
+        ("b/2", ["my videos"]),
+    ]
+    assert len(parsed) == (3 if eks == "true" else 2)
+    for args in parsed:
+        assert (args.no_metrics, args.labeled_video, args.snippet) == (True, True, True)
+    for args in parsed[2:]:
+        assert [str(path) for path in args.predictions] == ["my model", "b/2"]
+        assert (args.videos, str(args.out)) == (["my videos"], "my eks")
+
+
+@pytest.mark.parametrize("words", ["a:b c true true true true", "a:b c true true true maybe d"])
+def test_process_videos_ensemble_refuses_other_words(
+    checkout: Path, tmp_path: Path, words: str
+) -> None:
+    done = process_videos(checkout, tmp_path, *words.split(), name="process_videos_ensemble.sh")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "true or false" in done.stderr
+
+
+def test_a_model_that_fails_does_not_stop_the_others(checkout: Path, tmp_path: Path) -> None:
+    words = ("bad:good", "videos", "true", "true", "true", "true", "eks")
+    done = process_videos(checkout, tmp_path, *words, name="process_videos_ensemble.sh")
+    assert done.returncode == 1
+    assert [shlex.split(line)[2] for line in done.stdout.splitlines()] == [
+        *("predict", "predict", "smooth"),
+    ]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_two_models_predict_and_smooth_a_folder_of_videos(
+    checkout: Path, run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    models = [shutil.copytree(run_dir, tmp_path / f"my model {n}") for n in (1, 2)]
+    for model in models:
+        shutil.rmtree(model / "video_preds", ignore_errors=True)
+    videos = shutil.copytree(toy / "videos", tmp_path / "my videos")
+    done = subprocess.run(
+        [
+            *("bash", str(checkout / "scripts" / "process_videos_ensemble.sh")),
+            *(":".join(map(str, models)), str(videos)),
+            *("True", "true", "TRUE", "true", str(tmp_path / "my eks")),
+        ],
+        env=os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    recordings = dict(zip(sorted(videos.glob("*.mp4")), (NEW_FRAMES, VIDEO_FRAMES), strict=True))
+    for folder in (*(model / "video_preds" for model in models), tmp_path / "my eks"):
+        for video, count in recordings.items():
+            assert len(Predictions.read(folder / f"{video.stem}.csv")) == count
+            assert count_frames(folder / f"{video.stem}_labeled.mp4") == count
+            assert count_frames(folder / f"{video.stem}_snippet.mp4") == count
+            assert (folder / f"{video.stem}_temporal_norm.csv").is_file()
+            columns = (folder / f"{video.stem}.csv").read_text().splitlines()[2]
+            assert ("x_posterior_var" in columns) == (folder.name == "my eks")
+
+
 def process_videos(
-    checkout: Path, tmp_path: Path, *words: str
+    checkout: Path, tmp_path: Path, *words: str, name: str = "process_videos.sh"
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script with a Python that only prints what it is given."""
+    """Run a script with a Python that only prints what it is given, and fails for "bad"."""
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\nfor word in "$@"; do printf "\'%s\' " "$word"; done\n')
+    python.write_text(
+        '#!/bin/sh\nfor word in "$@"; do printf "\'%s\' " "$word"; done\necho\n'
+        'case "$*" in *predict*bad*) exit 1;; esac\n'
+    )
     python.chmod(0o755)
     return subprocess.run(
-        ["bash", str(checkout / "scripts" / "process_videos.sh"), *words],
+        ["bash", str(checkout / "scripts" / name), *words],
         env=os.environ | {"PYTHON": str(python)},
         capture_output=True,
         text=True,

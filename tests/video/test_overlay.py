@@ -14,7 +14,7 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import probe
 from lightning_pose.video.overlay import Painter, draw_labeled_video, keypoint_colors
-from tests.video.corpus import NUM_FRAMES, encode
+from tests.video.corpus import NUM_FRAMES, encode, read_number
 
 Corpus = Callable[[str], Path]
 CENTER = (56.0, 60.0)
@@ -48,6 +48,45 @@ def test_every_frame_gets_its_dot(corpus: Corpus, tmp_path: Path, name: str) -> 
     assert len(after) == NUM_FRAMES
     assert all(changed(a, b) for a, b in zip(before, after, strict=True))
     assert probe(out).fps == 25
+
+
+def numbers_of(path: Path) -> list[int]:
+    """Return the numbers that the frames of a video show, whichever way up they are."""
+    frames = frames_of(path)
+    turns = next(turns for turns in range(4) if read_number(np.rot90(frames[0], turns)) >= 0)
+    return [read_number(np.rot90(frame, turns)) for frame in frames]
+
+
+@pytest.mark.parametrize("part", [range(NUM_FRAMES), range(20, 45)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gop10.mp4", "uneven.mp4", "uneven.mkv", "late_start.mp4", "b_frames.avi", "hevc.mp4"),
+        *("turned_90.mp4", "turned_180.mp4", "turned_270.mp4", "edit_list.mp4", "open_gop.ts"),
+    ],
+)
+def test_each_frame_of_the_source_is_there_once_and_at_its_time(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: range
+) -> None:
+    monkeypatch.setattr(Painter, "_write", lambda *_: None)  # it covers the numbers
+    source = corpus(name)
+    expected = numbers_of(source)
+    assert expected == list(range(expected[0], expected[0] + len(expected)))
+    frames = range(len(expected))[part.start : part.stop]
+    out = draw_labeled_video(
+        source,
+        tmp_path / "out.mp4",
+        still(len(expected)),
+        frames=None if frames == range(len(expected)) else frames,
+    )
+    assert numbers_of(out) == expected[frames.start : frames.stop]
+    before = [picture.time_s for picture in Decoder(source)][frames.start : frames.stop]
+    if source.suffix == ".avi":  # it holds no display times
+        before = [Fraction(number, 25) for number in frames]
+    after = [picture.time_s for picture in Decoder(out)]
+    for a, b in zip(before, after, strict=True):
+        since_a, since_b = (a or 0) - (before[0] or 0), (b or 0) - (after[0] or 0)
+        assert abs(since_a - since_b) <= Fraction(1, 1000)
 
 
 def test_frame_times_of_an_uneven_video_are_kept(corpus: Corpus, tmp_path: Path) -> None:
@@ -85,6 +124,18 @@ def test_keypoints_of_unknown_confidence_are_drawn(corpus: Corpus, tmp_path: Pat
     source = corpus("gop10.mp4")
     out = draw_labeled_video(source, tmp_path / "out.mp4", still(confidence=(float("nan"),)))
     assert changed(frames_of(source)[9], frames_of(out)[9])
+
+
+@pytest.mark.parametrize("part", [None, range(30, 40)])
+def test_dots_are_those_of_the_frame(corpus: Corpus, tmp_path: Path, part: range | None) -> None:
+    walk = still()
+    walk.xy_img[:, 0, 0] = 65 + np.arange(NUM_FRAMES) % 3 * 15
+    out = draw_labeled_video(corpus("gop10.mp4"), tmp_path / "out.mp4", walk, frames=part)
+    before = frames_of(corpus("gop10.mp4"))
+    for number, after in zip(part or range(NUM_FRAMES), frames_of(out), strict=True):
+        difference = np.abs(after.astype(int) - before[number])[50:70].sum(axis=(0, 2))
+        places = np.flatnonzero(difference > difference.max() / 2)
+        assert places.mean() == pytest.approx(65 + number % 3 * 15, abs=2)
 
 
 def test_a_snippet_holds_only_its_frames(corpus: Corpus, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lightning_pose.cli.options import MODEL, add_opening_options
+from lightning_pose.cli.options import MODEL, add_opening_options, add_product_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,17 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="what to predict")
     parser.add_argument("--out", type=Path, help="folder of the results [MODEL/video_preds]")
-    parser.add_argument("--format", default="csv", help="csv, h5, parquet; several with commas")
-    parser.add_argument("--labeled-video", action="store_true", help="draw the whole video")
-    parser.add_argument("--snippet", action="store_true", help="draw the 30 s with most motion")
-    parser.add_argument("--confidence", type=float, help="draw keypoints above this [0.9]")
-    parser.add_argument("--no-metrics", action="store_true", help="write no metric csv files")
+    add_product_options(parser)
     parser.add_argument(
         "--raw-confidence",
         action="store_true",
         help="write the network's own confidence though the model is calibrated",
     )
-    parser.add_argument("--overwrite", action="store_true", help="make results again")
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
     parser.add_argument("--batch-size", type=int, help="frames at a time")
     parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")
@@ -53,7 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="change the run's configuration for this prediction (eval.* and dali.* keys)",
     )
     add_opening_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -98,7 +98,7 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
             note(failure)
     outcomes = predict_inputs(model, inputs, request=request, metrics=metrics, out=out)
     if as_json:
-        say_json([_as_plain(outcome) for outcome in outcomes])
+        say_json([as_plain(outcome) for outcome in outcomes])
     else:
         _report(outcomes, out)
     return int(any(outcome.failed is not None for outcome in outcomes))
@@ -137,7 +137,7 @@ def predict_inputs(
     )
     if config.data.bbox_file:
         _note_whole_videos(inputs, settings)
-    show = _Show()
+    show = Show()
     outcomes = []
     for outcome in predict_files(
         model,
@@ -176,24 +176,27 @@ def _note_whole_videos(inputs: Sequence[Input], settings: PredictSettings) -> No
         )
 
 
-class _Show:
-    """Draws the progress of one input after the other."""
+class Show:
+    """Draws the progress of one input after the other, and tells what was wrong with it."""
 
     def __init__(self) -> None:
         self._lines: dict[str, ProgressLine] = {}
         self._name = ""
 
     def start(self, inputs: tuple[Input, ...]) -> None:
+        """Begin with an input, or with the views of a session."""
         self._name = ", ".join(item.path.name for item in inputs)
         self._lines = {}
 
     def progress(self, progress: Progress) -> None:
+        """Draw how far it is."""
         line = self._lines.setdefault(
             progress.stage, ProgressLine(f"{progress.stage} {self._name}")
         )
         line.update(progress.done, progress.total)
 
     def finish(self, outcome: Outcome) -> None:
+        """Say what became of it."""
         for line in self._lines.values():
             line.clear()
         for problem in outcome.problems:
@@ -231,7 +234,8 @@ def _report(outcomes: list[Outcome], out: Path) -> None:
     say(f"results: {out}")
 
 
-def _as_plain(outcome: Outcome) -> dict[str, Any]:
+def as_plain(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as JSON has it."""
     plain = {
         field.name: getattr(outcome, field.name)
         for field in dataclasses.fields(outcome)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.contracts.registry import METRICS
-from lightning_pose.inference.outputs import NOTE_ENDING
+from lightning_pose.inference.outputs import NOTE_ENDING, Note, ResultFiles
 from lightning_pose.mlops.learning_curves import FILE as CURVES
 from lightning_pose.mlops.versions.archive import Archive, Noted, Run, run_around
 from lightning_pose.mlops.versions.dvc_files import DvcFiles
@@ -46,7 +47,7 @@ def result_node(noted: Noted, path: Path, archive: Archive, *, known_as: str = "
     if kind != PREDICTIONS and tables:
         links = tuple(result_node(noted, table, archive) for table in tables[:1])
     else:
-        links = (_model_of(noted, archive), *_source(noted))
+        links = (*_makers(noted, archive), *_source(noted))
     return Node(
         kind=kind,
         name=path.name,
@@ -55,6 +56,22 @@ def result_node(noted: Noted, path: Path, archive: Archive, *, known_as: str = "
         facts={"frames": noted.note.num_frames},
         links=links,
     )
+
+
+def _makers(noted: Noted, archive: Archive) -> Iterator[Node]:
+    """Yield the model that predicted, or the predictions that were smoothed together."""
+    members = noted.note.made_from.get("member_files", ())
+    if not members:
+        yield _model_of(noted, archive)
+    stamps = noted.note.made_from.get("members", ())
+    for member, stamp in zip(members, stamps, strict=False):
+        path = relocated(Path(member), beside=noted.path)
+        beside = ResultFiles(path.parent, path.stem).note
+        note = Note.read(beside)
+        node = Node(kind=PREDICTIONS, name=path.name, path=str(path))
+        if note is not None:
+            node = result_node(Noted(note=note, path=beside), path, archive)
+        yield replace(node, state=state_of(path, stamp, kind="stamp"))
 
 
 def _model_of(noted: Noted, archive: Archive) -> Node:

@@ -1,0 +1,200 @@
+"""Smoothing ensembles of predictions, one video after the other, and writing the files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lightning_pose.contracts.errors import ConfigError, LitposeError, VideoError, WriteError
+from lightning_pose.contracts.file_hashes import content_stamp
+from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.eks_package import smooth_with_package
+from lightning_pose.inference.ensemble import Smoothed, Smoother, smooth_ensemble
+from lightning_pose.inference.inputs import Input, by_view
+from lightning_pose.inference.members import Members
+from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
+from lightning_pose.inference.predict_files import Outcome
+from lightning_pose.inference.products import Products, Write
+from lightning_pose.inference.progress import OnProgress
+from lightning_pose.inference.result_key import code_version, result_key
+
+ENGINES: dict[str, Smoother] = {"litpose": smooth_ensemble, "eks": smooth_with_package}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothSettings:
+    """What is made of the members.
+
+    Attributes:
+        out: folder of the results.
+        outputs: which files are wanted.
+        engine: name of a smoother.
+        view_names: of the models, if they have several cameras.
+    """
+
+    out: Path
+    outputs: OutputSettings
+    engine: str = "litpose"
+    view_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ConfigError(f"--engine is one of {', '.join(ENGINES)}, got {self.engine}.")
+
+
+def smooth_files(
+    recordings: Sequence[Members],
+    settings: SmoothSettings,
+    *,
+    on_start: Callable[[tuple[Input, ...]], None] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Outcome]:
+    """Smooth the predictions of every video and write the files; yield what became of each.
+
+    One that fails does not keep the others from being smoothed. Results that are there already,
+    made from the same predictions, are not made again.
+
+    Args:
+        recordings: see :func:`~lightning_pose.inference.members.find_members`.
+        settings: what is made of them.
+        on_start: is told of each video, or the views of a session, before it begins.
+        on_progress: is told how far the drawing of a video is.
+    """
+    by_source = {recording.source: recording for recording in recordings}
+    sessions, unusable = by_view(list(by_source), settings.view_names)
+    for items, reason in unusable.items():
+        if on_start is not None:
+            on_start(items)
+        yield Outcome(inputs=items, failed=reason)
+    for items in sessions:
+        if on_start is not None:
+            on_start(items)
+        try:
+            job = _Job([by_source[item] for item in items], settings, on_progress)
+            yield job.run()
+        except LitposeError as error:
+            yield Outcome(inputs=items, failed=error)
+
+
+class _Job:
+    """The views of one session, and the files wanted for each."""
+
+    def __init__(
+        self,
+        views: Sequence[Members],
+        settings: SmoothSettings,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.views = views
+        self.settings = settings
+        self.files = [ResultFiles(settings.out, view.stem) for view in views]
+        self._on_progress = on_progress
+        for view, files in zip(views, self.files, strict=True):
+            view.check()
+            if files.out.resolve() in {table.parent.resolve() for table in view.tables}:
+                raise WriteError(
+                    f"The results would replace the predictions in {files.out}. Choose another "
+                    "folder (--out)."
+                )
+
+    def run(self) -> Outcome:
+        """Smooth if need be, write what is missing, and return what became of it.
+
+        Raises:
+            LitposeError: nothing could be made.
+        """
+        made_from = [self._made_from(view) for view in self.views]
+        key = result_key({"views": [hashed for hashed, _ in made_from]})
+        notes = [files.check_free(key, self.settings.outputs) for files in self.files]
+        missing = [self._missing(number, note) for number, note in enumerate(notes)]
+        inputs = tuple(view.source for view in self.views)
+        if not any(missing):
+            return self._outcome([note for note in notes if note], inputs, skipped=True)
+        begun = time.perf_counter()
+        smoother = ENGINES[self.settings.engine]
+        smoothed = [
+            smoother([Predictions.read(table) for table in view.tables]) for view in self.views
+        ]
+        seconds = time.perf_counter() - begun
+        fresh = [
+            note
+            or Note(
+                key=key,
+                source=str(view.source.path.absolute()),
+                made_from=hashed | {"member_files": paths},
+                num_frames=len(smoothed[0].predictions),
+            )
+            for note, view, (hashed, paths) in zip(notes, self.views, made_from, strict=True)
+        ]
+        done, failed = [], None
+        for view, (note, wanted) in enumerate(zip(fresh, missing, strict=True)):
+            if notes[view] is None:
+                self.files[view].remove_replaced(wanted)
+            written, error = self._write(view, wanted, note, smoothed)
+            done.append(written)
+            failed = failed or error
+        return replace(self._outcome(done, inputs), seconds=seconds, failed=failed)
+
+    def _outcome(
+        self, notes: Sequence[Note], inputs: tuple[Input, ...], *, skipped: bool = False
+    ) -> Outcome:
+        return Outcome(
+            inputs=inputs,
+            files=tuple(self.settings.out / name for note in notes for name in note.files),
+            num_frames=notes[0].num_frames,
+            skipped=skipped,
+        )
+
+    def _made_from(self, view: Members) -> tuple[dict[str, Any], list[str]]:
+        """Return what the result hangs on, and the paths of the members."""
+        hashed = {
+            "members": [content_stamp(table) for table in view.tables],
+            "engine": self.settings.engine,
+            "code": code_version(),
+        }
+        return hashed, [str(table.absolute()) for table in view.tables]
+
+    def _missing(self, number: int, note: Note | None) -> dict[Path, Write]:
+        """Return the files of a view to be written, predictions first, and what writes them."""
+        products = Products(
+            files=self.files[number],
+            settings=self.settings.outputs,
+            source=self.views[number].source,
+            view=number,
+            view_names=self.settings.view_names,
+            on_progress=self._on_progress,
+        )
+        wanted = {
+            path: write
+            for path, write in products.wanted().items()
+            if note is None or path.name not in note.files or not path.exists()
+        }
+        drawn = {self.files[number].labeled_video, self.files[number].snippet}
+        source = self.views[number].source.path
+        if drawn & set(wanted) and not source.exists():
+            raise VideoError(
+                f"The video to draw into is not at {source}. Say where it is: --videos FOLDER"
+            )
+        return wanted
+
+    def _write(
+        self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
+    ) -> tuple[Note, LitposeError | None]:
+        """Write the files of a view, and after each the note; return it and the first failure."""
+        plain = [table.predictions for table in smoothed]
+        tables = self.files[view].predictions(self.settings.outputs)
+        failed: LitposeError | None = None
+        for path, write in missing.items():
+            try:
+                if path in tables:
+                    smoothed[view].write(path)
+                else:
+                    write(plain)
+                note = note.with_file(path)
+                note.write(self.files[view].note)
+            except LitposeError as error:
+                failed = failed or error
+        return note, failed
