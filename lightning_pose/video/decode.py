@@ -183,7 +183,8 @@ def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float 
     """Return where a file without index ends, if that is well before the end its header states."""
     if not container.duration or tally.last_time_s is None:
         return None
-    gap = container.duration / av.time_base - float(tally.last_time_s + 1 / fps)
+    begin = min(container.start_time or 0, 0)  # below 0 where a clock overran in between
+    gap = (container.duration + begin) / av.time_base - float(tally.last_time_s + 1 / fps)
     return float(tally.last_time_s) if gap > max(_TOLERATED_GAP_S, 2 / fps) else None
 
 

@@ -21,14 +21,15 @@ from lightning_pose.contracts.errors import VideoError, WriteError
 
 _CODECS_BY_SUFFIX = {".webm": ("libvpx-vp9",)}
 _CODECS = ("libx264", "mpeg4")
-_BT709 = 1  # the number of BT.709 in FFmpeg's colour space, primaries and transfer enumerations
+BT709, BT601 = 1, 6  # FFmpeg's numbers, the same of colour space, primaries and transfer
+_MATRICES = {BT709: Colorspace.ITU709, BT601: Colorspace.ITU601}
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class VideoWriter:
     """Writes RGB frames to a file that any player opens; the file appears only when it is whole.
 
-    H.264 with 4:2:0 colour, tagged BT.709. That colour format needs even sizes: an odd width or
+    H.264 with 4:2:0 colour, tagged BT.709 unless told otherwise. That colour format needs even sizes: an odd width or
     height grows by one pixel on the right or at the bottom (the edge is repeated), so pixel
     coordinates keep their meaning. Ask for ``pixel_format="yuv444p"`` to keep an odd size exactly;
     browsers do not play that.
@@ -52,6 +53,9 @@ class VideoWriter:
         pixel_format: how colour is stored.
         preset: effort of the H.264 encoder; slower makes smaller files.
         time_base: unit in seconds of the ``pts`` given to :meth:`write`; None = ``1 / fps``.
+        key_frame_every: frames from one key frame to the next at most; None = the encoder's habit.
+        colours: ``BT709`` or ``BT601``.
+        comment: kept in the file.
 
     Raises:
         VideoError: the size or rate is not positive, or there is no such encoder.
@@ -70,6 +74,9 @@ class VideoWriter:
         pixel_format: str = "yuv420p",
         preset: str = "veryfast",
         time_base: Fraction | None = None,
+        key_frame_every: int | None = None,
+        colours: int = BT709,
+        comment: str = "",
     ) -> None:
         self.path = Path(path)
         self.num_frames = 0
@@ -87,7 +94,12 @@ class VideoWriter:
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
         self._temporary = self.path.with_name(temporary)
         name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
+        self._colours = colours
         self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
+        if key_frame_every is not None:
+            self._stream.codec_context.gop_size = key_frame_every
+        if comment:
+            self._container.metadata["comment"] = comment
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -186,7 +198,7 @@ class VideoWriter:
         self._stream.pix_fmt = self._pixel_format
         context = self._stream.codec_context
         context.time_base = self._time_base
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.colorspace = context.color_primaries = context.color_trc = self._colours
         context.color_range = ColorRange.MPEG
         context.thread_type = "AUTO"
         if self._suffix == ".avi":  # AVI keeps no display times, so order must be decoding order
@@ -195,7 +207,7 @@ class VideoWriter:
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"], pts: int) -> av.VideoFrame:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
             format=self._pixel_format,
-            dst_colorspace=Colorspace.ITU709,
+            dst_colorspace=_MATRICES[self._colours],
             dst_color_range=ColorRange.MPEG,
             interpolation=_EXACT,
         )
