@@ -79,6 +79,11 @@ class Decoder:
         return self._tally.frames
 
     @property
+    def time_s(self) -> Fraction | None:
+        """Return when the frame decoded last is shown; None = the file does not say."""
+        return self._tally.last_time_s
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the file, one sentence each; complete after the last frame."""
         return self.info.problems + (_problems(self._tally, self.info) if self._whole else ())
@@ -94,7 +99,7 @@ class Decoder:
         for frame in self.frames():
             orientation = orientation or Orientation.of(frame, self.path)
             pixels = orientation.apply(rgb_pixels(reformatter, frame))
-            yield Picture(pixels=pixels, time_s=self._tally.last_time_s)
+            yield Picture(pixels=pixels, time_s=self.time_s)
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames as they are stored, without conversion to RGB."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 
@@ -53,14 +54,16 @@ class FrameTimes:
     last_key: int = 0
     widest_key_gap: int = 0
 
-    def add(self, frame: av.VideoFrame) -> None:
-        """Take down the next frame."""
+    def add(self, frame: av.VideoFrame, time_s: Fraction | None) -> None:
+        """Take down the next frame, and when it is shown (None = the file does not say)."""
         if frame.key_frame:
             self.widest_key_gap = max(self.widest_key_gap, self.num_frames - self.last_key)
             self.last_key = self.num_frames
         self.num_interlaced += frame.interlaced_frame
-        if frame.time is not None:
-            self._add_time(frame.time, float(frame.time_base or 0))
+        if frame.time_base is not None:  # those that the decoder held back to the end have none
+            self.tick_s = float(frame.time_base)
+        if time_s is not None:
+            self._add_time(float(time_s))
         self.num_frames += 1
 
     @property
@@ -79,9 +82,8 @@ class FrameTimes:
         """Return whether frames are unevenly spaced."""
         return unevenly_spaced(self.narrowest_s, self.widest_s, tick_s=self.tick_s)
 
-    def _add_time(self, time_s: float, tick_s: float) -> None:
+    def _add_time(self, time_s: float) -> None:
         self.num_timed += 1
-        self.tick_s = tick_s
         if self.num_timed == 1:
             self.first_s = self.last_s = time_s
             return

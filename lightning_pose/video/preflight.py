@@ -117,7 +117,7 @@ class _Counted:
             described,
             counted=True,
             num_frames=times.num_frames,
-            fps=times.fps if timed and times.fps else described.fps,
+            fps=times.fps if timed and times.fps and not times.num_not_later else described.fps,
             variable_rate=times.uneven if timed else described.variable_rate,
             key_frame_gap=times.key_frame_gap,
             problems=of_frames(info, times, damage),
@@ -129,7 +129,7 @@ def _count(path: Path, on_frame: OnFrame | None) -> _Counted:
     times, total = FrameTimes(), decoder.info.approximate_frames
     try:
         for frame in decoder.frames():
-            times.add(frame)
+            times.add(frame, decoder.time_s)
             if on_frame is not None:
                 on_frame(times.num_frames, total)
     except VideoError as error:

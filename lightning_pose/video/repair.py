@@ -148,7 +148,9 @@ class _Job:
                     copy.mux(packet)
                     told(number + 1, self.found.num_frames)
         except (FFmpegError, ValueError) as error:
-            raise VideoError(f"{self.found.path} cannot be copied into an MP4: {error}.") from error
+            raise VideoError(
+                f"{self.found.path} cannot be copied into an MP4: {error}."
+            ) from error
 
     def _encode(self, path: Path) -> None:
         """Encode the frames anew, as they are shown."""
@@ -181,8 +183,9 @@ class _Job:
             if one is None or other is None:
                 raise self._failed("it has another number of frames")
             height, width = one.pixels.shape[:2]  # of an odd size the copy is a pixel larger
-            own = other.pixels[:height, :width].astype(np.int16)
-            worst = max(worst, float(np.abs(own - one.pixels).mean()))
+            own = other.pixels[:height, :width]
+            off = np.maximum(own, one.pixels) - np.minimum(own, one.pixels)
+            worst = max(worst, float(off.mean()))
             if worst > tolerance:
                 raise self._failed(f"frame {number} differs by {worst:.1f} grey levels on average")
             told(number + 1, self.found.num_frames)

@@ -63,7 +63,7 @@ def of_header(info: VideoInfo) -> tuple[Problem, ...]:
             _hidden(info),
             _uneven_by_index(info),
             _key_frames(info.key_frame_gap),
-            *(_damage(text) for text in info.problems),
+            _damage(info.problems),
         )
         if problem is not None
     )
@@ -91,7 +91,7 @@ def of_frames(info: VideoInfo, times: FrameTimes, damage: Sequence[str]) -> tupl
             _untimed(info, times),
             _key_frames(times.key_frame_gap),
             _interlaced(times),
-            *(_damage(text) for text in damage),
+            _damage(damage),
             _more_than_promised(info, times),
         )
         if problem is not None
@@ -224,10 +224,12 @@ def _interlaced(times: FrameTimes) -> Problem | None:
     )
 
 
-def _damage(text: str) -> Problem:
+def _damage(sentences: Sequence[str]) -> Problem | None:
+    if not sentences:
+        return None
     return Problem(
-        what=text,
-        then="Every frame that can be decoded gets a row; there are none for the others.",
+        what=" ".join(sentences),
+        then="Every frame that can be decoded gets a row, the others get none.",
         cure=Cure.ENCODE,
     )
 

@@ -29,10 +29,10 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 class VideoWriter:
     """Writes RGB frames to a file that any player opens; the file appears only when it is whole.
 
-    H.264 with 4:2:0 colour, tagged BT.709 unless told otherwise. That colour format needs even sizes: an odd width or
-    height grows by one pixel on the right or at the bottom (the edge is repeated), so pixel
-    coordinates keep their meaning. Ask for ``pixel_format="yuv444p"`` to keep an odd size exactly;
-    browsers do not play that.
+    H.264 with 4:2:0 colour, tagged BT.709 unless told otherwise. That colour format needs even
+    sizes: an odd width or height grows by one pixel on the right or at the bottom (the edge is
+    repeated), so pixel coordinates keep their meaning. Ask for ``pixel_format="yuv444p"`` to keep
+    an odd size exactly; browsers do not play that.
 
     Example:
         >>> import numpy as np, tempfile

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from tests.video.corpus import (
     MAKERS,
@@ -82,7 +83,7 @@ def cover_only(path: Path, source: Path) -> Path:
         sound = new.add_stream("aac", rate=16000)
         sound.layout = "mono"
         picture = new.add_stream_from_template(old.streams.video[0])
-        picture.disposition = av.stream.Disposition.attached_pic
+        picture.disposition = Disposition.attached_pic
         for start in range(0, 8192, 1024):
             silence = np.zeros((1, 1024), dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
@@ -104,6 +105,7 @@ MORE: dict[str, Maker] = {
     "really_avi.mp4": lambda path, of: under_other_name(of("mpeg4.avi"), path),
     "really_mkv.avi": lambda path, of: under_other_name(of("plain.mkv"), path),
     "really_mp4.dat": lambda path, of: under_other_name(of("plain.mp4"), path),
+    "really_b_frames.mp4": lambda path, of: under_other_name(of("b_frames.avi"), path),
     "junk_after.mp4": lambda path, of: _junk_after(of("plain.mp4"), path),
     "sound_too.mp4": lambda path, of: with_sound(of("plain.mp4"), path),
     "cover.mp4": lambda path, of: cover_only(path, of("mjpeg.avi")),
@@ -166,6 +168,3 @@ def _joined_in_one(source: Path, path: Path) -> Path:
             packet.stream = stream
             new.mux(packet)
     return path
-
-
-Corpus = Callable[[str], Path]
