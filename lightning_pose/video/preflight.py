@@ -85,10 +85,12 @@ def preflight(
     path = Path(path)
     try:
         info = probe(path)
-        counted = None if again else _counted_before(path)
+        place = preflight_cache.place_of(path)
+        counted = None if again else _counted_before(place)
         if counted is None and count:
             counted = _count(path, on_frame)
-            preflight_cache.write(path, counted.plain())
+            if preflight_cache.place_of(path) == place:  # it was not written to meanwhile
+                preflight_cache.write(place, counted.plain())
     except (VideoError, DataError) as error:
         return Preflight(path=path, error=str(error))
     described = _described(info)
@@ -138,9 +140,9 @@ def _count(path: Path, on_frame: OnFrame | None) -> _Counted:
     return _Counted(times=times, damage=decoder.problems)
 
 
-def _counted_before(path: Path) -> _Counted | None:
-    """Return what was remembered of a file with this content; None if nothing, or nonsense."""
-    found = preflight_cache.read(path)
+def _counted_before(place: Path) -> _Counted | None:
+    """Return what is kept there of an earlier count; None if nothing, or nonsense."""
+    found = preflight_cache.read(place)
     if found is None:
         return None
     try:

@@ -18,34 +18,31 @@ from lightning_pose.contracts.files import user_cache, write_text
 Plain = dict[str, Any]
 
 
-def read(path: Path) -> Plain | None:
-    """Return what was written of a file with this content; None if nothing was.
+def place_of(path: Path) -> Path:
+    """Return where what is known of a file with this content is kept.
 
     Of a large file the content is sampled (:func:`~lightning_pose.contracts.files.
-    sampled_sha256`), as it is where predictions are looked up.
+    sampled_sha256`), as it is where predictions are looked up. Another version of FFmpeg or of our
+    code looks elsewhere.
 
     Raises:
         DataError: the file cannot be read.
     """
+    made_of = (file_hash(path, "sampled_sha256"), av.__version__, code_hash(("video",)))
+    name = hashlib.sha256(" ".join(made_of).encode()).hexdigest()
+    return user_cache() / "preflight" / f"{name}.json"
+
+
+def read(place: Path) -> Plain | None:
+    """Return the plain values that are kept there; None if there are none."""
     try:
-        found = json.loads(_note(path).read_text(encoding="utf-8"))
+        found = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
 
-def write(path: Path, found: Plain) -> None:
-    """Remember plain values of a file; a cache that cannot be written is passed over.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
+def write(place: Path, found: Plain) -> None:
+    """Keep plain values; a cache that cannot be written is passed over."""
     with contextlib.suppress(WriteError):
-        write_text(_note(path), json.dumps(found))
-
-
-def _note(path: Path) -> Path:
-    """Return where it is kept: another version of FFmpeg or of our code looks elsewhere."""
-    made_of = (file_hash(path, "sampled_sha256"), av.__version__, code_hash(("video",)))
-    name = hashlib.sha256(" ".join(made_of).encode()).hexdigest()
-    return user_cache() / "preflight" / f"{name}.json"
+        write_text(place, json.dumps(found))

@@ -194,6 +194,21 @@ def test_a_spoilt_memory_is_passed_over(corpus: Corpus, decoded: list[Path], tex
     assert len(decoded) == 2
 
 
+def test_a_file_that_grows_meanwhile_is_not_remembered(
+    corpus: Corpus, decoded: list[Path], tmp_path: Path
+) -> None:
+    path = shutil.copy(corpus("plain.mp4"), tmp_path / "growing.mp4")
+
+    def grow(done: int, _: int | None) -> None:
+        if done == 30:
+            with path.open("ab") as file:
+                file.write(bytes(100))
+
+    preflight(path, on_frame=grow)
+    preflight(path)
+    assert len(decoded) == 2
+
+
 def test_progress_is_told(corpus: Corpus, no_memory: None) -> None:
     told: list[tuple[int, int | None]] = []
     preflight(corpus("gop10.mp4"), on_frame=lambda done, total: told.append((done, total)))
