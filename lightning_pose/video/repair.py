@@ -1,8 +1,9 @@
 """A copy of a video without what is wrong with it: the same frames, checked one by one.
 
 If the container alone is at fault the compressed pictures are copied into a new MP4. Otherwise
-they are encoded anew: H.264, 8-bit 4:2:0, BT.601 colours in video range, upright, at a constant
-rate, with a key frame every second, which is what every reader here takes, on GPUs too.
+they are encoded anew: H.264, 8-bit 4:2:0 in video range, upright, at a constant rate, with a key
+frame every second. Colours are those of BT.601 unless pictures can be taken over as they are
+stored; then they are the source's.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from lightning_pose.contracts.errors import LitposeError, VideoError, WriteError
 from lightning_pose.contracts.file_hashes import file_hash
 from lightning_pose.contracts.files import check_is_no_file, write_atomically
 from lightning_pose.video.decode import Decoder
-from lightning_pose.video.info import open_video
+from lightning_pose.video.info import VideoInfo, open_video
+from lightning_pose.video.orientation import Orientation
 from lightning_pose.video.preflight import OnFrame, Preflight, preflight
 from lightning_pose.video.video_problems import Cure
-from lightning_pose.video.writer import BT601, VideoWriter
+from lightning_pose.video.writer import BT601, BT709, VideoWriter
 
 # Mean difference of a frame's pixels from those of the source, of 255: encoding, and one colour
 # for four pixels, may change them so much.
 TOLERANCE = 3.0
 
-_CRF = 10
+_CRF = 6
 _SUFFIX = ".mp4"
+_COLOURS = (1, 2, 5, 6)  # FFmpeg's numbers: BT.709, not stated (read as BT.601), PAL, NTSC
 _COPIED = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4"})
 _MARK = "repaired by litpose preflight from a file with the sampled sha256"
 
@@ -155,7 +158,9 @@ class _Job:
     def _encode(self, path: Path) -> None:
         """Encode the frames anew, as they are shown."""
         told = _stage("encoding", self.on_progress)
-        fps = self.found.fps
+        decoder, fps = Decoder(self.found.path), self.found.fps
+        colours = BT709 if decoder.info.colour_matrix == BT709 else BT601
+        as_stored = _is_plain(decoder.info)
         with VideoWriter(
             path,
             fps=fps,
@@ -163,12 +168,17 @@ class _Job:
             height=self.found.height,
             crf=_CRF,
             key_frame_every=max(round(fps), 1),
-            colours=BT601,
+            colours=colours if as_stored else BT601,
             comment=self.mark,
         ) as copy:
-            for picture in Decoder(self.found.path):
-                copy.write(np.ascontiguousarray(picture.pixels))
-                told(copy.num_frames, self.found.num_frames)
+            if as_stored:
+                for frame in decoder.frames():
+                    copy.write_stored(frame)
+                    told(copy.num_frames, self.found.num_frames)
+            else:
+                for picture in decoder:
+                    copy.write(np.ascontiguousarray(picture.pixels))
+                    told(copy.num_frames, self.found.num_frames)
 
     def _compared(self, copy: Path, tolerance: float) -> float:
         """Return by how much the copy differs from the source.
@@ -187,7 +197,7 @@ class _Job:
             off = np.maximum(own, one.pixels) - np.minimum(own, one.pixels)
             worst = max(worst, float(off.mean()))
             if worst > tolerance:
-                raise self._failed(f"frame {number} differs by {worst:.1f} grey levels on average")
+                raise self._failed(f"frame {number} differs by {worst:.2f} of 255 on average")
             told(number + 1, self.found.num_frames)
         return worst
 
@@ -204,6 +214,17 @@ class _Job:
             f"No copy of {self.found.path} was kept, because it is not what it should be "
             f"({reason.rstrip('.')}). Predict the video as it is."
         )
+
+
+def _is_plain(info: VideoInfo) -> bool:
+    """Tell whether pictures can go into the copy as they are stored, without another rounding."""
+    return (
+        info.pixel_format == "yuv420p"
+        and info.orientation == Orientation()
+        and info.colour_matrix in _COLOURS
+        and not info.full_range
+        and info.width % 2 == info.height % 2 == 0
+    )
 
 
 def _is_there(target: Path, source: Path, mark: str) -> bool:

@@ -13,6 +13,7 @@ from typing import cast
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -132,19 +133,33 @@ class VideoWriter:
                 f"{self.path}: frame {self.num_frames} should be uint8 of shape "
                 f"{(*self._size, 3)}, got {frame.dtype} of shape {frame.shape}."
             )
-        following = 0 if self._last_pts is None else self._last_pts + 1
-        when = following if pts is None else pts
-        if self._last_pts is not None and when < following:
-            raise VideoError(
-                f"{self.path}: frame {self.num_frames} has time {when}, which is not after "
-                f"{self._last_pts}, the time of the frame before it."
-            )
+        when = self._due(pts)
         if any(self._padding):
             rows, columns = self._padding
             frame = np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
-        self._encode(self._picture(frame, when))
-        self._last_pts = when
-        self.num_frames += 1
+        self._append(self._picture(frame, when), when)
+
+    def write_stored(self, frame: av.VideoFrame) -> None:
+        """Append a decoded frame without converting it, one unit after the frame before it.
+
+        Args:
+            frame: of the writer's size, pixel format and colours, in video range; its time is
+                changed.
+
+        Raises:
+            VideoError: the size or pixel format is another.
+            WriteError: the disk is full or gone.
+        """
+        if (frame.height, frame.width) != self._size or frame.format.name != self._pixel_format:
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames} is stored as {frame.format.name}, "
+                f"{frame.width} x {frame.height}, not as {self._pixel_format}, {self._size[1]} x "
+                f"{self._size[0]}."
+            )
+        when = self._due(None)
+        frame.pts, frame.time_base = when, self._time_base
+        frame.pict_type = PictureType.NONE  # else it stays a key frame, or may not become one
+        self._append(frame, when)
 
     def close(self) -> Path:
         """Finish the file, give it its final name and return that.
@@ -203,6 +218,26 @@ class VideoWriter:
         context.thread_type = "AUTO"
         if self._suffix == ".avi":  # AVI keeps no display times, so order must be decoding order
             context.max_b_frames = 0
+
+    def _due(self, pts: int | None) -> int:
+        """Return when the next frame is shown.
+
+        Raises:
+            VideoError: that is not after the frame before it.
+        """
+        following = 0 if self._last_pts is None else self._last_pts + 1
+        when = following if pts is None else pts
+        if self._last_pts is not None and when < following:
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames} has time {when}, which is not after "
+                f"{self._last_pts}, the time of the frame before it."
+            )
+        return when
+
+    def _append(self, picture: av.VideoFrame, when: int) -> None:
+        self._encode(picture)
+        self._last_pts = when
+        self.num_frames += 1
 
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"], pts: int) -> av.VideoFrame:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(

@@ -168,9 +168,7 @@ def _how(made: Repair) -> str:
         return "there already"
     if made.how is Cure.COPY:
         return "its pictures copied"
-    return (
-        f"encoded anew; pixels are at most {made.difference:.2f} of 255 off on average of a frame"
-    )
+    return f"encoded anew; a frame changed by {made.difference:.2f} of 255 on average, at most"
 
 
 def _as_plain(found: Preflight, made: Repair | None) -> dict[str, Any]:
