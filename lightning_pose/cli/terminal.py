@@ -25,6 +25,11 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def say_paragraph(text: str) -> None:
+    """Print a paragraph of results on stdout, broken into lines."""
+    say(_wrapped(text, first="", rest="  "))
+
+
 def note(text: str) -> None:
     """Print one remark on stderr: what was decided or noticed on the way; no passwords."""
     _remark(_wrapped(without_passwords(text), first="", rest="  "))

@@ -80,6 +80,11 @@ class Decoder:
         return self._tally.frames
 
     @property
+    def time_s(self) -> Fraction | None:
+        """Return when the frame decoded last is shown; None = the file does not say."""
+        return self._tally.last_time_s
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the file, one sentence each; complete after the last frame."""
         return self.info.problems + (_problems(self._tally, self.info) if self._whole else ())
@@ -110,7 +115,7 @@ class Decoder:
                 continue
             orientation = orientation or Orientation.of(frame, self.path)
             pixels = orientation.apply(rgb_pixels(reformatter, frame))
-            yield Picture(pixels=pixels, time_s=self._tally.last_time_s)
+            yield Picture(pixels=pixels, time_s=self.time_s)
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames as they are stored, without conversion to RGB."""
@@ -199,7 +204,8 @@ def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float 
     """Return where a file without index ends, if that is well before the end its header states."""
     if not container.duration or tally.last_time_s is None:
         return None
-    gap = container.duration / av.time_base - float(tally.last_time_s + 1 / fps)
+    begin = min(container.start_time or 0, 0)  # below 0 where a clock overran in between
+    gap = (container.duration + begin) / av.time_base - float(tally.last_time_s + 1 / fps)
     return float(tally.last_time_s) if gap > max(_TOLERATED_GAP_S, 2 / fps) else None
 
 

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
+from jaxtyping import Int
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.container_index import entries_of
@@ -49,6 +50,12 @@ class VideoInfo:
         rotation: quarter turns to show it, in degrees clockwise (0, 90, 180, 270).
         orientation: how stored frames are to be turned and mirrored to be shown.
         variable_rate: whether frames are unevenly spaced; None = the header does not tell.
+        spacing_s: the narrowest and the widest distance of frames that follow on each other, as
+            the index has them; None = it does not tell.
+        key_frame_gap: the most frames from one key frame to the next, or to the end, as the index
+            has it; None = the container keeps none.
+        hidden_frames: how many stored frames an edit list hides.
+        picture_tracks: how many there are, covers not counted; one of them is read.
         problems: what is wrong with the file as far as the index shows, one sentence each.
     """
 
@@ -66,6 +73,10 @@ class VideoInfo:
     rotation: int = 0
     orientation: Orientation = UPRIGHT
     variable_rate: bool | None = None
+    spacing_s: tuple[float, float] | None = None
+    key_frame_gap: int | None = None
+    hidden_frames: int = 0
+    picture_tracks: int = 1
     problems: tuple[str, ...] = ()
 
     @property
@@ -107,6 +118,10 @@ def probe(path: Path | str) -> VideoInfo:
             rotation=orientation.degrees,
             orientation=orientation,
             variable_rate=promise.variable_rate,
+            spacing_s=promise.spacing_s,
+            key_frame_gap=promise.key_frame_gap,
+            hidden_frames=promise.hidden_frames,
+            picture_tracks=len(_picture_tracks(container)),
             problems=promise.problems,
         )
 
@@ -152,9 +167,12 @@ def _open_container(path: Path) -> InputContainer:
         ) from error
 
 
+def _picture_tracks(container: InputContainer) -> list[VideoStream]:
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
 def _default_stream(container: InputContainer, path: Path) -> VideoStream:
-    cover = Disposition.attached_pic
-    tracks = [s for s in container.streams.video if not s.disposition & cover]
+    tracks = _picture_tracks(container)
     if not tracks:
         found = "only sound" if container.streams.audio else "no picture track"
         raise VideoError(f"{path} holds {found}; a video was expected.")
@@ -187,6 +205,9 @@ class _Promise(NamedTuple):
     num_frames: int | None = None
     variable_rate: bool | None = None
     problems: tuple[str, ...] = ()
+    spacing_s: tuple[float, float] | None = None
+    key_frame_gap: int | None = None
+    hidden_frames: int = 0
 
 
 def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Promise:
@@ -197,11 +218,24 @@ def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Pro
     uneven = bool(len(steps)) and int(steps.max() - steps.min()) > 1  # one tick is rounding
     if container.format.name == "avi" and len(entries) < stream.frames:  # its index comes last
         return _Promise(stream.frames, uneven, ("The index at the end of the file is missing.",))
-    shown = int((~entries["hidden"]).sum())
-    if (entries["pos"] + entries["size"] <= path.stat().st_size).all():
-        return _Promise(shown, uneven)
+    hidden = int(entries["hidden"].sum())
+    unit_s = float(stream.time_base or 0)
+    spacing_s = (float(steps.min() * unit_s), float(steps.max() * unit_s)) if len(steps) else None
+    whole = (entries["pos"] + entries["size"] <= path.stat().st_size).all()
     problem = "The file ends early: its index names frames that are not there."
-    return _Promise(shown, uneven, (problem,))
+    return _Promise(
+        num_frames=len(entries) - hidden,
+        variable_rate=uneven,
+        problems=() if whole else (problem,),
+        spacing_s=spacing_s,
+        key_frame_gap=_widest_gap(np.flatnonzero(entries["key"]), len(entries)),
+        hidden_frames=hidden,
+    )
+
+
+def _widest_gap(keys: Int[np.ndarray, " k"], num_frames: int) -> int:
+    """Return the most frames from one key frame to the next or to the end."""
+    return int(np.diff(keys, append=num_frames).max()) if len(keys) else num_frames
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:

@@ -13,7 +13,12 @@ from typing import cast
 import av
 import numpy as np
 from av.error import FFmpegError
+<<<<<<< HEAD
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+=======
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+>>>>>>> pre7
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -21,17 +26,18 @@ from lightning_pose.contracts.errors import VideoError, WriteError
 
 _CODECS_BY_SUFFIX = {".webm": ("libvpx-vp9",)}
 _CODECS = ("libx264", "mpeg4")
-_BT709 = 1  # the number of BT.709 in FFmpeg's colour space, primaries and transfer enumerations
+BT709, BT601 = 1, 6  # FFmpeg's numbers, the same of colour space, primaries and transfer
+_MATRICES = {BT709: Colorspace.ITU709, BT601: Colorspace.ITU601}
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 class VideoWriter:
     """Writes RGB frames to a file that any player opens; the file appears only when it is whole.
 
-    H.264 with 4:2:0 colour, tagged BT.709. That colour format needs even sizes: an odd width or
-    height grows by one pixel on the right or at the bottom (the edge is repeated), so pixel
-    coordinates keep their meaning. Ask for ``pixel_format="yuv444p"`` to keep an odd size exactly;
-    browsers do not play that.
+    H.264 with 4:2:0 colour, tagged BT.709 unless told otherwise. That colour format needs even
+    sizes: an odd width or height grows by one pixel on the right or at the bottom (the edge is
+    repeated), so pixel coordinates keep their meaning. Ask for ``pixel_format="yuv444p"`` to keep
+    an odd size exactly; browsers do not play that.
 
     Example:
         >>> import numpy as np, tempfile
@@ -53,6 +59,9 @@ class VideoWriter:
         preset: effort of the H.264 encoder; slower makes smaller files.
         chroma_qp_offset: of H.264, -12 to 12; below 0 colours are kept more faithfully.
         time_base: unit in seconds of the ``pts`` given to :meth:`write`; None = ``1 / fps``.
+        key_frame_every: frames from one key frame to the next at most; None = the encoder's habit.
+        colours: ``BT709`` or ``BT601``.
+        comment: kept in the file.
 
     Raises:
         VideoError: the size or rate is not positive, or there is no such encoder.
@@ -72,6 +81,9 @@ class VideoWriter:
         preset: str = "veryfast",
         chroma_qp_offset: int = 0,
         time_base: Fraction | None = None,
+        key_frame_every: int | None = None,
+        colours: int = BT709,
+        comment: str = "",
     ) -> None:
         self.path = Path(path)
         self.num_frames = 0
@@ -93,10 +105,19 @@ class VideoWriter:
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
         self._temporary = self.path.with_name(temporary)
         name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
+<<<<<<< HEAD
         options = _encoder_options(name, crf=crf, preset=preset)
         if chroma_qp_offset and name == "libx264":
             options["x264-params"] = f"chroma-qp-offset={chroma_qp_offset}"
         self._open(name, rate, options)
+=======
+        self._colours = colours
+        self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
+        if key_frame_every is not None:
+            self._stream.codec_context.gop_size = key_frame_every
+        if comment:
+            self._container.metadata["comment"] = comment
+>>>>>>> pre7
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -129,19 +150,33 @@ class VideoWriter:
                 f"{self.path}: frame {self.num_frames} should be uint8 of shape "
                 f"{(*self._size, 3)}, got {frame.dtype} of shape {frame.shape}."
             )
-        following = 0 if self._last_pts is None else self._last_pts + 1
-        when = following if pts is None else pts
-        if self._last_pts is not None and when < following:
-            raise VideoError(
-                f"{self.path}: frame {self.num_frames} has time {when}, which is not after "
-                f"{self._last_pts}, the time of the frame before it."
-            )
+        when = self._due(pts)
         if any(self._padding):
             rows, columns = self._padding
             frame = np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
-        self._encode(self._picture(frame, when))
-        self._last_pts = when
-        self.num_frames += 1
+        self._append(self._picture(frame, when), when)
+
+    def write_stored(self, frame: av.VideoFrame) -> None:
+        """Append a decoded frame without converting it, one unit after the frame before it.
+
+        Args:
+            frame: of the writer's size, pixel format and colours, in video range; its time is
+                changed.
+
+        Raises:
+            VideoError: the size or pixel format is another.
+            WriteError: the disk is full or gone.
+        """
+        if (frame.height, frame.width) != self._size or frame.format.name != self._pixel_format:
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames} is stored as {frame.format.name}, "
+                f"{frame.width} x {frame.height}, not as {self._pixel_format}, {self._size[1]} x "
+                f"{self._size[0]}."
+            )
+        when = self._due(None)
+        frame.pts, frame.time_base = when, self._time_base
+        frame.pict_type = PictureType.NONE  # else it stays a key frame, or may not become one
+        self._append(frame, when)
 
     def close(self) -> Path:
         """Finish the file, give it its final name and return that.
@@ -195,17 +230,37 @@ class VideoWriter:
         self._stream.pix_fmt = self._pixel_format
         context = self._stream.codec_context
         context.time_base = self._time_base
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.colorspace = context.color_primaries = context.color_trc = self._colours
         context.color_range = ColorRange.MPEG
         context.thread_type = "AUTO"
         if self._suffix == ".avi":  # AVI keeps no display times, so order must be decoding order
             context.max_b_frames = 0
 
+    def _due(self, pts: int | None) -> int:
+        """Return when the next frame is shown.
+
+        Raises:
+            VideoError: that is not after the frame before it.
+        """
+        following = 0 if self._last_pts is None else self._last_pts + 1
+        when = following if pts is None else pts
+        if self._last_pts is not None and when < following:
+            raise VideoError(
+                f"{self.path}: frame {self.num_frames} has time {when}, which is not after "
+                f"{self._last_pts}, the time of the frame before it."
+            )
+        return when
+
+    def _append(self, picture: av.VideoFrame, when: int) -> None:
+        self._encode(picture)
+        self._last_pts = when
+        self.num_frames += 1
+
     def _picture(self, frame: UInt8[np.ndarray, "height width 3"], pts: int) -> av.VideoFrame:
         picture = self._reformatter.reformat(
             self._as_frame(np.ascontiguousarray(frame), format="rgb24"),
             format=self._pixel_format,
-            dst_colorspace=Colorspace.ITU709,
+            dst_colorspace=_MATRICES[self._colours],
             dst_color_range=ColorRange.MPEG,
             interpolation=_EXACT,
             threads=1,

@@ -14,6 +14,7 @@ import pytest
 
 from lightning_pose.cli.main import main
 from lightning_pose.data.toy import make_toy_dataset
+from tests.video.conftest import corpus as corpus  # the awkward videos, a fixture
 
 VIDEO_FRAMES, NEW_FRAMES = 12, 5
 NUM_LABELED = 20

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.video.corpus import MAKERS, Maker
+from tests.video.corpus import Maker
+from tests.video.corpus_more import EVERY
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def made(name: str) -> Path:
         path = folder / name
         if not path.exists():
-            make: Maker = MAKERS[name]
+            make: Maker = EVERY[name]
             make(path, made)
         return path
 

@@ -7,6 +7,7 @@ import errno
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import pytest
 from lightning_pose.contracts.errors import VideoError, WriteError
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import probe
-from lightning_pose.video.writer import VideoWriter
+from lightning_pose.video.writer import BT601, VideoWriter
 from tests.video.corpus import HEIGHT, WIDTH, numbered_frame, read_number
+
+Corpus = Callable[[str], Path]
 
 
 def write_numbers(path: Path, numbers: range, **options: object) -> Path:
@@ -165,7 +168,7 @@ def test_a_limit_met_while_writing_leaves_nothing(tmp_path: Path) -> None:
         import resource, signal, sys
         import numpy as np
         from lightning_pose.contracts.errors import WriteError
-        from lightning_pose.video.writer import VideoWriter
+        from lightning_pose.video.writer import BT601, VideoWriter
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -186,3 +189,34 @@ def test_a_limit_met_while_writing_leaves_nothing(tmp_path: Path) -> None:
     assert "refused: " in done.stderr
     assert "out.mp4 was not written" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_decoded_frames_are_taken_as_they_are_stored(corpus: Corpus, tmp_path: Path) -> None:
+    decoder = Decoder(corpus("gop10.mp4"))
+    with VideoWriter(
+        tmp_path / "copy.mp4",
+        fps=25,
+        width=WIDTH,
+        height=HEIGHT,
+        crf=0,
+        key_frame_every=7,
+        colours=BT601,
+        comment="a copy",
+    ) as video:
+        for frame in decoder.frames():
+            video.write_stored(frame)
+    pairs = zip(Decoder(corpus("gop10.mp4")), Decoder(tmp_path / "copy.mp4"), strict=True)
+    assert all((one.pixels == other.pixels).all() for one, other in pairs)
+    info = probe(tmp_path / "copy.mp4")
+    assert info.key_frame_gap == 7
+    assert info.colour_matrix == BT601
+    with av.open(str(tmp_path / "copy.mp4")) as copy:
+        assert copy.metadata["comment"] == "a copy"
+
+
+def test_frames_stored_otherwise_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "copy.mp4", fps=25, width=WIDTH, height=HEIGHT) as video:
+        video.write(np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8))
+        for name in ("small.mp4", "ten_bit.mp4"):
+            with pytest.raises(VideoError, match="not as yuv420p, 112 x 80"):
+                video.write_stored(next(iter(Decoder(corpus(name)).frames())))

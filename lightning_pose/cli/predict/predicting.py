@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.predict.boxes import label_bbox_files, share_out
+from lightning_pose.cli.predict.preflighting import Foreseen
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import (
     ProgressLine,
@@ -148,8 +149,7 @@ def predict_inputs(
         on_start=show.start,
         on_progress=show.progress,
     ):
-        show.finish(outcome)
-        outcomes.append(outcome)
+        outcomes.append(show.finish(outcome))
     return outcomes
 
 
@@ -182,11 +182,15 @@ class Show:
     def __init__(self) -> None:
         self._lines: dict[str, ProgressLine] = {}
         self._name = ""
+        self._foreseen = Foreseen(())
 
     def start(self, inputs: tuple[Input, ...]) -> None:
         """Begin with an input, or with the views of a session."""
         self._name = ", ".join(item.path.name for item in inputs)
         self._lines = {}
+        self._foreseen = Foreseen(inputs)
+        for remark in self._foreseen.remarks:
+            note(remark)
 
     def progress(self, progress: Progress) -> None:
         """Draw how far it is."""
@@ -195,14 +199,21 @@ class Show:
         )
         line.update(progress.done, progress.total)
 
+<<<<<<< HEAD
     def finish(self, outcome: Outcome) -> None:
         """Say what became of it."""
+=======
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Say how it ended; return the outcome with what was said of the source beforehand."""
+>>>>>>> pre7
         for line in self._lines.values():
             line.clear()
-        for problem in outcome.problems:
+        found = self._foreseen.not_among(outcome.problems)
+        for problem in found:
             note(f"{self._name}: {problem}")
         if outcome.failed is not None:
             print_error(str(outcome.failed))
+        return dataclasses.replace(outcome, problems=(*self._foreseen.remarks, *found))
 
 
 def _default_folder(model: Model, request: PredictRequest) -> Path:
