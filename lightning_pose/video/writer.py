@@ -13,19 +13,14 @@ from typing import cast
 import av
 import numpy as np
 from av.error import FFmpegError
-<<<<<<< HEAD
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-=======
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
->>>>>>> pre7
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError, WriteError
+from lightning_pose.video.encoders import encoder_options, first_encoder
 
-_CODECS_BY_SUFFIX = {".webm": ("libvpx-vp9",)}
-_CODECS = ("libx264", "mpeg4")
 BT709, BT601 = 1, 6  # FFmpeg's numbers, the same of colour space, primaries and transfer
 _MATRICES = {BT709: Colorspace.ITU709, BT601: Colorspace.ITU601}
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -104,20 +99,16 @@ class VideoWriter:
         self._last_pts: int | None = None
         temporary = f".{self.path.stem}.{os.getpid()}.tmp{self.path.suffix}"
         self._temporary = self.path.with_name(temporary)
-        name = codec or _first_encoder(_CODECS_BY_SUFFIX.get(self._suffix, _CODECS), self.path)
-<<<<<<< HEAD
-        options = _encoder_options(name, crf=crf, preset=preset)
+        name = codec or first_encoder(self.path)
+        options = encoder_options(name, crf=crf, preset=preset)
         if chroma_qp_offset and name == "libx264":
             options["x264-params"] = f"chroma-qp-offset={chroma_qp_offset}"
-        self._open(name, rate, options)
-=======
         self._colours = colours
-        self._open(name, rate, _encoder_options(name, crf=crf, preset=preset))
+        self._open(name, rate, options)
         if key_frame_every is not None:
             self._stream.codec_context.gop_size = key_frame_every
         if comment:
             self._container.metadata["comment"] = comment
->>>>>>> pre7
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -287,21 +278,6 @@ def _as_rate(fps: Fraction | float | int, path: Path) -> Fraction:
     if rate <= 0:
         raise VideoError(f"{path}: a video needs a positive frame rate, got {fps}.")
     return rate
-
-
-def _first_encoder(names: tuple[str, ...], path: Path) -> str:
-    for name in names:
-        if name in av.codecs_available:
-            return name
-    raise VideoError(f"{path}: this build of PyAV has none of the encoders {', '.join(names)}.")
-
-
-def _encoder_options(name: str, *, crf: int, preset: str) -> dict[str, str]:
-    if name in ("libx264", "libx265"):
-        return {"crf": str(crf), "preset": preset}
-    if name == "libvpx-vp9":
-        return {"crf": str(crf), "b": "0", "cpu-used": "5", "row-mt": "1"}
-    return {"b": "8000000"} if name == "mpeg4" else {}
 
 
 def _not_written(path: Path, error: Exception) -> WriteError:

@@ -199,13 +199,8 @@ class Show:
         )
         line.update(progress.done, progress.total)
 
-<<<<<<< HEAD
-    def finish(self, outcome: Outcome) -> None:
-        """Say what became of it."""
-=======
     def finish(self, outcome: Outcome) -> Outcome:
         """Say how it ended; return the outcome with what was said of the source beforehand."""
->>>>>>> pre7
         for line in self._lines.values():
             line.clear()
         found = self._foreseen.not_among(outcome.problems)
