@@ -40,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     except OSError as error:
         with contextlib.suppress(OSError):  # where a folder was expected there may be a file
             temporary.unlink(missing_ok=True)
-        raise WriteError(_why_not_written(path, error)) from error
+        raise WriteError(why_not_written(path, error)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -126,7 +126,8 @@ def write_text(path: Path, text: str) -> Path:
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _why_not_written(path: Path, error: OSError) -> str:
+def why_not_written(path: Path, error: OSError) -> str:
+    """Return the sentence on a file that the operating system did not let be written."""
     if error.errno == errno.ENOSPC:
         return f"{path} was not written: the disk is full. Free some space and run it again."
     return f"{path} was not written: {error.strerror or error}."

@@ -100,7 +100,9 @@ def _block(part: MetricTable) -> CsvBlock:
 class Metric(Protocol):
     """A number per frame and keypoint, from predictions and, if ``needs_labels``, labels.
 
-    A metric that has to learn from training labels first (PCA) does so when it is made.
+    A metric that has to learn from training labels first (PCA) does so when it is made. One with
+    an attribute ``looks_back``, an int, says that a value hangs on its own row and on that many
+    before it; it is computed for parts of a video, any other for the whole of it.
     """
 
     name: str

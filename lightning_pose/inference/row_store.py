@@ -1,0 +1,268 @@
+"""Predicted rows on their way to the files of a result, kept where a kill does not reach them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Float, Int, UInt32
+
+from lightning_pose.contracts.errors import VideoError, WriteError
+from lightning_pose.contracts.files import why_not_written
+from lightning_pose.contracts.predictions import Predictions
+
+_FORMAT = "litpose rows 1"
+_SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
+_FIRST_VALUE = 3  # words of a row: two of the frame's number, one of the check, then the values
+_AT_ONCE = 4096  # rows read at a time when a file is taken up
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Consecutive frames that lie one after the other in the file."""
+
+    start: int
+    stop: int
+    row: int
+
+
+class RowStore:
+    """Predicted rows of one session (all views side by side), kept in a file until all are there.
+
+    The file is a line that says what is in it, then one record of fixed size a row, each with a
+    check sum. An existing file with the same first line is taken up: its whole rows count, what
+    comes after the first broken one is cut off. With another first line it begins anew.
+
+    Args:
+        path: the file; None = in memory.
+        key: of video, model, code and settings (:mod:`~lightning_pose.inference.result_key`).
+        keypoint_names: of one view, in column order.
+        num_views: cameras whose keypoints lie side by side.
+        run_id: which run made the model.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        key: str,
+        keypoint_names: Sequence[str],
+        num_views: int = 1,
+        run_id: str = "",
+    ) -> None:
+        self.path = path
+        self.keypoint_names = tuple(keypoint_names)
+        self.num_views = num_views
+        self.run_id = run_id
+        about = {"key": key, "keypoints": self.keypoint_names, "views": num_views}
+        self._header = f"{_FORMAT} {json.dumps(about)}\n".encode()
+        self._words = _FIRST_VALUE + 3 * num_views * len(self.keypoint_names)
+        self._runs: list[_Run] = []
+        self._num_rows = 0
+        try:
+            self._file = io.BytesIO() if path is None else _opened(path)
+            self._take_up()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    @property
+    def num_rows(self) -> int:
+        """Return how many rows there are."""
+        return self._num_rows
+
+    def has(self, start: int, stop: int) -> bool:
+        """Tell whether all frames of [start, stop) are there."""
+        for run in self._in_order():
+            if run.start > start:
+                break
+            start = max(start, run.stop)
+        return start >= stop
+
+    def add(
+        self,
+        frame_ids: Int[np.ndarray, " n"],
+        xy_img: Float[np.ndarray, "n k 2"],
+        confidence: Float[np.ndarray, "n k"],
+    ) -> None:
+        """Append rows, of which a kill leaves all or the first few.
+
+        Args:
+            frame_ids: 0-based frame numbers, in any order.
+            xy_img: pixels of the original image; the keypoints of the first view, then the next's.
+            confidence: 0..1; NaN = unknown.
+
+        Raises:
+            WriteError: the file cannot be written (a full disk, say).
+        """
+        words = np.empty((len(frame_ids), self._words), dtype="<u4")
+        words[:, :2] = frame_ids.astype("<i8")[:, None].view("<u4")
+        values = np.concatenate([xy_img, confidence[..., None]], axis=-1)
+        values = np.ascontiguousarray(values.reshape(len(frame_ids), -1), dtype="<f4")
+        words[:, _FIRST_VALUE:] = values.view("<u4")
+        words[:, 2] = _checks(words)
+        try:
+            self._file.seek(self._position(self._num_rows))
+            rest = memoryview(words.tobytes())
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._note(np.asarray(frame_ids, dtype=np.int64))
+
+    def clear(self) -> None:
+        """Forget all rows.
+
+        Raises:
+            WriteError: the file cannot be written.
+        """
+        try:
+            self._begin_anew()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def views(self, start: int = 0, stop: int | None = None) -> list[Predictions]:
+        """Return the rows of the frames in [start, stop), a table a view, in order of frames."""
+        runs = self._in_order()
+        last = max((run.stop for run in runs), default=0)
+        stop = last if stop is None else stop
+        parts = [self._read(run, start, stop) for run in runs if run.start < stop]
+        rows = np.concatenate(parts or [np.zeros((0, self._words), dtype="<u4")])
+        frame_ids = _frame_ids(rows)
+        k = len(self.keypoint_names)
+        values = np.ascontiguousarray(rows[:, _FIRST_VALUE:]).view("<f4").astype(np.float32)
+        values = values.reshape(len(rows), self.num_views, k, 3)
+        return [
+            Predictions(
+                xy_img=values[:, view, :, :2],
+                confidence=values[:, view, :, 2],
+                keypoint_names=self.keypoint_names,
+                frame_ids=frame_ids,
+                run_id=self.run_id,
+            )
+            for view in range(self.num_views)
+        ]
+
+    def check_complete(self, num_frames: int) -> None:
+        """Check that each frame from 0 to ``num_frames`` - 1 is there exactly once.
+
+        Raises:
+            VideoError: one is missing, was predicted twice, or is not in the video.
+        """
+        runs = self._in_order()
+        for before, run in itertools.pairwise(runs):
+            if run.start < before.stop:
+                raise VideoError(
+                    f"Frame {run.start} was predicted twice; this is a fault of the reader."
+                )
+        if self.num_rows == num_frames and self.has(0, num_frames):
+            return
+        ends = [0, *(run.stop for run in runs)]
+        starts = [*(run.start for run in runs), num_frames]
+        gaps = itertools.chain.from_iterable(map(range, ends, starts))
+        missing = list(itertools.islice(gaps, 5))
+        raise VideoError(
+            f"{self.num_rows} frames were predicted where the video has {num_frames}"
+            + (f"; first missing: {missing}." if missing else ".")
+        )
+
+    def close(self) -> None:
+        """Close the file, which stays."""
+        self._file.close()
+
+    def delete(self) -> None:
+        """Close the file and delete it."""
+        self.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _take_up(self) -> None:
+        """Find the rows in the file; begin anew if it was begun for something else."""
+        self._file.seek(0)
+        if self._file.read(len(self._header)) != self._header:
+            self._begin_anew()
+            return
+        while True:
+            words = self._read_rows(self._num_rows, _AT_ONCE)
+            good = words[:, 2] == _checks(words)
+            whole = len(good) if good.all() else int(np.argmin(good))
+            self._note(_frame_ids(words[:whole]))
+            if whole < _AT_ONCE:
+                break
+        self._file.truncate(self._position(self._num_rows))
+
+    def _begin_anew(self) -> None:
+        self._runs, self._num_rows = [], 0
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(self._header)
+
+    def _note(self, frame_ids: Int[np.ndarray, " n"]) -> None:
+        """Remember where the rows lie that were just found at the end."""
+        if not len(frame_ids):
+            return
+        cuts = np.flatnonzero(np.diff(frame_ids) != 1) + 1
+        edges = [0, *cuts.tolist(), len(frame_ids)]
+        for first, end in itertools.pairwise(edges):
+            start, row = int(frame_ids[first]), self._num_rows + first
+            last = self._runs[-1] if self._runs else None
+            if last is not None and last.stop == start:  # it lies right before, in the file too
+                self._runs[-1] = _Run(last.start, start + end - first, last.row)
+            else:
+                self._runs.append(_Run(start, start + end - first, row))
+        self._num_rows += len(frame_ids)
+
+    def _in_order(self) -> list[_Run]:
+        return sorted(self._runs, key=attrgetter("start"))
+
+    def _read(self, run: _Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
+        first, end = max(run.start, start), min(run.stop, stop)
+        rows = self._read_rows(run.row + first - run.start, max(0, end - first))
+        if not np.array_equal(_frame_ids(rows), np.arange(first, max(first, end))):
+            raise WriteError(
+                f"{self.path} was changed while it was in use, by another worker on a disk "
+                "without locks perhaps. Delete it and predict again."
+            )
+        return rows
+
+    def _read_rows(self, row: int, count: int) -> UInt32[np.ndarray, "n words"]:
+        """Return up to ``count`` rows; fewer at the end of the file."""
+        self._file.seek(self._position(row))
+        found = b""
+        while part := self._file.read(count * self._words * 4 - len(found)):  # 2 GB at most
+            found += part
+        whole = len(found) // (self._words * 4)
+        return np.frombuffer(found, dtype="<u4", count=whole * self._words).reshape(
+            whole, self._words
+        )
+
+    def _position(self, row: int) -> int:
+        return len(self._header) + row * self._words * 4
+
+    def _not_written(self, error: OSError) -> WriteError:
+        return WriteError(why_not_written(self.path or Path("memory"), error))
+
+
+def _opened(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+
+
+def _frame_ids(words: UInt32[np.ndarray, "n words"]) -> Int[np.ndarray, " n"]:
+    return np.ascontiguousarray(words[:, :2]).view("<i8")[:, 0].astype(np.int64)
+
+
+def _checks(words: UInt32[np.ndarray, "n words"]) -> UInt32[np.ndarray, " n"]:
+    """Return the check of each row: the sum of its other words."""
+    total = words.sum(axis=1, dtype=np.uint32) - words[:, 2]
+    return total + _SALT
