@@ -14,6 +14,7 @@ from typing import Any
 from lightning_pose.contracts.errors import DataError, LitposeError, ModelError, WriteError
 from lightning_pose.contracts.file_hashes import has_stamp
 from lightning_pose.contracts.file_locks import FileLock, NoLocksError
+from lightning_pose.contracts.files import remove_leftovers
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.engine import Done
 from lightning_pose.inference.inputs import Input
@@ -160,6 +161,9 @@ class ResultJob:
         if holder:
             return Outcome(inputs=self.session.inputs, claimed_by=holder)
         self._claim = claim
+        notes = [files.note for files in self.files]
+        for path in itertools.chain(notes, *self._missing):
+            remove_leftovers(path)
         return None
 
     def _missing_of(self, view: int, note: Note | None) -> dict[Path, Write]:
