@@ -145,12 +145,15 @@ def write_files(
 ) -> tuple[tuple[Path, ...], LitposeError | None]:
     """Write the files, and after each the note; return all files of the result.
 
-    Where one fails the others are still tried; the first failure comes back as well.
+    Where one fails the others are still tried; the first failure comes back as well. A note
+    without files is written first: should the process be killed between a file and its note, the
+    file is known to be ours.
     """
     failed: LitposeError | None = None
     if not note.files:
         try:
             place.remove_replaced(missing)
+            note.write(place.note)
         except LitposeError as error:
             return (), error
     for path, write in missing.items():
@@ -161,6 +164,8 @@ def write_files(
             note = now
         except LitposeError as error:
             failed = failed or error
+    if not note.files:
+        place.note.unlink(missing_ok=True)
     return tuple(place.out / name for name in note.files), failed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import threading
@@ -147,11 +148,7 @@ class ResultJob:
             claim.path.parent.mkdir(parents=True, exist_ok=True)
             holder = claim.take()
         except NoLocksError:
-            _logger.warning(
-                "The disk of %s knows no locks, so nothing keeps a second worker from predicting "
-                "the same videos.",
-                self.files[0].out,
-            )
+            _warn_of_no_locks(self.files[0].out)
             return None
         except OSError as error:
             raise WriteError(
@@ -255,6 +252,16 @@ class ResultJob:
             files, failed = write_files(self._missing[view], rows, note, self.files[view])
             ended = replace(ended, files=ended.files + files, failed=ended.failed or failed)
         return replace(ended, predictions=_tables_among(ended.files, self.files))
+
+
+@functools.cache
+def _warn_of_no_locks(out: Path) -> None:
+    """Say so once."""
+    _logger.warning(
+        "The disk of %s knows no locks, so nothing keeps a second worker from predicting the same "
+        "videos.",
+        out,
+    )
 
 
 def _check_not_inputs(missing: Sequence[dict[Path, Write]], inputs: Sequence[Input]) -> None:

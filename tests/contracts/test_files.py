@@ -12,6 +12,7 @@ import pytest
 from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.files import (
     file_sha256,
+    remove_leftovers,
     sampled_sha256,
     write_atomically,
     write_text,

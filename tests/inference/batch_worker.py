@@ -32,17 +32,11 @@ def work(run: Path, videos: Path, out: Path, told: Path | None = None) -> None:
     compute = Compute.choose(device="cpu", precision="fp32")
     model = Model(number_tracker(), compute=compute, files=ModelFiles.find(run))
     outputs = OutputSettings(metrics=(TemporalNorm(),))
-    became = {
-        outcome.inputs[0].path.name: "failed"
-        if outcome.failed
-        else "claimed"
-        if outcome.claimed_by
-        else "there"
-        if outcome.skipped
-        else "predicted"
-        for outcome in predict_files(model, expand_inputs([videos]), out=out, outputs=outputs)
-    }
+    became: dict[str, str] = {}
+    for outcome in predict_files(model, expand_inputs([videos]), out=out, outputs=outputs):
+        if outcome.failed is not None:
+            raise outcome.failed
+        state = "claimed" if outcome.claimed_by else "there" if outcome.skipped else "predicted"
+        became[outcome.inputs[0].path.name] = state
     if told is not None:
         told.write_text(json.dumps(became))
-    if set(became.values()) & {"failed"}:
-        os._exit(1)
