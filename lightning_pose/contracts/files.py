@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -45,6 +47,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
+    name = re.compile(rf"\.{re.escape(path.stem)}(\.\d+){{1,2}}\.tmp{re.escape(path.suffix)}")
+    for found in path.parent.glob(f".*.tmp{glob.escape(path.suffix)}"):
+        if name.fullmatch(found.name):
+            found.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

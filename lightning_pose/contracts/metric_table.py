@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lightning_pose.contracts.csv_tables import CsvBlock, write_csv_table
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import Predictions
 
@@ -38,12 +40,7 @@ class MetricTable:
 
     def to_csv(self, path: Path) -> Path:
         """Write one column a keypoint, last column ``set`` for labelled sets; return ``path``."""
-        frame = pd.DataFrame(
-            self.values, index=list(self.index), columns=list(self.keypoint_names)
-        )
-        if self.sets:
-            frame["set"] = list(self.sets)
-        return write_atomically(path, lambda temporary: frame.to_csv(temporary))
+        return write_metric_csv(path, [self])
 
     @classmethod
     def from_csv(cls, path: Path, *, name: str, unit: str = "") -> MetricTable:
@@ -72,11 +69,40 @@ class MetricTable:
             raise DataError(f"{path} is no table of a metric: {error}") from error
 
 
+def write_metric_csv(path: Path, parts: Iterable[MetricTable]) -> Path:
+    """Write the csv of a table that comes in parts, one after the other; return ``path``.
+
+    Numbers have the digits of a 32-bit float, as the predictions they come from have.
+
+    Args:
+        path: of the file.
+        parts: consecutive rows, at least one part.
+
+    Raises:
+        WriteError: the file cannot be written (a full disk, say).
+    """
+    following = iter(parts)
+    first = next(following)
+    header = ["", *first.keypoint_names, *(["set"] if first.sets else [])]
+    return write_csv_table(path, [header], map(_block, itertools.chain([first], following)))
+
+
+def _block(part: MetricTable) -> CsvBlock:
+    numbers = not part.index or isinstance(part.index[0], int)
+    return CsvBlock(
+        index=np.array(part.index, dtype=np.int64) if numbers else [str(i) for i in part.index],
+        values=part.values.astype(np.float32),
+        ending=part.sets,
+    )
+
+
 @runtime_checkable
 class Metric(Protocol):
     """A number per frame and keypoint, from predictions and, if ``needs_labels``, labels.
 
-    A metric that has to learn from training labels first (PCA) does so when it is made.
+    A metric that has to learn from training labels first (PCA) does so when it is made. One with
+    an attribute ``looks_back``, an int, says that a value hangs on its own row and on that many
+    before it; it is computed for parts of a video, any other for the whole of it.
     """
 
     name: str

@@ -7,7 +7,8 @@ indexed by frame number; labelled sets by image path, with a last column ``("set
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +16,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
+from lightning_pose.contracts.csv_tables import CsvBlock, write_csv_table
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import write_atomically
+from lightning_pose.contracts.table_files import READERS, SCORER, write_table
 
-SCORER = "lightning_pose"
-HEADER_ROWS = 3
 SETS = ("train", "validation", "test", "unused")
 COORDS = ("x", "y", "likelihood")
 
@@ -123,9 +123,10 @@ class Predictions:
         """Return the predictions of a labelled set, with image names and parts."""
         return replace(self, images=tuple(images), sets=tuple(sets))
 
-    def rows(self, keep: Shaped[np.ndarray, " m"]) -> Predictions:
+    def rows(self, keep: Shaped[np.ndarray, " m"] | range) -> Predictions:
         """Return the table of the rows in ``keep`` (indices or a mask)."""
-        index = np.flatnonzero(keep) if keep.dtype == bool else keep
+        index = np.asarray(keep)
+        index = np.flatnonzero(index) if index.dtype == bool else index
         return replace(
             self,
             xy_img=self.xy_img[index],
@@ -137,19 +138,20 @@ class Predictions:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table with the three-level header."""
-        n, k = self.confidence.shape
-        values = np.concatenate([self.xy_img, self.confidence[..., None]], axis=-1).reshape(
-            n, k * 3
-        )
         columns = pd.MultiIndex.from_product(
             [[SCORER], self.keypoint_names, COORDS],
             names=["scorer", "bodyparts", "coords"],
         )
         index = pd.Index(self.images, dtype=object) if self.images else pd.Index(self.frame_ids)
-        frame = pd.DataFrame(values, index=index, columns=columns)
+        frame = pd.DataFrame(self.values_by_column(), index=index, columns=columns)
         if self.sets:
             frame[("set", "", "")] = list(self.sets)
         return frame
+
+    def values_by_column(self) -> Float[np.ndarray, "n c"]:
+        """Return x, y and confidence of the first keypoint, of the second, ..., side by side."""
+        parts = [self.xy_img, self.confidence[..., None]]
+        return np.concatenate(parts, axis=-1).reshape(len(self), 3 * len(self.keypoint_names))
 
     def write(self, path: Path) -> Path:
         """Write csv, h5 or parquet, by the suffix, under a temporary name first; return ``path``.
@@ -157,6 +159,8 @@ class Predictions:
         Raises:
             WriteError: the file cannot be written (a full disk, say).
         """
+        if path.suffix == ".csv":
+            return write_predictions_csv(path, [self])
         return write_table(self.to_frame(), path)
 
     def to_csv(self, path: Path) -> Path:
@@ -170,9 +174,9 @@ class Predictions:
         Raises:
             DataError: the file is missing or holds no prediction table.
         """
-        reader = _READERS.get(path.suffix)
+        reader = READERS.get(path.suffix)
         if reader is None:
-            raise DataError(f"{path}: predictions are read from {', '.join(_READERS)} files.")
+            raise DataError(f"{path}: predictions are read from {', '.join(READERS)} files.")
         try:
             frame = reader(path)
             return _from_frame(frame, source=str(path))
@@ -190,20 +194,32 @@ class Predictions:
         return cls.read(path)
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table with the three-level header (see :meth:`Predictions.write`).
+def write_predictions_csv(path: Path, parts: Iterable[Predictions]) -> Path:
+    """Write the csv of a table that comes in parts, one after the other; return ``path``.
+
+    Args:
+        path: of the file.
+        parts: consecutive rows, at least one part.
 
     Raises:
-        DataError: predictions are not written in such a format.
         WriteError: the file cannot be written (a full disk, say).
     """
-    writer = _WRITERS.get(path.suffix)
-    if writer is None:
-        raise DataError(
-            f"{path}: predictions are written as {', '.join(_WRITERS)}; choose one of these "
-            "suffixes."
-        )
-    return write_atomically(path, lambda temporary: writer(frame, temporary))
+    following = iter(parts)
+    first = next(following)
+    names = first.keypoint_names
+    end, empty = (["set"], [""]) if first.sets else ([], [])
+    header = [
+        ["scorer", *[SCORER] * (3 * len(names)), *end],
+        ["bodyparts", *(name for name in names for _ in range(3)), *empty],
+        ["coords", *["x", "y", "likelihood"] * len(names), *empty],
+    ]
+    return write_csv_table(path, header, map(_block, itertools.chain([first], following)))
+
+
+def _block(part: Predictions) -> CsvBlock:
+    return CsvBlock(
+        index=part.images or part.frame_ids, values=part.values_by_column(), ending=part.sets
+    )
 
 
 def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: str) -> None:
@@ -220,60 +236,6 @@ def _check_frames(ids: Int[np.ndarray, " n"], num_frames: int | None, source: st
             f"{source}: {len(ids)} frames were predicted where the video has {num_frames}"
             + (f"; first missing: {missing}." if missing else ".")
         )
-
-
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Parquet has no column levels: names are joined as bodypart/coord."""
-    flat = frame.copy()
-    flat.columns = ["set" if c[0] == "set" else f"{c[1]}/{c[2]}" for c in frame.columns]
-    flat.index.name = "image" if frame.index.dtype == object else "frame"
-    flat.to_parquet(path)
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    flat = pd.read_parquet(path)
-    columns = [
-        ("set", "", "") if c == "set" else (SCORER, *c.rsplit("/", 1)) for c in flat.columns
-    ]
-    flat.columns = pd.MultiIndex.from_tuples(columns)
-    return flat
-
-
-def _write_h5(frame: pd.DataFrame, path: Path) -> None:
-    frame = frame.copy()
-    if frame.index.dtype == object:
-        frame.index = pd.Index(list(frame.index), dtype=object)
-    frame.to_hdf(path, key="df_with_missing", mode="w", format="fixed")
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Return the table; pandas left alone would drop a first row without any number."""
-    header = pd.read_csv(
-        path, header=None, nrows=HEADER_ROWS, index_col=0, dtype=str, keep_default_na=False
-    )
-    names = range(header.shape[1] + 1)
-    frame = pd.read_csv(path, header=None, skiprows=HEADER_ROWS, names=names, index_col=0)
-    frame.columns = pd.MultiIndex.from_arrays(list(header.to_numpy()))
-    return frame
-
-
-def _read_h5(path: Path) -> pd.DataFrame:
-    try:
-        return pd.DataFrame(pd.read_hdf(path))
-    except RuntimeError as error:
-        raise ValueError("it is no HDF5 file") from error
-
-
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-    ".csv": lambda frame, path: frame.to_csv(path),
-    ".h5": _write_h5,
-    ".parquet": _write_parquet,
-}
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".h5": _read_h5,
-    ".parquet": _read_parquet,
-}
 
 
 def _from_frame(frame: pd.DataFrame, *, source: str) -> Predictions:

@@ -17,7 +17,8 @@ from jaxtyping import Float
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import COORDS as PLAIN_COORDS
-from lightning_pose.contracts.predictions import SCORER, Predictions, write_table
+from lightning_pose.contracts.predictions import SCORER, Predictions
+from lightning_pose.contracts.table_files import write_table
 from lightning_pose.inference.random_walk import Walk, likeliest_step_variance
 
 COORDS = (

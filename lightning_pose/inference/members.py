@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.contracts.predictions import HEADER_ROWS
+from lightning_pose.contracts.table_files import HEADER_ROWS
 from lightning_pose.inference.inputs import LABEL_SUFFIXES, Input, Kind
 from lightning_pose.inference.outputs import FORMATS, NOTE_ENDING, Note, ResultFiles, unique_stems
 

@@ -2,7 +2,8 @@
 
 For an input ``<stem>.mp4``: ``<stem>.csv`` (or h5, parquet), ``<stem>_<metric>.csv``,
 ``<stem>_labeled.mp4``, ``<stem>_snippet.mp4``, and the note ``<stem>.litpose.json``. A result
-whose note has the same key is not made again.
+whose note has the same key is not made again. While it is being made there are
+``.<stem>.litpose-rows`` and ``.<stem>.litpose-claim`` as well.
 """
 
 from __future__ import annotations
@@ -115,14 +116,24 @@ class ResultFiles:
         self.out = out
         self.stem = stem
 
-    def named(self, ending: str) -> Path:
-        """Return the file ``<stem><ending>``."""
-        return self.out / f"{self.stem}{ending}"
+    def named(self, ending: str, *, hidden: bool = False) -> Path:
+        """Return the file ``<stem><ending>``, with a dot before it if it is hidden."""
+        return self.out / f"{'.' if hidden else ''}{self.stem}{ending}"
 
     @property
     def note(self) -> Path:
         """Return the path of the note."""
         return self.named(NOTE_ENDING)
+
+    @property
+    def rows(self) -> Path:
+        """Return the file that rows are kept in until all are there (:mod:`.row_store`)."""
+        return self.named(".litpose-rows", hidden=True)
+
+    @property
+    def claim(self) -> Path:
+        """Return the file that the process at work on this result holds a lock on."""
+        return self.named(".litpose-claim", hidden=True)
 
     def predictions(self, settings: OutputSettings) -> list[Path]:
         """Return the files of the predictions, one a format."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from lightning_pose.contracts.errors import LitposeError, WriteError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.contracts.metric_table import Metric
-from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.contracts.metric_table import Metric, MetricTable, write_metric_csv
+from lightning_pose.contracts.predictions import Predictions, write_predictions_csv
 from lightning_pose.inference.inputs import Input, Kind
-from lightning_pose.inference.outputs import OutputSettings, ResultFiles
-from lightning_pose.inference.progress import OnProgress, Stopwatch
+from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
+from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
+from lightning_pose.inference.rows import Rows, parts_of
 from lightning_pose.inference.snippet import most_active_window
 from lightning_pose.metrics.views import computed_by_view
 from lightning_pose.video.info import probe
 from lightning_pose.video.overlay import draw_labeled_video
 
-Write = Callable[[Sequence[Predictions]], object]
+Write = Callable[[Rows], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class Products:
         view_names: of all of them; empty if there is one.
         labels: of all views, if they are label files.
         on_progress: is told how far the drawing of a video is.
+        stop: when it is set, writers give up.
     """
 
     files: ResultFiles
@@ -42,6 +46,7 @@ class Products:
     view_names: tuple[str, ...] = ()
     labels: tuple[LabelTable, ...] = ()
     on_progress: OnProgress | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def wanted(self) -> dict[Path, Write]:
         """Return every file with what writes it, in the order in which they are to be written.
@@ -66,21 +71,52 @@ class Products:
             return False
         return not (metric.needs_video and self.source.kind is Kind.LABELS)
 
-    def _write_table(self, path: Path, predictions: Sequence[Predictions]) -> Path:
-        return predictions[self.view].write(path)
+    def _write_table(self, path: Path, rows: Rows) -> Path:
+        if path.suffix == ".csv":
+            return write_predictions_csv(path, self._parts(rows))
+        return self._own(rows).write(path)
 
-    def _write_metric(self, metric: Metric, predictions: Sequence[Predictions]) -> Path:
-        tables = computed_by_view(
-            metric, predictions, self.labels or None, view_names=self.view_names
-        )
-        return tables[self.view].to_csv(self.files.metric(metric))
+    def _parts(self, rows: Rows) -> Iterator[Predictions]:
+        for _, views in parts_of(rows):
+            self._check_wanted()
+            yield views[self.view]
 
-    def _draw_all(self, predictions: Sequence[Predictions]) -> Path:
-        own = predictions[self.view]
+    def _own(self, rows: Rows) -> Predictions:
+        return rows.views()[self.view]
+
+    def _write_metric(self, metric: Metric, rows: Rows) -> Path:
+        return write_metric_csv(self.files.metric(metric), self._values(metric, rows))
+
+    def _values(self, metric: Metric, rows: Rows) -> Iterator[MetricTable]:
+        """Yield the values part by part, or whole where a metric may look at any row for each."""
+        looks_back: int | None = getattr(metric, "looks_back", None)
+        if looks_back is None or self.labels:
+            parts = iter([(0, rows.views())])
+        else:
+            parts = parts_of(rows, looks_back=looks_back)
+        for passed, views in parts:
+            self._check_wanted()
+            tables = computed_by_view(
+                metric, views, self.labels or None, view_names=self.view_names
+            )
+            table = tables[self.view]
+            yield replace(table, values=table.values[passed:], index=table.index[passed:])
+
+    def _check_wanted(self) -> None:
+        if self.stop.is_set():
+            raise WriteError(f"The files of {self.source.path} were not all written: interrupted.")
+
+    def _tell(self, progress: Progress) -> None:
+        self._check_wanted()
+        if self.on_progress is not None:
+            self.on_progress(progress)
+
+    def _draw_all(self, rows: Rows) -> Path:
+        own = self._own(rows)
         return self._draw(self.files.labeled_video, own, range(len(own)))
 
-    def _draw_snippet(self, predictions: Sequence[Predictions]) -> Path:
-        own = predictions[self.view]
+    def _draw_snippet(self, rows: Rows) -> Path:
+        own = self._own(rows)
         window = most_active_window(
             own,
             fps=probe(self.source.path).fps,
@@ -89,7 +125,7 @@ class Products:
         return self._draw(self.files.snippet, own, window)
 
     def _draw(self, path: Path, predictions: Predictions, frames: range) -> Path:
-        watch = Stopwatch(len(frames), self.on_progress, stage="drawing")
+        watch = Stopwatch(len(frames), self._tell, stage="drawing")
         return draw_labeled_video(
             self.source.path,
             path,
@@ -99,3 +135,44 @@ class Products:
             frames=frames if len(frames) < len(predictions) else None,
             on_frame=watch.report,
         )
+
+
+def write_files(
+    missing: dict[Path, Write],
+    rows: Rows,
+    note: Note,
+    place: ResultFiles,
+) -> tuple[tuple[Path, ...], LitposeError | None]:
+    """Write the files, and after each the note; return all files of the result.
+
+    Where one fails the others are still tried; the first failure comes back as well. A note
+    without files is written first: should the process be killed between a file and its note, the
+    file is known to be ours.
+    """
+    failed: LitposeError | None = None
+    if not note.files:
+        try:
+            place.remove_replaced(missing)
+            note.write(place.note)
+        except LitposeError as error:
+            return (), error
+    for path, write in missing.items():
+        try:
+            write(rows)
+            now = note.with_file(path)
+            _write_note(now, place, path)
+            note = now
+        except LitposeError as error:
+            failed = failed or error
+    if not note.files:
+        place.note.unlink(missing_ok=True)
+    return tuple(place.out / name for name in note.files), failed
+
+
+def _write_note(note: Note, place: ResultFiles, newest: Path) -> None:
+    """Write the note; if that fails delete ``newest``, which nobody would know to be ours."""
+    try:
+        note.write(place.note)
+    except LitposeError:
+        newest.unlink(missing_ok=True)
+        raise

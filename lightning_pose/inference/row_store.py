@@ -21,7 +21,9 @@ from lightning_pose.contracts.predictions import Predictions
 
 _FORMAT = "litpose rows 1"
 _SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
-_FIRST_VALUE = 3  # words of a row: two of the frame's number, one of the check, then the values
+# Words of a row: two of the frame's number, one of the check, one of how many rows follow that
+# were added with it; then the values.
+_CHECK, _FOLLOWING, _FIRST_VALUE = 2, 3, 4
 _AT_ONCE = 4096  # rows read at a time when a file is taken up
 
 
@@ -38,8 +40,9 @@ class RowStore:
     """Predicted rows of one session (all views side by side), kept in a file until all are there.
 
     The file is a line that says what is in it, then one record of fixed size a row, each with a
-    check sum. An existing file with the same first line is taken up: its whole rows count, what
-    comes after the first broken one is cut off. With another first line it begins anew.
+    check sum. An existing file with the same first line is taken up: rows count that were added
+    together and are all whole, up to the first that are not; what follows is cut off. With another
+    first line it begins anew.
 
     Args:
         path: the file; None = in memory.
@@ -95,7 +98,7 @@ class RowStore:
         xy_img: Float[np.ndarray, "n k 2"],
         confidence: Float[np.ndarray, "n k"],
     ) -> None:
-        """Append rows, of which a kill leaves all or the first few.
+        """Append rows, of which another process finds all or none if this one is killed.
 
         Args:
             frame_ids: 0-based frame numbers, in any order.
@@ -110,7 +113,8 @@ class RowStore:
         values = np.concatenate([xy_img, confidence[..., None]], axis=-1)
         values = np.ascontiguousarray(values.reshape(len(frame_ids), -1), dtype="<f4")
         words[:, _FIRST_VALUE:] = values.view("<u4")
-        words[:, 2] = _checks(words)
+        words[:, _FOLLOWING] = np.arange(len(words))[::-1]
+        words[:, _CHECK] = _checks(words)
         try:
             self._file.seek(self._position(self._num_rows))
             rest = memoryview(words.tobytes())
@@ -192,12 +196,18 @@ class RowStore:
         if self._file.read(len(self._header)) != self._header:
             self._begin_anew()
             return
+        seen, loose = 0, np.zeros(0, dtype=np.int64)  # rows whose last companion is to come
         while True:
-            words = self._read_rows(self._num_rows, _AT_ONCE)
-            good = words[:, 2] == _checks(words)
-            whole = len(good) if good.all() else int(np.argmin(good))
-            self._note(_frame_ids(words[:whole]))
-            if whole < _AT_ONCE:
+            words = self._read_rows(seen, _AT_ONCE)
+            good = words[:, _CHECK] == _checks(words)
+            whole = words if good.all() else words[: int(np.argmin(good))]
+            loose = np.concatenate([loose, _frame_ids(whole)])
+            rest = len(whole) - 1 - int(np.flatnonzero(whole[:, _FOLLOWING] == 0).max(initial=-1))
+            if rest < len(whole):
+                self._note(loose[: len(loose) - rest])
+                loose = loose[len(loose) - rest :]
+            seen += len(whole)
+            if len(whole) < _AT_ONCE:
                 break
         self._file.truncate(self._position(self._num_rows))
 
@@ -264,5 +274,5 @@ def _frame_ids(words: UInt32[np.ndarray, "n words"]) -> Int[np.ndarray, " n"]:
 
 def _checks(words: UInt32[np.ndarray, "n words"]) -> UInt32[np.ndarray, " n"]:
     """Return the check of each row: the sum of its other words."""
-    total = words.sum(axis=1, dtype=np.uint32) - words[:, 2]
+    total = words.sum(axis=1, dtype=np.uint32) - words[:, _CHECK]
     return total + _SALT

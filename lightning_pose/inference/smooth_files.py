@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from lightning_pose.inference.eks_package import smooth_with_package
 from lightning_pose.inference.ensemble import Smoothed, Smoother, smooth_ensemble
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.predict_files import Outcome
 from lightning_pose.inference.products import Products, Write
-from lightning_pose.inference.progress import OnProgress
+from lightning_pose.inference.progress import OnProgress, Progress
 from lightning_pose.inference.result_key import code_version, result_key
+from lightning_pose.inference.rows import TableRows
 
 ENGINES: dict[str, Smoother] = {"litpose": smooth_ensemble, "eks": smooth_with_package}
 
@@ -50,7 +52,7 @@ def smooth_files(
     settings: SmoothSettings,
     *,
     on_start: Callable[[tuple[Input, ...]], None] | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Callable[[tuple[Input, ...], Progress], None] | None = None,
 ) -> Iterator[Outcome]:
     """Smooth the predictions of every video and write the files; yield what became of each.
 
@@ -73,7 +75,8 @@ def smooth_files(
         if on_start is not None:
             on_start(items)
         try:
-            job = _Job([by_source[item] for item in items], settings, on_progress)
+            told = partial(on_progress, items) if on_progress else None
+            job = _Job([by_source[item] for item in items], settings, told)
             yield job.run()
         except LitposeError as error:
             yield Outcome(inputs=items, failed=error)
@@ -184,7 +187,7 @@ class _Job:
         self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
     ) -> tuple[Note, LitposeError | None]:
         """Write the files of a view, and after each the note; return it and the first failure."""
-        plain = [table.predictions for table in smoothed]
+        plain = TableRows([table.predictions for table in smoothed])
         tables = self.files[view].predictions(self.settings.outputs)
         failed: LitposeError | None = None
         for path, write in missing.items():

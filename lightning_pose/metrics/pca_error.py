@@ -34,6 +34,7 @@ class PCASingleviewError:
     unit = "px"
     needs_labels = False
     needs_video = False
+    looks_back = 0
 
     def __init__(
         self, subspaces: Sequence[PoseSubspace], columns: Sequence[Sequence[int]]
@@ -86,6 +87,7 @@ class PCAMultiviewError:
     unit = "px"
     needs_labels = False
     needs_video = False
+    looks_back = 0
 
     def __init__(self, subspace: PoseSubspace, matches: Sequence[Sequence[int]]) -> None:
         self.subspace = subspace

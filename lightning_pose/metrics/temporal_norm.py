@@ -19,6 +19,7 @@ class TemporalNorm:
     unit = "px"
     needs_labels = False
     needs_video = True
+    looks_back = 1
 
     @classmethod
     def build(cls, basis: MetricBasis) -> TemporalNorm:

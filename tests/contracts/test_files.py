@@ -12,6 +12,7 @@ import pytest
 from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.files import (
     file_sha256,
+    remove_leftovers,
     sampled_sha256,
     write_atomically,
     write_text,
@@ -133,3 +134,12 @@ def test_the_order_of_files_counts(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"2")
     forth = [tmp_path / "a", tmp_path / "b"]
     assert sampled_sha256(forth) != sampled_sha256(forth[::-1])
+
+
+def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    left = [".a.12.34.tmp.csv", ".a.12.tmp.csv"]
+    others = ["a.csv", ".a.12.34.tmp.h5", ".a_b.12.34.tmp.csv", ".a.b.12.tmp.csv", ".a.tmp.csv"]
+    for name in left + others:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "a.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

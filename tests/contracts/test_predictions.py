@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,11 @@ import pandas as pd
 import pytest
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.predictions import Prediction, Predictions
+from lightning_pose.contracts.predictions import (
+    Prediction,
+    Predictions,
+    write_predictions_csv,
+)
 
 NAN = float("nan")
 NAMES = ("nose", "tail")
@@ -168,3 +174,52 @@ def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> No
         table().write(tmp_path / "a.xlsx")
     with pytest.raises(DataError, match=r"read from \.csv, \.h5, \.parquet"):
         Predictions.read(tmp_path / "a.xlsx")
+
+
+def test_numbers_in_csv_have_the_fewest_digits_and_give_back_every_bit(tmp_path: Path) -> None:
+    xy = np.array([[[0.1, 7.0], [1e-7, NAN]], [[1 / 3, -2.0], [3e10, 65536.0]]], dtype=np.float32)
+    written = Predictions(
+        xy_img=xy,
+        confidence=np.array([[1.0, 0.5], [0.0, NAN]], dtype=np.float32),
+        keypoint_names=NAMES,
+        frame_ids=np.arange(2),
+    )
+    path = written.to_csv(tmp_path / "a.csv")
+    header, rows = path.read_text().splitlines()[:3], path.read_text().splitlines()[3:]
+    assert header == [
+        "scorer" + ",lightning_pose" * 6,
+        "bodyparts,nose,nose,nose,tail,tail,tail",
+        "coords,x,y,likelihood,x,y,likelihood",
+    ]
+    assert rows == ["0,0.1,7,1,1e-7,,0.5", "1,0.33333334,-2,0,3e+10,65536,"]
+    found = Predictions.read(path)
+    np.testing.assert_array_equal(found.xy_img.astype(np.float32), xy)
+    by_pandas = pd.read_csv(path, header=[0, 1, 2], index_col=0)
+    np.testing.assert_array_equal(
+        by_pandas.to_numpy(dtype=np.float32).reshape(2, 2, 3)[..., :2], xy
+    )
+    assert by_pandas["lightning_pose", "nose", "y"].tolist() == [7, -2]  # whole numbers
+
+
+def test_a_csv_written_in_parts_is_the_one_written_whole(tmp_path: Path) -> None:
+    whole = table(50)
+    parts = [whole.rows(range(start, min(start + 7, 50))) for start in range(0, 50, 7)]
+    in_parts = write_predictions_csv(tmp_path / "parts.csv", parts)
+    assert in_parts.read_bytes() == whole.to_csv(tmp_path / "whole.csv").read_bytes()
+
+
+def test_words_with_commas_and_quotes_survive_the_csv(tmp_path: Path) -> None:
+    odd = ('mouse, "left"/img0.png', "plain.png")
+    written = replace(table(2), images=odd, keypoint_names=("paw, left", "tail"))
+    found = Predictions.read(written.to_csv(tmp_path / "a.csv"))
+    assert (found.images, found.keypoint_names) == (odd, ("paw, left", "tail"))
+
+
+def test_nothing_half_written_is_left_where_a_part_cannot_be_had(tmp_path: Path) -> None:
+    def parts() -> Iterator[Predictions]:
+        yield table(2)
+        raise DataError("no more")
+
+    with pytest.raises(DataError, match="no more"):
+        write_predictions_csv(tmp_path / "a.csv", parts())
+    assert list(tmp_path.iterdir()) == []

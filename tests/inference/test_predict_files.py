@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from lightning_pose.contracts import csv_tables
 from lightning_pose.contracts.errors import ConfigError, DataError, WriteError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import MetricTable
@@ -22,8 +24,9 @@ from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, ModelFiles
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, unique_stems
-from lightning_pose.inference.predict_files import Outcome, predict_files
+from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.session import PredictSettings
 from lightning_pose.video.decode import count_frames
@@ -192,9 +195,10 @@ def test_one_bad_video_does_not_stop_the_others(
 ) -> None:
     names = ["empty.mp4", "two_sizes.ts", "plain.mp4", "sound.mp4"]
     outcomes = predict(model, *(corpus(name) for name in names), out=tmp_path / "out")
-    assert [outcome.failed is None for outcome in outcomes] == [False, False, True, False]
-    for outcome, name in zip(outcomes, names, strict=True):
-        assert outcome.failed is None or name in str(outcome.failed)
+    failed = {outcome.inputs[0].path.name: outcome.failed for outcome in outcomes}
+    assert failed.pop("plain.mp4") is None
+    assert set(failed) == {"empty.mp4", "two_sizes.ts", "sound.mp4"}
+    assert all(name in str(error) for name, error in failed.items())
     assert names_in(tmp_path / "out") == {"plain.csv", "plain.litpose.json"}
 
 
@@ -210,17 +214,18 @@ def test_a_metric_that_fails_says_so_and_the_predictions_stay(
 def test_a_full_disk_leaves_nothing_half_written(
     model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: pd.DataFrame, path: Path) -> None:
-        path.write_text("scorer,")
+    def full(batch: object, file: BinaryIO, options: object) -> None:
+        file.write(b"0,")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    monkeypatch.setattr(csv_tables, "write_csv", full)
     (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path / "out")
     assert isinstance(outcome.failed, WriteError)
     assert "the disk is full" in str(outcome.failed)
-    assert names_in(tmp_path / "out") == set()
+    assert names_in(tmp_path / "out") == {".plain.litpose-rows"}  # they need not be made again
     monkeypatch.undo()
     assert predict(model, corpus("plain.mp4"), out=tmp_path / "out")[0].failed is None
+    assert names_in(tmp_path / "out") == {"plain.csv", "plain.litpose.json"}
 
 
 def test_a_disk_that_fills_up_before_the_note_is_no_trap(
@@ -232,7 +237,7 @@ def test_a_disk_that_fills_up_before_the_note_is_no_trap(
     monkeypatch.setattr(Note, "write", full)
     (outcome,) = predict(model, corpus("plain.mp4"), out=tmp_path / "out")
     assert "full" in str(outcome.failed)
-    assert names_in(tmp_path / "out") == set()
+    assert names_in(tmp_path / "out") == {".plain.litpose-rows"}
     monkeypatch.undo()
     assert predict(model, corpus("plain.mp4"), out=tmp_path / "out")[0].failed is None
 
@@ -412,7 +417,7 @@ def test_start_and_progress_are_told(model: Model, corpus: Corpus, tmp_path: Pat
         out=tmp_path / "out",
         outputs=OutputSettings(labeled_video=True),
         on_start=lambda inputs: started.extend(item.path for item in inputs),
-        on_progress=told.append,
+        on_progress=lambda inputs, progress: told.append(progress),
     )
     assert len(list(outcomes)) == 1
     assert started == [corpus("plain.mp4")]

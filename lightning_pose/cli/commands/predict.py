@@ -7,7 +7,8 @@
 MODEL is a run directory, a checkpoint file or a registered model, models:/NAME@champion. INPUT is
 a video, a folder of videos, a folder of images, a label csv, or a manifest (.txt, one path a
 line). Results that are there already, made by the same model from the same input, are not
-made again.
+made again. Stopped or killed, the same command goes on where it was; started several times, each
+input is predicted by one of the workers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--raw-confidence",
         action="store_true",
         help="write the network's own confidence though the model is calibrated",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="predict the I-th of N equal shares of the inputs, for N workers side by side",
     )
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
     parser.add_argument("--batch-size", type=int, help="frames at a time")
@@ -54,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict every input; return 1 if one failed."""
     from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
     from lightning_pose.contracts.errors import ConfigError
+    from lightning_pose.inference.shard import Shard
 
     if args.batch_size is not None and args.batch_size < 1:
         raise ConfigError(f"--batch-size should be at least 1, got {args.batch_size}.")
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         metrics=not args.no_metrics,
         raw_confidence=args.raw_confidence,
         overwrite=args.overwrite,
+        shard=None if args.shard is None else Shard.parse(args.shard),
         reader=args.reader,
         device=args.device,
         precision=args.precision,

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.predict.boxes import label_bbox_files, share_out
-from lightning_pose.cli.predict.preflighting import Foreseen
+from lightning_pose.cli.predict.reporting import as_plain, report
+from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import (
-    ProgressLine,
     note,
-    print_error,
-    say,
     say_json,
-    say_table,
 )
 from lightning_pose.config.load import load_run_config
 from lightning_pose.config.schema import Config
-from lightning_pose.contracts.durations import duration
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.metric_table import Metric
 from lightning_pose.data.wording import listed
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import OutputSettings
-from lightning_pose.inference.predict_files import Outcome, predict_files
-from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
+from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
 
 FOLDER = "video_preds"
@@ -52,6 +48,7 @@ class PredictRequest:
     metrics: bool = True
     raw_confidence: bool = False
     overwrite: bool = False
+    shard: Shard | None = None
     reader: str = "auto"
     device: str = "auto"
     precision: str = "auto"
@@ -97,11 +94,12 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
         metrics = tuple(built.metrics)
         for failure in built.failures:
             note(failure)
+    began = time.monotonic()
     outcomes = predict_inputs(model, inputs, request=request, metrics=metrics, out=out)
     if as_json:
         say_json([as_plain(outcome) for outcome in outcomes])
     else:
-        _report(outcomes, out)
+        report(outcomes, out, wall_s=time.monotonic() - began, shard=request.shard)
     return int(any(outcome.failed is not None for outcome in outcomes))
 
 
@@ -146,11 +144,13 @@ def predict_inputs(
         out=out,
         outputs=outputs,
         settings=settings,
+        shard=request.shard,
         on_start=show.start,
         on_progress=show.progress,
     ):
         outcomes.append(show.finish(outcome))
-    return outcomes
+    place = {item: number for number, item in enumerate(inputs)}
+    return sorted(outcomes, key=lambda outcome: place[outcome.inputs[0]])
 
 
 def run_config(model: Model, overrides: tuple[str, ...] = ()) -> Config:
@@ -176,79 +176,9 @@ def _note_whole_videos(inputs: Sequence[Input], settings: PredictSettings) -> No
         )
 
 
-class Show:
-    """Draws the progress of one input after the other, and tells what was wrong with it."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, ProgressLine] = {}
-        self._name = ""
-        self._foreseen = Foreseen(())
-
-    def start(self, inputs: tuple[Input, ...]) -> None:
-        """Begin with an input, or with the views of a session."""
-        self._name = ", ".join(item.path.name for item in inputs)
-        self._lines = {}
-        self._foreseen = Foreseen(inputs)
-        for remark in self._foreseen.remarks:
-            note(remark)
-
-    def progress(self, progress: Progress) -> None:
-        """Draw how far it is."""
-        line = self._lines.setdefault(
-            progress.stage, ProgressLine(f"{progress.stage} {self._name}")
-        )
-        line.update(progress.done, progress.total)
-
-    def finish(self, outcome: Outcome) -> Outcome:
-        """Say how it ended; return the outcome with what was said of the source beforehand."""
-        for line in self._lines.values():
-            line.clear()
-        found = self._foreseen.not_among(outcome.problems)
-        for problem in found:
-            note(f"{self._name}: {problem}")
-        if outcome.failed is not None:
-            print_error(str(outcome.failed))
-        return dataclasses.replace(outcome, problems=(*self._foreseen.remarks, *found))
-
-
 def _default_folder(model: Model, request: PredictRequest) -> Path:
     """Return a folder in the run directory, or in the current one if there is no run directory."""
     run_dir = model.files.run_dir if model.files else None
     if is_registered(request.model):  # it lies in a cache
         run_dir = None
     return run_dir / FOLDER if run_dir else Path.cwd() / "predictions"
-
-
-def _report(outcomes: list[Outcome], out: Path) -> None:
-    rows = []
-    for outcome in outcomes:
-        names = ", ".join(item.path.name for item in outcome.inputs)
-        state = "failed" if outcome.failed else "there already" if outcome.skipped else "done"
-        rate = outcome.num_frames / outcome.seconds if outcome.seconds else None
-        waited = outcome.waited_s / outcome.seconds if outcome.seconds else None
-        rows.append(
-            (
-                names,
-                state,
-                outcome.num_frames or None,
-                duration(outcome.seconds) if outcome.seconds else "-",
-                rate,
-                None if waited is None else f"{waited:.0%}",
-            )
-        )
-    say_table(rows, ("input", "outcome", "frames", "time", "frames/s", "waiting for decode"))
-    say(f"results: {out}")
-
-
-def as_plain(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as JSON has it."""
-    plain = {
-        field.name: getattr(outcome, field.name)
-        for field in dataclasses.fields(outcome)
-        if field.name not in ("inputs", "files", "predictions", "failed")
-    }
-    return plain | {
-        "inputs": [str(item.path) for item in outcome.inputs],
-        "files": [str(path) for path in outcome.files],
-        "failed": str(outcome.failed) if outcome.failed else None,
-    }

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.predict.predicting import Show, as_plain
+from lightning_pose.cli.predict.reporting import as_plain
+from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.config.schema import EvalConfig
@@ -17,8 +18,8 @@ from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.members import Members, find_members, noted
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import OutputSettings
-from lightning_pose.inference.predict_files import Outcome
 from lightning_pose.inference.smooth_files import SmoothSettings, smooth_files
 from lightning_pose.metrics.build import BuiltMetrics, MetricBasis, build_metrics
 

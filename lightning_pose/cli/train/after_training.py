@@ -25,7 +25,7 @@ from lightning_pose.data.labeled_data import LabeledData, read_configured_bboxes
 from lightning_pose.data.labels import write_labels
 from lightning_pose.inference.inputs import Kind, expand_inputs
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.predict_files import Outcome
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.metrics.summary import Summary, summarise_video
 from lightning_pose.metrics.views import ALL_VIEWS, computed_by_view
 from lightning_pose.mlops.learning_curves import FILE as CURVES

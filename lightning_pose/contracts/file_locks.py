@@ -1,0 +1,112 @@
+"""Locks of the kernel on files: they go when the process goes, even if it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+_BUSY = (errno.EACCES, errno.EAGAIN)
+_ours: dict[Path, IO[str]] = {}  # keeps them open, whatever becomes of the objects
+
+
+class NoLocksError(OSError):
+    """The file system knows no locks."""
+
+
+class FileLock:
+    """A lock on a file, held by one process at a time; others read in the file who that is.
+
+    Args:
+        path: of the file, which is made if need be; its folder must be there.
+        leave_file: keep the file when the lock is released.
+    """
+
+    def __init__(self, path: Path, *, leave_file: bool = True) -> None:
+        self.path = path.resolve()
+        self.leave_file = leave_file
+        self._is_mine = False
+
+    def take(self) -> str:
+        """Take the lock; return "", or who holds it: ``process 12 on host``.
+
+        Raises:
+            NoLocksError: there are no locks on this file system.
+            OSError: the file cannot be made.
+        """
+        if self.path in _ours:
+            return _this_process()
+        while True:
+            file = self.path.open("a+", encoding="utf-8")
+            try:
+                if not _lock(file):
+                    file.seek(0)
+                    holder = file.read().strip() or "another process"
+                    file.close()
+                    return holder
+                if _is_still_at(file, self.path):
+                    break
+            except NoLocksError:
+                file.close()
+                raise
+            file.close()  # the one who held it deleted it just now
+        file.truncate(0)
+        file.write(_this_process())
+        file.flush()
+        _ours[self.path] = file
+        self._is_mine = True
+        return ""
+
+    def release(self) -> None:
+        """Let others take it; nothing happens if it is not held."""
+        if not self._is_mine:
+            return
+        if not self.leave_file:
+            with contextlib.suppress(OSError):  # a file that stays does no harm
+                self.path.unlink()
+        _ours.pop(self.path).close()
+        self._is_mine = False
+
+
+def is_held_here(path: Path) -> bool:
+    """Tell whether this process holds the lock on a file."""
+    return path.resolve() in _ours
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process, this one or another, holds the lock on a file."""
+    if is_held_here(path):
+        return True
+    if not path.is_file():
+        return False
+    with path.open("r+", encoding="utf-8") as file:
+        try:
+            return not _lock(file)
+        except NoLocksError:
+            return True
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise NoLocksError(error.errno, error.strerror) from error
+    return True
+
+
+def _is_still_at(file: IO[str], path: Path) -> bool:
+    """Tell whether a name still stands for the open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"

@@ -1,0 +1,97 @@
+"""Locks on files: one holder, known by name, and none once it is dead."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_pose.contracts.file_locks import FileLock, NoLocksError, is_held, is_held_here
+
+HOLDER = """
+import sys
+from pathlib import Path
+from lightning_pose.contracts.file_locks import FileLock
+print(FileLock(Path(sys.argv[1]), leave_file=False).take() or "held", flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(path: Path, checkout: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=checkout,
+        text=True,
+    )
+
+
+def test_who_holds_it_is_told_and_a_dead_process_holds_nothing(
+    tmp_path: Path, checkout: Path
+) -> None:
+    path = tmp_path / "claim"
+    with holder(path, checkout) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert FileLock(path).take() == f"process {other.pid} on {os.uname().nodename}"
+        assert is_held(path)
+        assert not is_held_here(path)
+        other.kill()
+    assert not is_held(path)
+    mine = FileLock(path, leave_file=False)
+    assert mine.take() == ""
+    with holder(path, checkout) as other:
+        assert other.communicate()[0] == f"process {os.getpid()} on {os.uname().nodename}\n"
+    mine.release()
+    assert not path.exists()
+
+
+def test_one_process_takes_it_once(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "claim"), FileLock(tmp_path / "claim")
+    assert first.take() == ""
+    assert second.take() == f"process {os.getpid()} on {os.uname().nodename}"
+    second.release()
+    assert is_held_here(tmp_path / "claim")
+    first.release()
+    assert not is_held(tmp_path / "claim")
+    assert (tmp_path / "claim").exists()
+    assert second.take() == ""
+    second.release()
+
+
+def test_a_file_that_was_deleted_while_it_was_locked_is_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "claim"
+    opened = Path.open
+    calls = []
+
+    def open_then_lose(self: Path, *args: object, **kwargs: object) -> object:
+        file = opened(self, *args, **kwargs)
+        if not calls:
+            path.unlink()  # as the one who held it does when it ends
+        calls.append(self)
+        return file
+
+    monkeypatch.setattr(Path, "open", open_then_lose)
+    lock = FileLock(path)
+    assert lock.take() == ""
+    assert len(calls) == 2
+    assert path.exists()
+    lock.release()
+
+
+def test_a_disk_without_locks_is_told_from_a_lock_that_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    with pytest.raises(NoLocksError, match="No locks available"):
+        FileLock(tmp_path / "claim").take()
