@@ -24,6 +24,7 @@ def open_model(
     precision: str,
     tracking_uri: str | None = None,
     raw_confidence: bool = False,
+    compiled: bool = False,
 ) -> Model:
     """Return the model of a run directory, checkpoint or registry, its plug-ins imported first.
 
@@ -36,12 +37,19 @@ def open_model(
         precision: auto, fp32, bf16 or fp16.
         tracking_uri: of the registry; None = the default store.
         raw_confidence: pass over the model's calibration.
+        compiled: let torch compile the network when it is first used.
 
     Raises:
         ConfigError: a plug-in cannot be imported; there is no such device or precision.
         ModelError: there is no such model, or its checkpoint is not that of its run.
     """
-    load = partial(Model.load, device=device, precision=precision, raw_confidence=raw_confidence)
+    load = partial(
+        Model.load,
+        device=device,
+        precision=precision,
+        raw_confidence=raw_confidence,
+        compiled=compiled,
+    )
     model = local_model(model, tracking_uri=tracking_uri)
     run_dir = ModelFiles.find(model).run_dir
     if run_dir is None:

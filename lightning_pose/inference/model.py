@@ -81,6 +81,7 @@ class Model:
         device: str = "auto",
         precision: str = "auto",
         raw_confidence: bool = False,
+        compiled: bool = False,
     ) -> Model:
         """Return the model in a run directory or checkpoint file; nothing is downloaded.
 
@@ -89,6 +90,7 @@ class Model:
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.
             raw_confidence: pass over the calibration that lies beside the weights.
+            compiled: see :class:`Model`.
 
         Raises:
             ModelError: a file is missing or cannot be read, or is not of the same weights.
@@ -100,11 +102,13 @@ class Model:
         if calibration is not None:
             check_belongs(calibration, files.checkpoint, files.checkpoint_sha256)
         tracker = load_tracker(files.checkpoint, map_location=compute.device)
-        return cls(tracker, compute=compute, files=files, calibration=calibration)
+        return cls(
+            tracker, compute=compute, files=files, calibration=calibration, compiled=compiled
+        )
 
     @property
     def run_id(self) -> str:
-        """Return the id of the run that trained it; empty if unknown."""
+        """Return the id of the run that trained it, or an empty text."""
         return self.files.run_id if self.files else ""
 
     def predict_video(
@@ -116,9 +120,9 @@ class Model:
         boxes: Int[np.ndarray, "n 4"] | None = None,
         on_progress: OnProgress | None = None,
     ) -> Predictions:
-        """Return the keypoints of every frame of a video, which is streamed, never held whole.
+        """Return the keypoints of every frame of a video, which is streamed.
 
-        What is wrong with the file is logged as a warning.
+        What is wrong with the file is logged.
 
         Args:
             video: the file.
@@ -210,9 +214,8 @@ class Model:
     def predict_frame(self, frame: UInt8[np.ndarray, "height width 3"]) -> Predictions:
         """Return the keypoints of one RGB frame, as soon as can be: for live use.
 
-        On a CPU all cores work on it; on a GPU its kernels are recorded at the first call for
-        frames of this size, and replayed later. A model that looks at neighbouring frames is shown
-        this one in their place. docs/benchmarks.md has latencies.
+        On a CPU all cores work on it; on a GPU kernels are recorded at the first call for frames of
+        a size. A model that looks at neighbours is shown this frame in their place.
 
         Raises:
             ModelError: the model needs several views.

@@ -217,7 +217,8 @@ def why_no_codec() -> str | None:
     try:
         _codec()
     except (ImportError, OSError, RuntimeError) as error:
-        return f"PyNvVideoCodec cannot be loaded ({error}): pip install PyNvVideoCodec"
+        reason = str(error).splitlines()[0].rstrip(".")
+        return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
     return None
 
 

@@ -16,7 +16,7 @@ from lightning_pose.contracts.errors import ConfigError, WriteError
 from lightning_pose.contracts.file_locks import FileLock
 from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
-from lightning_pose.inference import engine, rows
+from lightning_pose.inference import rows
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
@@ -30,9 +30,11 @@ from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.rows import StoredRows
 from lightning_pose.inference.session import Session
 from lightning_pose.inference.shard import Shard
+from lightning_pose.inference.work import Source
 from lightning_pose.metrics.build import table_of
 from lightning_pose.metrics.temporal_norm import TemporalNorm
 from lightning_pose.metrics.views import computed_by_view
+from lightning_pose.video.decode import count_frames
 from tests.inference.batch_worker import number_run
 from tests.inference.number_tracker import number_tracker
 from tests.video.corpus import NUM_FRAMES
@@ -165,7 +167,7 @@ def test_rows_that_are_there_are_not_predicted_again(
         broken = predict(model, folder, out, metrics=(TemporalNorm(),))
     assert {str(outcome.failed) for outcome in broken.values()} == {"no more space"}
     assert {".v0.litpose-rows", "v0.csv"} <= names_in(out)
-    monkeypatch.setattr(Session, "predict", None)
+    monkeypatch.setattr(Session, "open", None)
     monkeypatch.setattr(Predictions, "read", None)  # the rows need not be read from the csv
     found = predict(model, folder, out, metrics=(TemporalNorm(),))
     assert all(outcome.failed is None for outcome in found.values())
@@ -193,21 +195,21 @@ def test_files_are_written_while_the_next_input_is_predicted(
     model: Model, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     third_begun = threading.Event()
-    predicted = engine._predicted
+    open_session = Session.open
     write = rows.parts_of
     begun: list[str] = []
 
-    def predict_one(model: Model, task: engine.Task, on_progress: object) -> engine.Done:
-        begun.append(task.session.inputs[0].path.stem)
+    def open_one(session: Session, model: Model) -> Source:
+        begun.append(session.inputs[0].path.stem)
         if len(begun) == 3:
             third_begun.set()
-        return predicted(model, task, on_progress)
+        return open_session(session, model)
 
     def wait_and_write(of: rows.Rows, *, looks_back: int = 0) -> object:
         assert third_begun.wait(60)
         return write(of, looks_back=looks_back)
 
-    monkeypatch.setattr(engine, "_predicted", predict_one)
+    monkeypatch.setattr(Session, "open", open_one)
     monkeypatch.setattr("lightning_pose.inference.products.parts_of", wait_and_write)
     found = predict(model, folder, tmp_path / "out")
     assert [outcome.failed for outcome in found.values()] == [None] * 3
@@ -233,10 +235,12 @@ def test_a_batch_that_is_given_up_leaves_no_half_file_and_goes_on_later(
                 model, expand_inputs([folder]), out=out, outputs=outputs, on_progress=interrupt
             )
         )
-    assert not list(out.glob("*_labeled.mp4"))
+    for drawn in out.glob("*_labeled.mp4"):  # it may have been done just before
+        assert count_frames(drawn) == count_frames(folder / "v0.mp4")
     assert names_in(out) <= {
         ".v0.litpose-rows",
         "v0.csv",
+        "v0_labeled.mp4",
         "v0.litpose.json",
         ".v1.litpose-rows",
     }

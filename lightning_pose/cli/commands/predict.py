@@ -36,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="predict the I-th of N equal shares of the inputs, for N workers side by side",
     )
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="let torch compile the network first; worth its half minute from an hour of video on",
+    )
     parser.add_argument("--batch-size", type=int, help="frames at a time")
     parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")
     parser.add_argument(
@@ -82,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         precision=args.precision,
         batch_size=args.batch_size,
+        compiled=args.compile,
         data_dir=args.data_dir,
         bbox_files=tuple(args.bbox_file),
         overrides=tuple(args.overrides),

@@ -53,6 +53,7 @@ class PredictRequest:
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None
+    compiled: bool = False
     data_dir: Path | None = None
     bbox_files: tuple[Path, ...] = ()
     overrides: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
         precision=request.precision,
         tracking_uri=request.tracking_uri,
         raw_confidence=request.raw_confidence,
+        compiled=request.compiled,
     )
     if model.calibration is not None:
         note(
