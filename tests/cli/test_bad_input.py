@@ -241,5 +241,5 @@ def test_a_full_disk_leaves_nothing_half_written(
     monkeypatch.setattr(Path, "replace", full)
     monkeypatch.setattr(Path, "rename", full)
     done = litpose("predict", run_dir, toy / "videos" / "new1.mp4", "--out", out)
-    assert_clear(done, FAILED, "new1.csv was not written: the disk is full")
+    assert_clear(done, FAILED, "new1.litpose.json was not written: the disk is full")
     assert list(out.glob("[!.]*")) == []
