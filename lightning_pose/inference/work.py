@@ -104,6 +104,7 @@ class Work:
         self.segments = segments
         self.decoding = 0
         self.taken = self.store.num_rows
+        self._taken_up = self.taken > 0
         self._starts = [segment.start for segment in segments]
         self._missing = [part for part in segments if not self.store.has(part.start, part.stop)]
         self._to_read = True
@@ -170,9 +171,13 @@ class Work:
 
     def _put(self, place: int) -> None:
         parts = sorted(self._held.pop(place), key=lambda part: int(part.frame_ids[0]))
-        confidence = np.concatenate([part.confidence for part in parts])
+        frame_ids = np.concatenate([part.frame_ids for part in parts])
+        new = np.ones(len(frame_ids), dtype=bool)
+        if self._taken_up:  # from a call with batches of another size, perhaps: a part of one
+            new[:] = [not self.store.has(number, number + 1) for number in frame_ids.tolist()]
+        confidence = np.concatenate([part.confidence for part in parts])[new]
         self.store.add(
-            np.concatenate([part.frame_ids for part in parts]),
-            np.concatenate([part.xy_img for part in parts]),
+            frame_ids[new],
+            np.concatenate([part.xy_img for part in parts])[new],
             self._calibrate(confidence) if self._calibrate else confidence,
         )
