@@ -196,7 +196,7 @@ class Model:
         return Work(source, store, calibrate=calibrate)
 
     def pipeline(self, network: VideoNetwork | None = None) -> Pipeline:
-        """Return what decodes and predicts at the same time; with another network if given."""
+        """Return what decodes and predicts; with another network than the model's if given."""
         return Pipeline.on(network or self._network)
 
     def predict_frames(self, frames: UInt8[np.ndarray, "n height width 3"]) -> Predictions:
@@ -214,8 +214,8 @@ class Model:
     def predict_frame(self, frame: UInt8[np.ndarray, "height width 3"]) -> Predictions:
         """Return the keypoints of one RGB frame, as soon as can be: for live use.
 
-        On a CPU all cores work on it; on a GPU kernels are recorded at the first call for frames of
-        a size. A model that looks at neighbours is shown this frame in their place.
+        On a GPU kernels are recorded at the first call for frames of a size. A model that looks at
+        neighbours is shown this frame in their place.
 
         Raises:
             ModelError: the model needs several views.

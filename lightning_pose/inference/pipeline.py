@@ -32,7 +32,7 @@ from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.segments import DamagedError
 
 # An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
-_GPU_DECODERS, _GPU_QUEUED = 8, 12
+GPU_DECODERS, _GPU_QUEUED = 8, 12
 _CPU_DECODERS, _CPU_QUEUED = 2, 4
 _POLL_S = 0.1
 OnWork = Callable[[Work, Progress], None]
@@ -120,7 +120,7 @@ class Pipeline:
         on_gpu = network.compute.device.type == "cuda"
         return cls(
             network,
-            decoders=min(_GPU_DECODERS if on_gpu else _CPU_DECODERS, os.cpu_count() or 1),
+            decoders=min(GPU_DECODERS if on_gpu else _CPU_DECODERS, os.cpu_count() or 1),
             queued=_GPU_QUEUED if on_gpu else _CPU_QUEUED,
         )
 

@@ -9,11 +9,10 @@ shown, which tells its number.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,13 +24,13 @@ from lightning_pose.contracts.registry import READERS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, sequences_in_batches
 from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.nvdec_decoders import BUFFERED, DECODERS, Decoder, why_no_codec
 from lightning_pose.video.nvdec_rules import why_not_decoded
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
-_AHEAD = 32  # frames a decoder is ahead of the batch it delivers
 
 
 @READERS.register("pynvvc")
@@ -65,7 +64,11 @@ class NvdecReader(PyAVReader):
     ) -> None:
         super().__init__(video, batch_size=batch_size, halo=halo, device=device)
         index = torch.device(device).index
-        self._gpu = torch.cuda.current_device() if index is None else index
+        self.gpu = torch.cuda.current_device() if index is None else index
+
+    @property
+    def _table(self) -> SampleTable | None:
+        return _cached_table(*_state(self.info.path))
 
     @classmethod
     def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
@@ -85,7 +88,8 @@ class NvdecReader(PyAVReader):
         start, stop = check_consecutive(segments)
         table = _table_of(self.info)
         part = Part(start, stop, table.num_frames)
-        with _decoders.one(self.info.path, self._gpu, self._batch_size + _AHEAD) as decoder:
+        buffered = max(BUFFERED, self._batch_size)
+        with DECODERS.one(self.gpu, buffered) as decoder:
             batches = sequences_in_batches(
                 self._sequences(decoder, table, *part.with_context(self._halo)),
                 batch_sizes=batch_sizes(segments, self._batch_size),
@@ -101,7 +105,7 @@ class NvdecReader(PyAVReader):
                 yield batch
 
     def _sequences(
-        self, decoder: _Decoder, table: SampleTable, start: int, stop: int
+        self, decoder: Decoder, table: SampleTable, start: int, stop: int
     ) -> Generator[UInt8[Tensor, "t height width 3"]]:
         """Yield the frames in order, in sequences."""
         # Here, because it imports Triton, which not every machine has.
@@ -126,100 +130,19 @@ class NvdecReader(PyAVReader):
             number += len(frames)
 
 
-class _Decoder:
-    """One of NVIDIA's decoders, with the stream on which its pictures arrive."""
+def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:
+    """Make decoders that readers of ``video``, and of others, find ready; in a thread, best.
 
-    def __init__(self, path: Path, gpu: int, buffered: int) -> None:
-        self.device = torch.device("cuda", gpu)
-        self.buffered = buffered
-        # torch lends the same 32 streams again and again. While kernels are recorded on one,
-        # nothing else may use it: so decoders take theirs from those of the other priority.
-        self.stream = torch.cuda.Stream(self.device, priority=-1)
-        self._path = path
-        self._threaded: Any = None
-
-    def begin(self, path: Path, number: int) -> None:
-        """Go to a frame of a video."""
-        try:
-            if self._threaded is None:
-                self._threaded = _codec().ThreadedDecoder(
-                    str(path),
-                    self.buffered,
-                    gpu_id=self.device.index,
-                    cuda_stream=self.stream.cuda_stream,
-                    use_device_memory=True,
-                    start_frame=number,
-                )
-            else:
-                self._threaded.reconfigure_decoder(str(path), number)
-        except Exception as error:  # its own kinds, which are no kind of one another
-            raise DamagedError(f"{path}: NVDEC cannot begin at frame {number}: {error}") from error
-
-    def frames(self, number: int) -> list[Any]:
-        """Return the next frames, fewer at the end; they live until the next call."""
-        try:
-            return self._threaded.get_batch_frames(number)
-        except Exception as error:  # as above
-            raise DamagedError(f"NVDEC gives no more frames: {error}") from error
-
-    def end(self) -> None:
-        """Let go of the decoder."""
-        if self._threaded is not None:
-            self._threaded.end()
-            self._threaded = None
-
-
-class _Decoders:
-    """Decoders that wait for their next stretch of video."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: list[_Decoder] = []
-
-    @contextmanager
-    def one(self, path: Path, gpu: int, buffered: int) -> Iterator[_Decoder]:
-        """Lend a decoder; one that broke is not lent again."""
-        with self._lock:
-            fitting = [
-                idle
-                for idle in self._idle
-                if idle.device.index == gpu and idle.buffered == buffered
-            ]
-            if fitting:
-                self._idle.remove(fitting[0])
-        decoder = fitting[0] if fitting else _Decoder(path, gpu, buffered)
-        try:
-            yield decoder
-        except BaseException:
-            decoder.end()
-            raise
-        with self._lock:
-            self._idle.append(decoder)
-
-    def end(self) -> None:
-        """Let go of those that wait, before the GPU's driver goes."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().end()
-
-
-_decoders = _Decoders()
-
-
-def release_decoders() -> None:
-    """Give back the GPU memory of decoders that wait for another video."""
-    _decoders.end()
-
-
-@functools.cache
-def why_no_codec() -> str | None:
-    """Return why PyNvVideoCodec cannot be used here, in one sentence; None if it can."""
-    try:
-        _codec()
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
-    return None
+    Does nothing where :class:`NvdecReader` would not be used.
+    """
+    with suppress(VideoError):  # whoever reads the video will tell
+        if NvdecReader.usable(video, device=device) is not None:
+            return
+        reader = NvdecReader(video, batch_size=1, device=device)
+        for segment in reader.segments[:number]:
+            decoder = Decoder(reader.gpu, BUFFERED)
+            decoder.begin(video, segment.start if segment.entry else 0)
+            DECODERS.keep(decoder)
 
 
 def why_not_plain(video: Path) -> str | None:
@@ -261,19 +184,18 @@ def _table_of(info: VideoInfo) -> SampleTable:
     Raises:
         VideoError: its index does not name every frame.
     """
-    found = info.path.stat()
-    table = _cached_table(info.path, found.st_size, found.st_mtime_ns)
+    table = _cached_table(*_state(info.path))
     if table is None:
         raise VideoError(f"The index of {info.path} does not name every frame.")
     return table
 
 
+def _state(path: Path) -> tuple[Path, int, int]:
+    """Return a file's name, size and time of last change."""
+    found = path.stat()
+    return path, found.st_size, found.st_mtime_ns
+
+
 @functools.lru_cache(maxsize=16)
 def _cached_table(path: Path, size: int, changed_ns: int) -> SampleTable | None:
     return trusted_table(probe(path))
-
-
-def _codec() -> Any:
-    import PyNvVideoCodec  # pyright: ignore[reportMissingImports]
-
-    return PyNvVideoCodec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.pipeline import GPU_DECODERS
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
+from lightning_pose.video.nvdec_reader import prepare_decoders
 
 FOLDER = "video_preds"
 
@@ -75,6 +78,7 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     if request.out is not None:
         check_is_no_file(request.out)
     inputs = expand_inputs(request.inputs)
+    _prepare_decoders(inputs, request)
     model = open_model(
         request.model,
         device=request.device,
@@ -103,6 +107,18 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     else:
         report(outcomes, out, wall_s=time.monotonic() - began, shard=request.shard)
     return int(any(outcome.failed is not None for outcome in outcomes))
+
+
+def _prepare_decoders(inputs: Sequence[Input], request: PredictRequest) -> None:
+    """Have decoders of a GPU made while the model is read; that takes as long."""
+    first = next((item.path for item in inputs if item.kind is Kind.VIDEO), None)
+    device = "cuda" if request.device == "auto" else request.device
+    if first is None or request.reader not in ("auto", "pynvvc") or device == "cpu":
+        return
+    options = {"device": device, "number": GPU_DECODERS}
+    threading.Thread(
+        target=prepare_decoders, args=(first,), kwargs=options, name="litpose-warm", daemon=True
+    ).start()
 
 
 def predict_inputs(

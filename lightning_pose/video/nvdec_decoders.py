@@ -1,0 +1,121 @@
+"""NVIDIA's decoders (PyNvVideoCodec), made once, used for one stretch of video after another."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_pose.video.segments import DamagedError
+
+BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
+
+
+class Decoder:
+    """One of NVIDIA's decoders, with the stream on which its pictures arrive."""
+
+    def __init__(self, gpu: int, buffered: int) -> None:
+        self.device = torch.device("cuda", gpu)
+        self.buffered = buffered
+        # torch lends the same 32 streams again and again. While kernels are recorded on one,
+        # nothing else may use it: so decoders take theirs from those of the other priority.
+        self.stream = torch.cuda.Stream(self.device, priority=-1)
+        self._threaded: Any = None
+
+    def begin(self, path: Path, number: int) -> None:
+        """Go to a frame of a video."""
+        try:
+            if self._threaded is None:
+                self._threaded = _codec().ThreadedDecoder(
+                    str(path),
+                    self.buffered,
+                    gpu_id=self.device.index,
+                    cuda_stream=self.stream.cuda_stream,
+                    use_device_memory=True,
+                    start_frame=number,
+                )
+            else:
+                self._threaded.reconfigure_decoder(str(path), number)
+        except Exception as error:  # its own kinds, which are no kind of one another
+            raise DamagedError(f"{path}: NVDEC cannot begin at frame {number}: {error}") from error
+
+    def frames(self, number: int) -> list[Any]:
+        """Return the next frames, fewer at the end; they live until the next call."""
+        try:
+            return self._threaded.get_batch_frames(number)
+        except Exception as error:  # as above
+            raise DamagedError(f"NVDEC gives no more frames: {error}") from error
+
+    def end(self) -> None:
+        """Let go of the decoder."""
+        if self._threaded is not None:
+            self._threaded.end()
+            self._threaded = None
+
+
+class Decoders:
+    """Decoders that wait for their next stretch of video."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[Decoder] = []
+
+    @contextmanager
+    def one(self, gpu: int, buffered: int) -> Iterator[Decoder]:
+        """Lend a decoder; one that broke is not lent again."""
+        with self._lock:
+            fitting = [
+                idle
+                for idle in self._idle
+                if idle.device.index == gpu and idle.buffered == buffered
+            ]
+            if fitting:
+                self._idle.remove(fitting[0])
+        decoder = fitting[0] if fitting else Decoder(gpu, buffered)
+        try:
+            yield decoder
+        except BaseException:
+            decoder.end()
+            raise
+        self.keep(decoder)
+
+    def keep(self, decoder: Decoder) -> None:
+        """Take a decoder that has nothing to do."""
+        with self._lock:
+            self._idle.append(decoder)
+
+    def end(self) -> None:
+        """Let go of those that wait, before the GPU's driver goes."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().end()
+
+
+DECODERS = Decoders()
+
+
+def release_decoders() -> None:
+    """Give back the GPU memory of decoders that wait for another video."""
+    DECODERS.end()
+
+
+@functools.cache
+def why_no_codec() -> str | None:
+    """Return why PyNvVideoCodec cannot be used here, in one sentence; None if it can."""
+    try:
+        _codec()
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
+    return None
+
+
+def _codec() -> Any:
+    import PyNvVideoCodec  # pyright: ignore[reportMissingImports]
+
+    return PyNvVideoCodec
