@@ -77,7 +77,7 @@ class ImageFolderReader:
         """
         batches = in_batches(
             self._decoded(),
-            batch_sizes=self._batch_size,
+            batch_size=self._batch_size,
             halo=self._halo,
             pin_memory=self._pin_memory,
         )

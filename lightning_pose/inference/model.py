@@ -161,7 +161,7 @@ class Model:
         """Return the keypoints of a session seen by one camera a view.
 
         Args:
-            readers: one a view, in the order of the model's views, made with the model's halo.
+            readers: one a view, in the model's order, made with the model's halo.
             boxes: for each view, the part of each frame shown to the network; empty = all of it.
             batch_size: frames the readers put into a batch; None = what is fast on this device.
             on_progress: is told after each batch how far it is.
@@ -207,15 +207,14 @@ class Model:
         """
         self._check_views(1)
         size = self.default_batch_size
-        batches = in_batches(frames, batch_sizes=size, halo=self.data_spec.halo)
+        batches = in_batches(frames, batch_size=size, halo=self.data_spec.halo)
         results = run_batches(self.predict_raw, batches, compute=self.compute)
         return self._tables(results, num_frames=len(frames))[0]
 
     def predict_frame(self, frame: UInt8[np.ndarray, "height width 3"]) -> Predictions:
         """Return the keypoints of one RGB frame, as soon as can be: for live use.
 
-        On a GPU kernels are recorded at the first call for frames of a size. A model that looks at
-        neighbours is shown this frame in their place.
+        A model that looks at neighbours is shown this frame in their place.
 
         Raises:
             ModelError: the model needs several views.

@@ -59,7 +59,7 @@ class Part:
 def in_batches(
     pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
-    batch_sizes: int | Iterable[int],
+    batch_size: int | Iterable[int],
     halo: int = 0,
     pin_memory: bool = False,
     part: Part | None = None,
@@ -70,13 +70,13 @@ def in_batches(
 
     Args:
         pictures: RGB frames of one size; each is copied at once.
-        batch_sizes: frames to be predicted per batch: of all, or of one after the other.
+        batch_size: frames to be predicted per batch: of all, or of one after the other.
         halo: frames of context at either end of each batch.
         pin_memory: in memory from which a GPU copies while computing.
         part: what of the video the pictures are, where they are not all of it.
     """
     overlap = 2 * halo
-    sizes = repeat(batch_sizes) if isinstance(batch_sizes, int) else iter(batch_sizes)
+    sizes = repeat(batch_size) if isinstance(batch_size, int) else iter(batch_size)
     size = next(sizes, 0)
     buffer = torch.empty(0, dtype=torch.uint8)
     filled, first_id = 0, part.start if part else 0
@@ -101,7 +101,7 @@ def in_batches(
 def sequences_in_batches(
     sequences: Iterable[UInt8[Tensor, "_ height width 3"]],
     *,
-    batch_sizes: int | Iterable[int],
+    batch_size: int | Iterable[int],
     halo: int = 0,
     part: Part | None = None,
 ) -> Generator[RawFrames]:
@@ -109,7 +109,7 @@ def sequences_in_batches(
 
     The same as :func:`in_batches`, for frames that come in sequences.
     """
-    sizes = repeat(batch_sizes) if isinstance(batch_sizes, int) else iter(batch_sizes)
+    sizes = repeat(batch_size) if isinstance(batch_size, int) else iter(batch_size)
     size = next(sizes, 0)
     before, after = part.repeated(halo) if part else (halo, halo)
     first_id = part.start if part else 0

@@ -90,7 +90,7 @@ class DaliReader:
         promised = self.info.num_frames or 0
         seen = 0
         for batch in sequences_in_batches(
-            self._sequences(promised), batch_sizes=self._batch_size, halo=self._halo
+            self._sequences(promised), batch_size=self._batch_size, halo=self._halo
         ):
             seen += len(batch.frame_ids)
             yield batch

@@ -92,7 +92,7 @@ class NvdecReader(PyAVReader):
         with DECODERS.one(self.gpu, buffered) as decoder:
             batches = sequences_in_batches(
                 self._sequences(decoder, table, *part.with_context(self._halo)),
-                batch_sizes=batch_sizes(segments, self._batch_size),
+                batch_size=batch_sizes(segments, self._batch_size),
                 halo=self._halo,
                 part=part,
             )

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from lightning_pose.contracts.errors import LitposeError
-from lightning_pose.video.dali_reader import DaliReader
-from lightning_pose.video.sequence_input import why_no_dali
+from lightning_pose.video.nvdec_decoders import why_no_codec
+from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.writer import VideoWriter
 
 _SIDE, _FRAMES = 256, 20
@@ -18,13 +18,13 @@ _GREY_LEVELS = 3.0
 
 
 def why_no_nvdec(device: str = "cuda") -> str | None:
-    """Return why DALI does not decode with NVDEC here, in one sentence; None if it does.
+    """Return why videos are not decoded with NVDEC here, in one sentence; None if it does.
 
     Twenty frames of growing brightness are written and read back.
     """
     if not torch.cuda.is_available():
         return "There is no GPU here."
-    if reason := why_no_dali():
+    if reason := why_no_codec():
         return reason
     levels = np.linspace(30, 220, _FRAMES).round()
     try:
@@ -43,6 +43,7 @@ def _read_back(levels: np.ndarray, device: str) -> np.ndarray:
         with VideoWriter(path, fps=25, width=_SIDE, height=_SIDE) as video:
             for level in levels:
                 video.write(np.full((_SIDE, _SIDE, 3), level, dtype=np.uint8))
-        batches = DaliReader(path, batch_size=8, device=device)
+        reader = NvdecReader(path, batch_size=8, device=device)
+        batches = reader.read(reader.segments)
         means = [batch.frames.float().mean(dim=(1, 2, 3)).cpu() for batch in batches]
     return torch.cat(means).numpy()

@@ -84,7 +84,7 @@ class PyAVReader:
         pictures = (picture.pixels for picture in self._decoder)
         batches = in_batches(
             pictures,
-            batch_sizes=self._batch_size,
+            batch_size=self._batch_size,
             halo=self._halo,
             pin_memory=self._pin_memory,
         )
@@ -115,7 +115,7 @@ class PyAVReader:
         try:
             yield from in_batches(
                 source.stream(*part.with_context(self._halo)),
-                batch_sizes=batch_sizes(segments, self._batch_size),
+                batch_size=batch_sizes(segments, self._batch_size),
                 halo=self._halo,
                 pin_memory=self._pin_memory,
                 part=part,

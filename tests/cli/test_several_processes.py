@@ -73,7 +73,7 @@ def test_each_job_of_a_multirun_has_one_run_directory(sweep: tuple[Path, Done]) 
 
 
 def test_every_process_ends_well(sweep: tuple[Path, Done]) -> None:
-    others = [process for process in Remembered.started if "cli.following" in str(process.args)]
+    others = [process for process in Remembered.started if "train.following" in str(process.args)]
     assert [process.returncode for process in others] == [0, 0]
 
 

@@ -90,9 +90,9 @@ def test_frames_that_are_promised_but_missing_are_an_error(
 @pytest.mark.parametrize("sequence", [1, 4, 7])
 def test_sequences_are_cut_as_single_frames_are(length: int, halo: int, sequence: int) -> None:
     frames = np.arange(length, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
-    expected = list(in_batches(iter(frames), batch_sizes=4, halo=halo))
+    expected = list(in_batches(iter(frames), batch_size=4, halo=halo))
     parts = torch.from_numpy(frames).split(sequence)
-    found = list(sequences_in_batches(parts, batch_sizes=4, halo=halo))
+    found = list(sequences_in_batches(parts, batch_size=4, halo=halo))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.frames, other.frames)

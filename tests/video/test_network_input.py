@@ -18,7 +18,7 @@ SPEC = DataSpec(height=32, width=64, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
 
 def raw_frames(count: int, *, height: int = 40, width: int = 50, halo: int = 0) -> RawFrames:
     noise = np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
-    return next(in_batches(noise, batch_sizes=count, halo=halo))
+    return next(in_batches(noise, batch_size=count, halo=halo))
 
 
 def test_frames_are_resized_and_normalised_like_images() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,21 @@ from lightning_pose.video import nvdec_trial
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.nvdec_trial import why_no_nvdec
 from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.segments import Segment
 
 
 @pytest.fixture
 def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(nvdec_trial, "why_no_dali", lambda: None)
+    monkeypatch.setattr(nvdec_trial, "why_no_codec", lambda: None)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, change: Any = None) -> None:
     """Let PyAV decode in place of NVDEC; ``change`` is done to its frames."""
 
     class Reader(PyAVReader):
-        def __iter__(self) -> Iterator[RawFrames]:
-            for raw in super().__iter__():
+        def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+            for raw in super().read(segments):
                 if change is not None:
                     change(raw.frames)
                 yield raw
@@ -35,7 +36,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, change: Any = None) -> None:
     def make(video: Path, *, batch_size: int, device: str) -> Reader:
         return Reader(video, batch_size=batch_size)
 
-    monkeypatch.setattr(nvdec_trial, "DaliReader", make)
+    monkeypatch.setattr(nvdec_trial, "NvdecReader", make)
 
 
 @pytest.mark.usefixtures("pretended_gpu")
@@ -66,5 +67,5 @@ def test_without_a_gpu_it_says_so() -> None:
 
 @pytest.mark.gpu
 def test_nvdec_decodes_here() -> None:
-    pytest.importorskip("nvidia.dali")
+    pytest.importorskip("PyNvVideoCodec")
     assert why_no_nvdec() is None

@@ -54,7 +54,7 @@ def test_neighbours_are_right_and_the_edge_frame_is_repeated(
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
 def test_videos_shorter_than_the_halo_are_read(length: int) -> None:
     frames = [np.full((4, 6, 3), i, dtype=np.uint8) for i in range(length)]
-    batches = list(in_batches(frames, batch_sizes=2, halo=2))
+    batches = list(in_batches(frames, batch_size=2, halo=2))
     assert torch.cat([raw.frame_ids for raw in batches]).tolist() == list(range(length))
     for raw in batches:
         start = int(raw.frame_ids[0])
@@ -66,7 +66,7 @@ def test_videos_shorter_than_the_halo_are_read(length: int) -> None:
 
 def test_batches_do_not_share_memory() -> None:
     frames = [np.full((2, 2, 3), i, dtype=np.uint8) for i in range(6)]
-    first, *_ = batches = list(in_batches(frames, batch_sizes=2, halo=1))
+    first, *_ = batches = list(in_batches(frames, batch_size=2, halo=1))
     first.frames.fill_(99)
     assert all((raw.frames != 99).all() for raw in batches[1:])
 

@@ -72,7 +72,7 @@ def dali_finding(facts: DaliFacts) -> Finding:
 
 
 def nvdec(folder: Path) -> Finding:
-    """Return whether DALI decodes a tiny video on the GPU."""
+    """Return whether a tiny video is decoded on the GPU."""
     torch = importlib.import_module("torch")
     if not torch.cuda.is_available():
         detail = "no GPU here: PyAV decodes on the CPU"
@@ -81,7 +81,9 @@ def nvdec(folder: Path) -> Finding:
 
     reason = why_no_nvdec()
     if reason is None:
-        return Finding(name="NVDEC", state=OK, detail="DALI decoded a tiny H.264 video with it")
+        return Finding(
+            name="NVDEC", state=OK, detail="PyNvVideoCodec decoded a tiny H.264 video with it"
+        )
     return Finding(
         name="NVDEC",
         state=LIMITED,
