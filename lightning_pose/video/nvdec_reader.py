@@ -135,7 +135,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
 
     Does nothing where :class:`NvdecReader` would not be used.
     """
-    with suppress(VideoError):  # whoever reads the video will tell
+    with suppress(VideoError, RuntimeError):  # whoever reads the video will tell
         if NvdecReader.usable(video, device=device) is not None:
             return
         reader = NvdecReader(video, batch_size=1, device=device)

@@ -23,6 +23,12 @@ VIDEOS = {"page", "models", "video", "video_keypoint", "quantities", "frame", "d
 VIDEOS |= {"video_metric", "video_style", "video_scale"}
 
 
+@pytest.fixture(autouse=True)
+def own_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give back the main module, which Streamlit replaces and new processes are made from."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 def script(runs: list[str], videos: list[str]) -> None:
     """Draw the app, as Streamlit would."""
     from lightning_pose.cli.look.app_script import show_runs

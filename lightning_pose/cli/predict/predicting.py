@@ -113,7 +113,7 @@ def _prepare_decoders(inputs: Sequence[Input], request: PredictRequest) -> None:
     """Have decoders of a GPU made while the model is read; that takes as long."""
     first = next((item.path for item in inputs if item.kind is Kind.VIDEO), None)
     device = "cuda" if request.device == "auto" else request.device
-    if first is None or request.reader not in ("auto", "pynvvc") or device == "cpu":
+    if first is None or request.reader not in ("auto", "pynvvc") or device[:4] != "cuda":
         return
     options = {"device": device, "number": GPU_DECODERS}
     threading.Thread(
