@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lightning_pose.cli.look.reading_runs import read_runs
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.predictions import Predictions
-from lightning_pose.mlops.review.database import FOLDER, URI, find_mongod
+from lightning_pose.mlops.review.database import URI, find_mongod
 from tests.cli.conftest import NEW_FRAMES, NUM_LABELED, VIDEO_FRAMES, litpose
 
 
@@ -99,48 +95,3 @@ def test_a_trained_model_is_reviewed_and_told_of_again(run_dir: Path, tmp_path: 
     done = run("review", "export", "other", "--out", "list.csv")
     assert "There is no review 'other'" in " ".join(done.stderr.split())
     assert "there are: toy" in " ".join(done.stderr.split())
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_an_app_that_is_ended_ends_its_server_and_its_database(
-    run_dir: Path, tmp_path: Path
-) -> None:
-    found = find_mongod()
-    if found is None or found.problem:
-        pytest.skip("there is no mongod (litpose doctor)")
-    program = [sys.executable, "-m", "lightning_pose.cli.main", "review"]
-    env = {name: value for name, value in os.environ.items() if name != URI}
-    built = [*program, "build", str(run_dir), "--name", "toy", "--frames", "0"]
-    subprocess.run(built, cwd=tmp_path, env=env, capture_output=True, check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [*program, "open", "toy", "--port", str(port)]
-    with (tmp_path / "said.txt").open("w") as said:
-        opened = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=said, stderr=said)
-    try:
-        until = time.monotonic() + 300
-        while "toy is open at" not in " ".join((tmp_path / "said.txt").read_text().split()):
-            assert opened.poll() is None, (tmp_path / "said.txt").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.3)
-        family = psutil.Process(opened.pid).children(recursive=True)
-        mongod = psutil.Process(json.loads((tmp_path / FOLDER / "mongod.json").read_text())["pid"])
-        assert family
-        assert mongod.is_running()
-        assert _answers(port)
-        opened.send_signal(signal.SIGTERM)
-        assert opened.wait(60) == 0
-    finally:
-        opened.kill()
-        opened.wait()
-    _, alive = psutil.wait_procs([*family, mongod], timeout=30)
-    assert not alive
-    assert not _answers(port)
-    assert not (tmp_path / FOLDER / "mongod.json").exists()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0
