@@ -89,19 +89,8 @@ class Decoders:
         with self._lock:
             self._idle.append(decoder)
 
-    def end(self) -> None:
-        """Let go of those that wait, before the GPU's driver goes."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().end()
-
 
 DECODERS = Decoders()
-
-
-def release_decoders() -> None:
-    """Give back the GPU memory of decoders that wait for another video."""
-    DECODERS.end()
 
 
 @functools.cache
