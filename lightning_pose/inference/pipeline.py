@@ -1,8 +1,8 @@
 """Decoding and the network at work at the same time, over many videos.
 
-Threads decode, several stretches of a video or several videos at once, and put batches into a
-queue of limited length. One thread, the caller's, runs the network on them in the order in which
-they come, and hands each result to the work it belongs to. Frames carry their numbers, so that no
+Threads decode, several stretches of a video or several videos at once, each a few batches ahead of
+the network. One thread, the caller's, runs the network on them in the order in which they come,
+and hands each result to the work it belongs to. Frames carry their numbers, so that no
 order matters; batches are cut by the file and the batch size alone, so that a result does not
 hang on how many threads there are, or on where an earlier call was stopped.
 """
@@ -32,8 +32,10 @@ from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.segments import DamagedError
 
 # An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
-GPU_DECODERS, _GPU_QUEUED = 8, 12
-_CPU_DECODERS, _CPU_QUEUED = 2, 4
+GPU_DECODERS, _CPU_DECODERS = 8, 2
+# Batches of a thread that the network has not taken. A limit for each thread, because on a GPU
+# memory that one decoder's stream has used is of no use to another's.
+_AHEAD = 3
 _POLL_S = 0.1
 OnWork = Callable[[Work, Progress], None]
 
@@ -84,6 +86,13 @@ class _Batch:
     attempt: int
     views: Views | None = None
     error: BaseException | None = None
+    room: threading.Semaphore | None = None
+
+    def taken(self) -> _Batch:
+        """Return the same without its frames, and let its thread decode the next ones."""
+        if self.room is not None:
+            self.room.release()
+        return replace(self, views=None, room=None)
 
 
 class _ThreadEnded:
@@ -99,13 +108,12 @@ class Pipeline:
     Args:
         network: runs the tracker.
         decoders: threads that decode.
-        queued: batches that may wait for the network.
     """
 
-    def __init__(self, network: VideoNetwork, *, decoders: int, queued: int) -> None:
+    def __init__(self, network: VideoNetwork, *, decoders: int) -> None:
         self._network = network
         self._decoders = decoders
-        self._queue: queue.Queue[_Batch | _ThreadEnded] = queue.Queue(maxsize=queued)
+        self._queue: queue.Queue[_Batch | _ThreadEnded] = queue.Queue()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -118,11 +126,8 @@ class Pipeline:
     def on(cls, network: VideoNetwork) -> Pipeline:
         """Return a pipeline with as many threads as suit the device of the network."""
         on_gpu = network.compute.device.type == "cuda"
-        return cls(
-            network,
-            decoders=min(GPU_DECODERS if on_gpu else _CPU_DECODERS, os.cpu_count() or 1),
-            queued=_GPU_QUEUED if on_gpu else _CPU_QUEUED,
-        )
+        wished = GPU_DECODERS if on_gpu else _CPU_DECODERS
+        return cls(network, decoders=min(wished, os.cpu_count() or 1))
 
     def run(self, works: Iterable[Work], on_progress: OnWork | None = None) -> Iterator[Finished]:
         """Yield what became of each work, in the order in which they end.
@@ -168,14 +173,14 @@ class Pipeline:
 
     def _computed(self, batch: _Batch) -> tuple[_Batch, OnTheWay | None]:
         if batch.views is None or batch.work in self._failed:
-            return batch, None
+            return batch.taken(), None
         try:
             result = self._network(
                 batch.views, batch.work.boxes, capacity=batch.work.source.batch_size
             )
         except LitposeError as error:
-            return replace(batch, views=None, error=error), None
-        return replace(batch, views=None), result
+            return replace(batch.taken(), error=error), None
+        return batch.taken(), result
 
     def _batches(self) -> Iterator[_Batch]:
         """Yield what decoding threads deliver, until all of them have ended."""
@@ -211,23 +216,25 @@ class Pipeline:
                     break
         except BaseException as error:  # raised again in the thread of the caller
             end = _ThreadEnded(error)
-        self._put(end)
+        self._queue.put(end)
 
     def _read(self, last: _Batch, batches: Generator[Views]) -> bool:
         """Put the batches of a stretch into the queue; return False if nobody wants them."""
         work, whole = last.work, not last.work.segments
+        room = threading.Semaphore(_AHEAD)
         try:
             with contextlib.closing(batches):
-                for views in batches:
+                while self._wait_for(room) and (views := next(batches, None)) is not None:
                     if work.attempt != last.attempt or work in self._failed:
                         break
                     if whole and work.has(views):
+                        room.release()
                         continue
-                    if not self._put(replace(last, views=views)):
-                        return False
+                    self._queue.put(replace(last, views=views, room=room))
         except Exception as error:  # told of with the outcome of this work
             last = replace(last, error=error)
-        return self._put(last)
+        self._queue.put(last)
+        return not self._stopped.is_set()
 
     def _next_stretch(self) -> tuple[_Batch, Generator[Views]] | None:
         """Return what is to be read next; None = nothing."""
@@ -253,14 +260,11 @@ class Pipeline:
                 return last, work.source.read(segments)
         return None
 
-    def _put(self, item: _Batch | _ThreadEnded) -> bool:
-        """Put ``item`` into the queue; return False if the caller has gone."""
+    def _wait_for(self, room: threading.Semaphore) -> bool:
+        """Wait until the network has taken enough; return False if the caller has gone."""
         while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
+            if room.acquire(timeout=_POLL_S):
+                return True
         return False
 
 

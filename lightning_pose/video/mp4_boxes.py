@@ -36,12 +36,22 @@ def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[Box]:
         yield Box(header[4:8], content, place)
 
 
-def display_offsets(
-    path: Path, *, track_id: int, num_samples: int
-) -> Int32[np.ndarray, " n"] | None:
-    """Return how long after its decoding each frame of a track is shown, up to a constant.
+class TrackTables(NamedTuple):
+    """What an index says of a track beyond what FFmpeg tells.
 
-    In units of the track, from the box ``ctts``; zeros where there is none, as without B-frames.
+    Attributes:
+        offsets: how long after its decoding each frame is shown, up to a constant, in units of
+            the track; zeros without B-frames.
+        description: the content of the box ``stsd``: what a decoder must know beforehand.
+    """
+
+    offsets: Int32[np.ndarray, " n"]
+    description: bytes
+
+
+def track_tables(path: Path, *, track_id: int, num_samples: int) -> TrackTables | None:
+    """Return what the index says of a track.
+
     None if the file is no plain MP4 or MOV: the track is not found, or it does not have exactly
     ``num_samples`` frames of one format in its index.
     """
@@ -53,12 +63,16 @@ def display_offsets(
         sizes = _integers(file, tables[b"stsz"], skip=8, count=1)
         if formats.tolist() != [1] or sizes.tolist() != [num_samples]:
             return None
+        file.seek(tables[b"stsd"].begin)
+        description = file.read(tables[b"stsd"].end - tables[b"stsd"].begin)
         if b"ctts" not in tables:
-            return np.zeros(num_samples, dtype=np.int32)
+            return TrackTables(np.zeros(num_samples, dtype=np.int32), description)
         (number,) = _integers(file, tables[b"ctts"], skip=4, count=1).tolist()
         runs = _integers(file, tables[b"ctts"], skip=8, count=2 * number).reshape(-1, 2)
     offsets = np.repeat(runs[:, 1], runs[:, 0].clip(0, num_samples))
-    return offsets.astype(np.int32) if len(offsets) == num_samples else None
+    if len(offsets) != num_samples:
+        return None
+    return TrackTables(offsets.astype(np.int32), description)
 
 
 def _sample_tables(file: BinaryIO, size: int, track_id: int) -> dict[bytes, Box]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
+from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, num_bytes
+from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
+Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
 class Decoder:
@@ -26,9 +31,27 @@ class Decoder:
         # nothing else may use it: so decoders take theirs from those of the other priority.
         self.stream = torch.cuda.Stream(self.device, priority=-1)
         self._threaded: Any = None
+        self._excerpt: Excerpt | None = None
 
-    def begin(self, path: Path, number: int) -> None:
-        """Go to a frame of a video."""
+    def begin(self, video: Path, table: SampleTable, span: Span) -> Times:
+        """Go to the beginning of some frames of a video.
+
+        Returns:
+            What tells for frames [start, stop) the times at which they will be said to be shown.
+
+        Raises:
+            DamagedError: NVDEC cannot decode them.
+        """
+        if num_bytes(table, span) > LARGEST:
+            self._open(video, span.start)
+            self._excerpt = None
+            return lambda start, stop: table.times[start:stop]
+        excerpt = Excerpt(video, table, span)
+        self._open(excerpt.path, 0)
+        self._excerpt = excerpt  # lives as long as it is read
+        return excerpt.times
+
+    def _open(self, path: Path, number: int) -> None:
         try:
             if self._threaded is None:
                 self._threaded = _codec().ThreadedDecoder(
@@ -42,7 +65,7 @@ class Decoder:
             else:
                 self._threaded.reconfigure_decoder(str(path), number)
         except Exception as error:  # its own kinds, which are no kind of one another
-            raise DamagedError(f"{path}: NVDEC cannot begin at frame {number}: {error}") from error
+            raise DamagedError(f"NVDEC cannot begin at frame {number}: {error}") from error
 
     def frames(self, number: int) -> list[Any]:
         """Return the next frames, fewer at the end; they live until the next call."""
@@ -55,7 +78,7 @@ class Decoder:
         """Let go of the decoder."""
         if self._threaded is not None:
             self._threaded.end()
-            self._threaded = None
+            self._threaded = self._excerpt = None
 
 
 class Decoders:

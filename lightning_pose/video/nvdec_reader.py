@@ -2,8 +2,9 @@
 
 Seen with PyNvVideoCodec 2.2 on an H200: brightness is that of FFmpeg to the last bit; decoders
 work side by side as threads of one process; making one takes 60 ms, and only one is made at a
-time. ``start_frame`` is off by one near open groups of pictures, but each frame says when it is
-shown, which tells its number.
+time. Each frame says when it is shown, which tells its number. A decoder opens its file with
+FFmpeg, so it is given excerpts (:mod:`~lightning_pose.video.excerpt`), from their first frame on:
+a start further on is off by one near open groups of pictures.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -23,6 +23,7 @@ from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, sequences_in_batches
+from lightning_pose.video.excerpt import spans
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.nvdec_decoders import BUFFERED, DECODERS, Decoder, why_no_codec
 from lightning_pose.video.nvdec_rules import why_not_decoded
@@ -112,22 +113,23 @@ class NvdecReader(PyAVReader):
         from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
 
         conversion = _conversion(self.info)
-        number = int(table.entries[np.searchsorted(table.entries, start, side="right") - 1])
-        decoder.begin(self.info.path, number)
-        while number < stop:
-            frames = decoder.frames(min(self._batch_size, stop - number))
-            times = [frame.timestamp for frame in frames]
-            if not frames or times != table.times[number : number + len(times)].tolist():
-                raise DamagedError(f"{self.info.path}: NVDEC gives no frame {number}.")
-            wanted = frames[max(0, start - number) :]
-            if wanted:
-                places = torch.tensor([frame.GetPtrToPlane(0) for frame in wanted])
-                rgb = nv12_at_to_rgb(
-                    places.to(decoder.device), self.info.height, self.info.width, conversion
-                )
-                decoder.stream.synchronize()  # then the decoder may reuse the memory
-                yield rgb
-            number += len(frames)
+        for span in spans(table, start, stop):
+            times = decoder.begin(self.info.path, table, span)
+            number = span.start
+            while number < span.shown:
+                frames = decoder.frames(min(self._batch_size, span.shown - number))
+                found = [frame.timestamp for frame in frames]
+                if not found or found != times(number, number + len(found)).tolist():
+                    raise DamagedError(f"{self.info.path}: NVDEC gives no frame {number}.")
+                wanted = frames[max(0, start - number) :]
+                if wanted:
+                    places = torch.tensor([frame.GetPtrToPlane(0) for frame in wanted])
+                    rgb = nv12_at_to_rgb(
+                        places.to(decoder.device), self.info.height, self.info.width, conversion
+                    )
+                    decoder.stream.synchronize()  # then the decoder may reuse the memory
+                    yield rgb
+                number += len(frames)
 
 
 def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:
@@ -139,9 +141,10 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
         if NvdecReader.usable(video, device=device) is not None:
             return
         reader = NvdecReader(video, batch_size=1, device=device)
+        table = _table_of(reader.info)
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
-            decoder.begin(video, segment.start if segment.entry else 0)
+            decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
             DECODERS.keep(decoder)
 
 

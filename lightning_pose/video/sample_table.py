@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int32, Int64
 
 from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.info import VideoInfo, open_video
-from lightning_pose.video.mp4_boxes import display_offsets
+from lightning_pose.video.mp4_boxes import track_tables
 
 # Codecs of which every stored frame is a packet the decoder takes as it is.
 _CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
@@ -82,6 +82,7 @@ class SampleTable:
         keys: places of the key frames in this order.
         first_shown: for each key frame, the display number from which on it is enough.
         times: at which frames are shown, in their order, in units of the track.
+        description: what the file says to a decoder (the content of its box ``stsd``).
         settings: for the decoder.
     """
 
@@ -91,6 +92,7 @@ class SampleTable:
     keys: Int32[np.ndarray, " m"]
     first_shown: Int32[np.ndarray, " m"]
     times: Int64[np.ndarray, " shown"]
+    description: bytes
     settings: DecoderSettings
 
     @property
@@ -129,12 +131,12 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
     if not container.format.name.startswith("mov,mp4") or codec not in _CODECS:
         return None
     entries = entries_of(stream)
-    offsets = display_offsets(path, track_id=stream.id, num_samples=len(entries))
-    if offsets is None or len(entries) != stream.frames:
+    more = track_tables(path, track_id=stream.id, num_samples=len(entries))
+    if more is None or len(entries) != stream.frames:
         return None
     there = entries["pos"] + entries["size"] <= path.stat().st_size
     whole = len(entries) if there.all() else int(there.argmin())
-    entries, times = entries[:whole], (entries["time"] + offsets)[:whole]
+    entries, times = entries[:whole], (entries["time"] + more.offsets)[:whole]
     keys = np.flatnonzero(entries["key"])
     if not len(keys):
         return None
@@ -151,6 +153,7 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
         keys=keys.astype(np.int32),
         first_shown=np.searchsorted(in_order, times[keys]).astype(np.int32),
         times=in_order,
+        description=more.description,
         settings=DecoderSettings.of(stream),
     )
 

@@ -1,0 +1,95 @@
+"""On a GPU: what is predicted does not hang on batches, stretches, company or the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.inputs import expand_inputs
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.predict_files import predict_files
+from lightning_pose.inference.session import PredictSettings
+from lightning_pose.models.build import build_tracker
+from lightning_pose.video import segments
+from lightning_pose.video.decode import Decoder
+from tests.video.corpus import NUM_FRAMES
+
+Corpus = Callable[[str], Path]
+CLOSE = 0.05  # px, of the video
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("PyNvVideoCodec")
+    monkeypatch.setattr(segments, "SEGMENT_FRAMES", 8)
+    monkeypatch.setattr(segments, "_REACH", 4)
+
+
+def tracker_model(
+    kind: str = "heatmap", *, device: str = "cuda", precision: str = "auto"
+) -> Model:
+    torch.manual_seed(0)
+    spec = ModelSpec(
+        model_type=kind,
+        backbone="resnet18",
+        keypoint_names=("nose", "tail", "paw"),
+        image_height=128,
+        image_width=128,
+    )
+    compute = Compute.choose(device=device, precision=precision)
+    return Model(build_tracker(spec), compute=compute)
+
+
+def points(
+    model: Model, videos: Sequence[Path], out: Path, *, size: int, reader: str = "auto"
+) -> np.ndarray:
+    settings = PredictSettings(reader=reader, batch_size=size)
+    outcomes = predict_files(
+        model, expand_inputs(list(videos)), out=out, outputs=OutputSettings(), settings=settings
+    )
+    assert [outcome.failed for outcome in outcomes] == [None] * len(videos)
+    tables = [np.loadtxt(out / f"{v.stem}.csv", delimiter=",", skiprows=3) for v in videos]
+    assert all(len(table) == NUM_FRAMES for table in tables)
+    xy_likelihood = np.stack(tables)[:, :, 1:].reshape(len(videos), NUM_FRAMES, -1, 3)
+    return xy_likelihood[..., :2]
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "heatmap_mhcrnn"])
+def test_batches_readers_and_company_change_nothing(
+    corpus: Corpus, tmp_path: Path, kind: str
+) -> None:
+    model = tracker_model(kind)
+    videos = [corpus(name) for name in ("plain.mp4", "gop10.mp4", "open_gop.mp4")]
+    together = points(model, videos, tmp_path / "together", size=5)
+    for number, video in enumerate(videos):
+        for size, reader in ((16, "pynvvc"), (3, "pyav")):
+            alone = points(
+                model, [video], tmp_path / f"{number}{reader}", size=size, reader=reader
+            )
+            assert np.abs(alone[0] - together[number]).max() < CLOSE
+
+
+def test_the_gpu_agrees_with_the_cpu(corpus: Corpus, tmp_path: Path) -> None:
+    video = corpus("gop10.mp4")
+    here = points(tracker_model(precision="fp32"), [video], tmp_path / "gpu", size=8)
+    there = points(
+        tracker_model(device="cpu", precision="fp32"), [video], tmp_path / "cpu", size=8
+    )
+    assert np.abs(here - there).max() < CLOSE
+
+
+def test_a_frame_alone_is_the_frame_of_the_video(corpus: Corpus, tmp_path: Path) -> None:
+    model = tracker_model()
+    table = points(model, [corpus("plain.mp4")], tmp_path / "out", size=8)[0]
+    for number, picture in enumerate(Decoder(corpus("plain.mp4"))):
+        one = model.predict_frame(picture.pixels.copy()).xy_img[0]
+        assert np.abs(one - table[number]).max() < CLOSE
