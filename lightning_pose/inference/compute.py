@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -40,10 +42,13 @@ class Compute:
             ConfigError: there is no such device or arithmetic here.
         """
         kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        if kind.split(":")[0] not in ("cpu", "cuda"):
-            raise ConfigError(f"The device should be auto, cpu or cuda, got {device!r}.")
-        if kind.startswith("cuda") and not torch.cuda.is_available():
+        if re.fullmatch(r"cpu|cuda(:\d+)?", kind) is None:
+            raise ConfigError(f"The device should be auto, cpu, cuda or cuda:N, got {device!r}.")
+        if kind != "cpu" and not torch.cuda.is_available():
             raise ConfigError("There is no CUDA device here; use the device cpu or auto.")
+        if (torch.device(kind).index or 0) >= max(1, torch.cuda.device_count()):
+            number = torch.cuda.device_count()
+            raise ConfigError(f"There is no device {kind} here, only cuda:0 to cuda:{number - 1}.")
         if precision not in ("auto", *_DTYPES):
             raise ConfigError(
                 f"The precision should be auto, {', '.join(_DTYPES)}, got {precision!r}."
@@ -71,11 +76,16 @@ class Compute:
                     module.to(dtype)
         return network
 
-    def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which the network is to be called."""
-        dtype = _DTYPES[self.precision]
-        if dtype is None:
-            return contextlib.nullcontext()
-        # Without its cache, which recorded kernels would read from after it has been given back.
-        cached = self.device.type != "cuda"
-        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=cached)
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Return the context in which the network is to be called: its device, its arithmetic."""
+        dtype, on_gpu = _DTYPES[self.precision], self.device.type == "cuda"
+        with contextlib.ExitStack() as stack:
+            if on_gpu:
+                stack.enter_context(torch.cuda.device(self.device))
+            if dtype is not None:
+                # Without its cache, which recorded kernels would read from when it is gone.
+                stack.enter_context(
+                    torch.autocast(self.device.type, dtype=dtype, cache_enabled=not on_gpu)
+                )
+            yield

@@ -225,7 +225,7 @@ class Model:
         raw = RawFrames(
             frames=frames.contiguous(), frame_ids=torch.zeros(1, dtype=torch.long), halo=halo
         )
-        with torch.inference_mode(), self.compute.autocast():
+        with torch.inference_mode(), self.compute.active():
             result = self.predict_raw(raw)
         return self._tables([result], num_frames=1)[0]
 

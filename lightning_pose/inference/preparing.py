@@ -39,7 +39,7 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
             return torch.cat([part.flatten() for part in network.predict_batch(batch)])
 
     def features(network: BaseSupervisedTracker) -> Tensor:
-        with torch.inference_mode(), compute.autocast():
+        with torch.inference_mode(), compute.active():
             return network.extract(batch.frames).float()
 
     folded = fold_batch_norms(tracker, keypoints)[0].to(memory_format=torch.channels_last)

@@ -25,12 +25,19 @@ from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, sequences_in_batches
 from lightning_pose.video.excerpt import spans
 from lightning_pose.video.info import VideoInfo, open_video, probe
-from lightning_pose.video.nvdec_decoders import BUFFERED, DECODERS, Decoder, why_no_codec
+from lightning_pose.video.nvdec_decoders import (
+    BUFFERED,
+    DECODERS,
+    Decoder,
+    room_on,
+    why_no_codec,
+)
 from lightning_pose.video.nvdec_rules import why_not_decoded
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
+_BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
 
 
@@ -90,7 +97,8 @@ class NvdecReader(PyAVReader):
         table = _table_of(self.info)
         part = Part(start, stop, table.num_frames)
         buffered = max(BUFFERED, self._batch_size)
-        with DECODERS.one(self.gpu, buffered) as decoder:
+        num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
+        with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
             batches = sequences_in_batches(
                 self._sequences(decoder, table, *part.with_context(self._halo)),
                 batch_size=batch_sizes(segments, self._batch_size),
@@ -142,6 +150,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
             return
         reader = NvdecReader(video, batch_size=1, device=device)
         table = _table_of(reader.info)
+        number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
             decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
@@ -171,6 +180,11 @@ def why_not_plain(video: Path) -> str | None:
         if len(container.streams.video) > 1:
             return "It has several picture tracks."
     return None
+
+
+def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:
+    """Return how much memory frames take, as NVDEC delivers them (NV12) and as RGB."""
+    return (decoded * 3 // 2 + converted * 3) * info.width * info.height
 
 
 def _conversion(info: VideoInfo) -> YuvToRgb:
