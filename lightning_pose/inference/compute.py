@@ -67,13 +67,12 @@ class Compute:
     def with_weights(self, network: N) -> N:
         """Return the network with the weights of its products in this arithmetic, once for all.
 
-        Autocast would turn them from 32 bits in every batch.
+        Autocast would turn them from 32 bits in every batch. Parts that say ``in_32_bits`` stay
+        in 32 bits.
         """
         dtype = _DTYPES[self.precision]
         if dtype is not None and self.device.type == "cuda":
-            for module in network.modules():
-                if isinstance(module, _PRODUCTS):
-                    module.to(dtype)
+            _cast(network, dtype)
         return network
 
     @contextlib.contextmanager
@@ -89,3 +88,12 @@ class Compute:
                     torch.autocast(self.device.type, dtype=dtype, cache_enabled=not on_gpu)
                 )
             yield
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> None:
+    if getattr(module, "in_32_bits", False):
+        return
+    if isinstance(module, _PRODUCTS):
+        module.to(dtype)
+    for child in module.children():
+        _cast(child, dtype)

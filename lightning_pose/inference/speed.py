@@ -120,8 +120,10 @@ def measure_speed(
 
 def _example(reader: VideoReader) -> RawFrames:
     """Return frames as a prediction gets them: of a GPU's decoder, in its memory."""
-    whole = not isinstance(reader, SegmentReader) or not reader.segments
-    batches = iter(reader) if whole else iter(reader.read(reader.segments[:1]))
+    first = reader.segments[:1] if isinstance(reader, SegmentReader) else ()
+    batches = iter(reader)
+    if isinstance(reader, SegmentReader) and first:
+        batches = iter(reader.read(first))
     example = next(batches)
     if isinstance(batches, Generator):
         batches.close()

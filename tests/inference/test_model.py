@@ -14,6 +14,7 @@ from lightning_pose.contracts.errors import ConfigError, ModelError, VideoError
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.progress import Progress
+from lightning_pose.models.heads.heatmap import HeatmapHead
 from lightning_pose.video.decode import count_frames
 from lightning_pose.video.reader import open_reader
 from tests.inference.number_tracker import CORNER_NET, number_tracker
@@ -149,7 +150,7 @@ def test_no_gradient_is_kept_and_the_tracker_stays_in_evaluation_mode(corpus: Co
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
-        ({"device": "tpu"}, "auto, cpu or cuda"),
+        ({"device": "tpu"}, "auto, cpu, cuda or cuda:N"),
         ({"precision": "int8"}, "fp32, bf16, fp16"),
         ({"device": "cpu", "precision": "fp16"}, "needs a GPU"),
     ],
@@ -163,3 +164,11 @@ def test_impossible_devices_and_precisions_are_refused(wish: dict[str, str], rea
 def test_a_gpu_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="no CUDA device"):
         Compute.choose(device="cuda")
+
+
+def test_what_says_so_stays_in_32_bits() -> None:
+    head = HeatmapHead(in_channels=16, stride=32, num_keypoints=2, factor=2)
+    Compute(device=torch.device("cuda"), precision="bf16").with_weights(head)
+    dtypes = {name.split(".")[0]: weight.dtype for name, weight in head.named_parameters()}
+    assert dtypes["upsample"] == torch.float32
+    assert head.mix[0].weight.dtype == torch.bfloat16
