@@ -21,7 +21,7 @@ STEM_CHANNELS = 16  # of four pixels of three colours, filled up to what tensor 
 _BLOCK = 1024
 
 
-def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h/2 w/2"]:
+def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h//2 w//2"]:
     """Return each square of four pixels as one of twelve channels and four of zeros.
 
     Channel (2 i + j) 3 + c is colour c of the pixel in row i, column j of the square.
@@ -37,7 +37,7 @@ def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h/2 
 
 def bias_relu_max_pool(
     maps: Float[Tensor, "n c _ _"], bias: Float[Tensor, " c"], height: int, width: int
-) -> Float[Tensor, "n c {height}/2 {width}/2"]:
+) -> Float[Tensor, "n c {height//2} {width//2}"]:
     """Return max_pool2d(relu(maps + bias), 3, stride=2, padding=1).
 
     Args:
@@ -71,7 +71,7 @@ def side_by_side(
     return out
 
 
-def shuffle_pixels(maps: Float[Tensor, "n 4*c h w"]) -> Float[Tensor, "n c 2*h 2*w"]:
+def shuffle_pixels(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c//4 2*h 2*w"]:
     """Return pixel_shuffle(maps, 2)."""
     n, channels, height, width = maps.shape
     out = _maps(n, channels // 4, 2 * height, 2 * width, like=maps)

@@ -32,7 +32,7 @@ from lightning_pose.video.nvdec_decoders import (
     room_on,
     why_no_codec,
 )
-from lightning_pose.video.nvdec_rules import why_not_decoded
+from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_decoded
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
@@ -121,6 +121,7 @@ class NvdecReader(PyAVReader):
         from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
 
         conversion = _conversion(self.info)
+        shape = (self.info.height * 3 // 2, self.info.width)  # of NV12
         for span in spans(table, start, stop):
             times = decoder.begin(self.info.path, table, span)
             number = span.start
@@ -129,6 +130,8 @@ class NvdecReader(PyAVReader):
                 found = [frame.timestamp for frame in frames]
                 if not found or found != times(number, number + len(found)).tolist():
                     raise DamagedError(f"{self.info.path}: NVDEC gives no frame {number}.")
+                if any(tuple(frame.shape) != shape for frame in frames):
+                    raise DamagedError(f"{self.info.path}: the frames' size changes midway.")
                 wanted = frames[max(0, start - number) :]
                 if wanted:
                     places = torch.tensor([frame.GetPtrToPlane(0) for frame in wanted])
@@ -176,6 +179,8 @@ def why_not_plain(video: Path) -> str | None:
         return str(error)
     if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
         return "It has frames that are not shown, or does not begin with a key frame."
+    if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
+        return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
     with open_video(video) as (container, _):
         if len(container.streams.video) > 1:
             return "It has several picture tracks."
