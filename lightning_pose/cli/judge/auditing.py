@@ -18,7 +18,7 @@ from lightning_pose.contracts.errors import ConfigError, ModelError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.augmentation.sides import find_hflip_pairs
 from lightning_pose.data.wording import count
-from lightning_pose.data.worklists import write_worklist
+from lightning_pose.data.worklists import worklist_names, write_worklist
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.isotonic import share_of_size_px
 from lightning_pose.metrics.label_audit import SWAPPED, AuditRule, Suspect, audit_labels
@@ -184,11 +184,15 @@ def _as_plain(audited: AuditedTable) -> Iterator[dict[str, Any]]:
 
 def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
     """Write the frames with suspects as worklists, one a file of labels."""
-    suspected = [one for one in found if one.suspects]
-    places = [args.out if len(found) == 1 else _place(args.out, one) for one in suspected]
-    for out in places:
+    names = worklist_names([one.table.source or one.view for one in found])
+    suspected = [
+        (one, args.out.with_stem("_".join(filter(None, (args.out.stem, name)))))
+        for one, name in zip(found, names, strict=True)
+        if one.suspects
+    ]
+    for _, out in suspected:
         _refuse_to_replace(out)
-    for audited, out in zip(suspected, places, strict=True):
+    for audited, out in suspected:
         rows = sorted({suspect.row for suspect in audited.suspects})
         write_worklist(
             audited.table.rows(np.array(rows)),
@@ -198,13 +202,7 @@ def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
             made=now(),
             frames=_frames(audited),
         )
-        note(f"worklist: {out}, {count(len(rows), 'frame')}")
-
-
-def _place(out: Path, audited: AuditedTable) -> Path:
-    """Return the worklist of one of several label files."""
-    own = audited.table.source.stem if audited.table.source else audited.view
-    return out.with_stem(f"{out.stem}_{own}")
+        note(f"worklist: {out}, {count(len(rows), 'frame')} of {audited.table.source}")
 
 
 def _frames(audited: AuditedTable) -> dict[str, dict[str, Any]]:
