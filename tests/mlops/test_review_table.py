@@ -186,6 +186,13 @@ def test_a_video_that_a_model_did_not_predict_is_named(runs: list[RunResults]) -
     assert predicted_videos(runs, None)[0].num_frames == FRAMES
 
 
+def test_two_videos_of_one_name_are_not_mixed_up(runs: list[RunResults], tmp_path: Path) -> None:
+    video = predicted_videos(runs, None)[0].path
+    with pytest.raises(DataError, match=r"have one name, and so would their pictures"):
+        predicted_videos(runs, [video, tmp_path / video.name])
+    assert len(predicted_videos(runs, [video, video.parent / "." / video.name])) == 1
+
+
 @pytest.mark.parametrize("name", ["a/b", "", "my review", "-x"])
 def test_a_name_that_is_no_file_name_is_refused(runs: list[RunResults], name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be the name of a review"):

@@ -12,9 +12,9 @@ import numpy as np
 
 from lightning_pose.cli.judge.held_out import learnt_images, predict_tables, read_scorable
 from lightning_pose.cli.judge.scored_frames import label_places
-from lightning_pose.cli.opening import open_model, same_weights
+from lightning_pose.cli.opening import open_together
 from lightning_pose.cli.terminal import note, say, say_json, say_table
-from lightning_pose.contracts.errors import ConfigError, ModelError
+from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.augmentation.sides import find_hflip_pairs
 from lightning_pose.data.wording import count
@@ -53,18 +53,7 @@ def audit(args: argparse.Namespace) -> int:
         ModelError: the models are of other keypoints or views.
     """
     _check(args)
-    models = [
-        open_model(
-            name, device=args.device, precision=args.precision, tracking_uri=args.tracking_uri
-        )
-        for name in args.models
-    ]
-    if len({(model.keypoint_names, model.view_names) for model in models}) > 1:
-        raise ModelError(
-            "The models have other keypoints or views, so they cannot audit together."
-        )
-    if twice := same_weights(args.models, models):
-        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
+    models = open_together(args.models, args)
     found = [
         audited
         for files, folder in label_places(models[0], args, named=args.models[0])

@@ -65,9 +65,10 @@ def predicted_videos(
         named: the videos to take; None = all that every model has predicted and that are here.
 
     Raises:
-        DataError: a named video was not predicted by a model, is not there, or the models have
-            predicted different numbers of frames of it.
+        DataError: a named video was not predicted by a model, is not there, shares its name with
+            another one, or the models have predicted different numbers of frames of it.
     """
+    refuse_one_stem(named or ())
     stems = [{result.stem: result for result in run.videos} for run in runs]
     common = [stem for stem in stems[0] if all(stem in known for known in stems)]
     places = {path.stem: path for path in named or ()}
@@ -87,6 +88,18 @@ def predicted_videos(
         if place is not None:
             found.append(_video(place, results, runs[0]))
     return found
+
+
+def refuse_one_stem(videos: Sequence[Path]) -> None:
+    """Raise DataError if two videos have one name, by which predictions and pictures are found."""
+    known: dict[str, Path] = {}
+    for video in videos:
+        other = known.setdefault(video.stem, video)
+        if other.resolve() != video.resolve():
+            raise DataError(
+                f"{other} and {video} have one name, and so would their pictures "
+                f"({PICTURES}/{video.stem}); rename one of them, or take them one at a time."
+            )
 
 
 def choose(
