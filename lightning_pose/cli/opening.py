@@ -89,6 +89,14 @@ def open_together(names: Sequence[Path | str], args: argparse.Namespace) -> list
         )
         for name in names
     ]
+    check_alike(names, models)
+    if twice := same_weights([str(name) for name in names], models):
+        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
+    return models
+
+
+def check_alike(names: Sequence[Path | str], models: Sequence[Model]) -> None:
+    """Raise ModelError if models have other keypoints or views than the first one."""
     first = models[0]
     for name, model in zip(names, models, strict=True):
         if (model.keypoint_names, model.view_names) != (first.keypoint_names, first.view_names):
@@ -96,9 +104,6 @@ def open_together(names: Sequence[Path | str], args: argparse.Namespace) -> list
                 f"{name} has other keypoints or views than {names[0]}; name models that were "
                 "trained on the same ones."
             )
-    if twice := same_weights([str(name) for name in names], models):
-        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
-    return models
 
 
 def same_weights(names: Sequence[str], models: Sequence[Model]) -> list[str]:

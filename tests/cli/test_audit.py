@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,22 @@ def test_label_files_of_one_name_get_a_worklist_each(
         assert f"worklist: {file}, 6 frames of {labels}" in done.sentences
         images = read_labels(file, data_dir=toy).images
         assert set(images) <= set(read_labels(labels, data_dir=toy).images)
+
+
+def test_a_checkpoint_alone_does_not_say_what_it_learnt(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    """Nothing can be left out then, or be called held out, and each command says so once."""
+    alone = Path(shutil.copy(run_dir / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt"))
+    labels = ("--csv", toy / "CollectedData.csv", "--data-dir", toy)
+    words = {
+        "audit": (alone, *labels, "--csv", toy / "CollectedData_new.csv"),
+        "compare": (run_dir, alone, *labels, "--csv", toy / "CollectedData_new.csv"),
+        "calibrate": (alone, *labels, "--within-px", 50),
+    }
+    for command, given in words.items():
+        done = litpose(command, *given)
+        assert done.code == 0, done.err
+        assert done.sentences.count(f"not known which frames {alone} was trained on") == 1, command
+    known = litpose("audit", run_dir, *labels)
+    assert "not known which frames" not in known.sentences

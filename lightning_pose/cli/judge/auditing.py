@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,11 @@ def audit(args: argparse.Namespace) -> int:
     """
     _check(args)
     models = open_together(args.models, args)
+    learnt = [learnt_images(model) for model in models]
     found = [
         audited
         for files, folder in label_places(models[0], args, named=args.models[0])
-        for audited in _audited(models, files, folder, args)
+        for audited in _audited(models, learnt, files, folder, args)
     ]
     if args.out is not None:
         _write(found, args)
@@ -87,13 +88,16 @@ def _refuse_to_replace(out: Path) -> None:
 
 
 def _audited(
-    models: Sequence[Model], files: Sequence[Path], folder: Path, args: argparse.Namespace
+    models: Sequence[Model],
+    learnt: Sequence[Collection[str]],
+    files: Sequence[Path],
+    folder: Path,
+    args: argparse.Namespace,
 ) -> Iterator[AuditedTable]:
     """Yield the suspects of each view."""
     tables = read_scorable(models[0], files, data_dir=folder)
     predicted = [predict_tables(model, tables, args.bbox_file) for model in models]
-    images = tables[0].images
-    learnt = np.array([np.isin(images, learnt_images(model)) for model in models])
+    seen = np.array([[image in own for image in tables[0].images] for own in learnt])
     for number, table in enumerate(tables):
         least = args.least_px
         if least is None:
@@ -104,7 +108,7 @@ def _audited(
             suspects=audit_labels(
                 table.xy_img,
                 np.stack([views[number].xy_img for views in predicted]),
-                learnt=learnt,
+                learnt=seen,
                 pairs=_pairs(table.keypoint_names),
                 rule=AuditRule(factor=args.factor, least_px=least),
             ),
