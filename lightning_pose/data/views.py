@@ -51,12 +51,12 @@ def moment(image: str, view_name: str) -> tuple[tuple[str, ...], str | int]:
         view_name: of its camera; empty for a single view.
 
     Returns:
-        The folders, the session's last, and the last number of the file's name, or the name if
-        there is none.
+        The folders, the session's last, all separators of words made one (_), and the last number
+        of the file's name, or the name if there is none.
 
     Example:
         >>> moment("labeled-data/walk1_side/img0012.png", "side")
-        (('labeled-data', 'walk1'), 12)
+        (('labeled_data', 'walk1'), 12)
     """
     own_name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(view_name)}(?![A-Za-z0-9])")
     path = PurePosixPath(own_name.sub("", image))

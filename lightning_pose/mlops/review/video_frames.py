@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import write_atomically
+from lightning_pose.contracts.files import sampled_sha256, write_atomically
 from lightning_pose.data.context import CONTEXT
 from lightning_pose.data.wording import listed
 from lightning_pose.metrics.frame_choice import ChosenFrame, choose_frames, frame_scores, largest
@@ -66,7 +66,7 @@ def predicted_videos(
 
     Raises:
         DataError: a named video was not predicted by a model, is not there, shares its name with
-            another one, or the models have predicted different numbers of frames of it.
+            another one, or the models have predicted another one or other numbers of frames.
     """
     refuse_one_stem(named or ())
     stems = [{result.stem: result for result in run.videos} for run in runs]
@@ -277,9 +277,22 @@ def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> Predic
             f"Different numbers of frames of {path} were predicted ({told}); predict it again "
             "with each model (--overwrite)."
         )
+    for name, result in results.items():
+        if result.source is not None and _differ(result.source, path):
+            raise DataError(
+                f"{result.path} is of another video of that name ({result.source}) than {path}. "
+                f"Rename one, and predict it with {name}: litpose predict MODEL VIDEO"
+            )
     view = next(iter(results.values())).view
     session = path.stem.removesuffix(f"_{view}") if view else path.stem
     labelled = next((label_file(one) for one in run.labeled if one.view == view), "")
     return PredictedVideo(
         path=path, session=session, view=view, label_file=labelled, results=results
     )
+
+
+def _differ(source: Path, path: Path) -> bool:
+    """Tell whether a video is another than the one that was predicted, as far as that is there."""
+    if not source.is_file() or source.samefile(path):
+        return False
+    return sampled_sha256(source) != sampled_sha256(path)
