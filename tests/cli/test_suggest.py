@@ -202,7 +202,7 @@ def test_videos_of_which_all_is_labelled_are_refused(
 
 
 def test_videos_that_would_be_mixed_up_are_refused_before_they_are_predicted() -> None:
-    with pytest.raises(DataError, match=r"a/rec.mp4 and b/rec.avi have one name"):
+    with pytest.raises(VideoError, match=r"a/rec.mp4 and b/rec.avi have one name"):
         grouped([Path("a/rec.mp4"), Path("b/rec.avi")], [])
     with pytest.raises(VideoError, match=r"'rec' in a has no file for the view below"):
         grouped([Path("a/rec_side.mp4")], VIEWS)

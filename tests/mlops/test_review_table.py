@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.errors import ConfigError, DataError, VideoError
 from lightning_pose.data.labels import read_labels
 from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review import building
@@ -202,7 +202,7 @@ def test_predictions_of_another_video_of_that_name_are_not_taken(tmp_path: Path)
 
 def test_two_videos_of_one_name_are_not_mixed_up(runs: list[RunResults], tmp_path: Path) -> None:
     video = predicted_videos(runs, None)[0].path
-    with pytest.raises(DataError, match=r"have one name, and so would their pictures"):
+    with pytest.raises(VideoError, match=r"have one name, and so would the pictures of their"):
         predicted_videos(runs, [video, tmp_path / video.name])
     assert len(predicted_videos(runs, [video, video.parent / "." / video.name])) == 1
 

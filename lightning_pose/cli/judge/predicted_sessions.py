@@ -25,9 +25,9 @@ from lightning_pose.mlops.review.video_frames import (
     PredictedVideo,
     picture_name,
     predicted_videos,
-    refuse_one_stem,
     scores_of_video,
 )
+from lightning_pose.video.files import refuse_one_stem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ def predict_sessions(
     Raises:
         ConfigError: a model is named twice.
         ModelError: models have other keypoints or views.
-        VideoError: a session lacks a view, or a video could not be predicted; why has been said.
-        DataError: two videos have one name.
+        VideoError: a session lacks a view, two videos have one name, or one could not be
+            predicted; why has been said.
     """
     folders = [run_folder(name, args.tracking_uri) for name in models]
     opened = open_together(folders, args)
@@ -105,8 +105,7 @@ def grouped(videos: Sequence[Path], view_names: Sequence[str]) -> list[tuple[Pat
     """Return the videos of each session, in the order of the views.
 
     Raises:
-        VideoError: a session lacks a view, or a name says none.
-        DataError: two videos have one name.
+        VideoError: a session lacks a view, a name says none, or two videos have one.
     """
     refuse_one_stem(videos)
     sessions, unusable = by_view(_inputs(videos), view_names)

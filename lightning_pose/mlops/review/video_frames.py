@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import sampled_sha256, write_atomically
+from lightning_pose.contracts.files import is_other_file, write_atomically
 from lightning_pose.data.context import CONTEXT
 from lightning_pose.data.wording import listed
 from lightning_pose.metrics.frame_choice import ChosenFrame, choose_frames, frame_scores, largest
@@ -25,6 +25,7 @@ from lightning_pose.mlops.review.table import (
     same_keypoints,
 )
 from lightning_pose.mlops.versions.tree import relocated
+from lightning_pose.video.files import refuse_one_stem
 from lightning_pose.video.random_access import SequenceReader
 
 PICTURES = "labeled-data"
@@ -65,8 +66,9 @@ def predicted_videos(
         named: the videos to take; None = all that every model has predicted and that are here.
 
     Raises:
-        DataError: a named video was not predicted by a model, is not there, shares its name with
-            another one, or the models have predicted another one or other numbers of frames.
+        VideoError: two named videos have one name.
+        DataError: a named video was not predicted by a model, is not there, or the models have
+            predicted another one or different numbers of frames of it.
     """
     refuse_one_stem(named or ())
     stems = [{result.stem: result for result in run.videos} for run in runs]
@@ -88,18 +90,6 @@ def predicted_videos(
         if place is not None:
             found.append(_video(place, results, runs[0]))
     return found
-
-
-def refuse_one_stem(videos: Sequence[Path]) -> None:
-    """Raise DataError if two videos have one name, by which predictions and pictures are found."""
-    known: dict[str, Path] = {}
-    for video in videos:
-        other = known.setdefault(video.stem, video)
-        if other.resolve() != video.resolve():
-            raise DataError(
-                f"{other} and {video} have one name, and so would their pictures "
-                f"({PICTURES}/{video.stem}); rename one of them, or take them one at a time."
-            )
 
 
 def choose(
@@ -270,6 +260,12 @@ def _place(results: Iterable[Result]) -> Path | None:
 
 
 def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> PredictedVideo:
+    for name, result in results.items():
+        if result.source is not None and is_other_file(result.source, path):
+            raise DataError(
+                f"{result.path} is of another video of that name ({result.source}) than {path}. "
+                f"Rename one, and predict it with {name}: litpose predict MODEL VIDEO"
+            )
     frames = {name: len(result.predictions) for name, result in results.items()}
     if len(set(frames.values())) > 1:
         told = ", ".join(f"{number} with {name}" for name, number in frames.items())
@@ -277,22 +273,9 @@ def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> Predic
             f"Different numbers of frames of {path} were predicted ({told}); predict it again "
             "with each model (--overwrite)."
         )
-    for name, result in results.items():
-        if result.source is not None and _differ(result.source, path):
-            raise DataError(
-                f"{result.path} is of another video of that name ({result.source}) than {path}. "
-                f"Rename one, and predict it with {name}: litpose predict MODEL VIDEO"
-            )
     view = next(iter(results.values())).view
     session = path.stem.removesuffix(f"_{view}") if view else path.stem
     labelled = next((label_file(one) for one in run.labeled if one.view == view), "")
     return PredictedVideo(
         path=path, session=session, view=view, label_file=labelled, results=results
     )
-
-
-def _differ(source: Path, path: Path) -> bool:
-    """Tell whether a video is another than the one that was predicted, as far as that is there."""
-    if not source.is_file() or source.samefile(path):
-        return False
-    return sampled_sha256(source) != sampled_sha256(path)
