@@ -121,6 +121,20 @@ def sampled_sha256(files: Path | Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def is_other_file(recorded: Path, path: Path) -> bool:
+    """Tell whether a file holds something else than one that was recorded and is still there.
+
+    Where nothing is left, the file may have been moved: it counts as the same. Copies are the same
+    (:func:`sampled_sha256`).
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if not recorded.is_file() or recorded.samefile(path):
+        return False
+    return sampled_sha256(recorded) != sampled_sha256(path)
+
+
 def check_is_no_file(folder: Path) -> None:
     """Check that ``folder`` is, or can become, a folder.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.errors import ConfigError, DataError, VideoError
 from lightning_pose.data.labels import read_labels
 from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review import building
@@ -184,6 +185,26 @@ def test_a_video_that_a_model_did_not_predict_is_named(runs: list[RunResults]) -
     with pytest.raises(DataError, match=r"was not predicted with A, B. First: litpose predict"):
         predicted_videos(runs, [Path("other.mp4")])
     assert predicted_videos(runs, None)[0].num_frames == FRAMES
+
+
+def test_predictions_of_another_video_of_that_name_are_not_taken(tmp_path: Path) -> None:
+    runs = [make_run(make_project(tmp_path / "data"), tmp_path / "A", noise_px=1.0)]
+    video = predicted_videos(runs, None)[0].path
+    copy = Path(shutil.copy(video, tmp_path / video.name))
+    assert predicted_videos(runs, [copy])[0].path == copy
+    with copy.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataError, match=r"of another video of that name.* litpose predict"):
+        predicted_videos(runs, [copy])
+    video.unlink()  # the one that was predicted is gone: it may have become this one
+    assert predicted_videos(runs, [copy])[0].path == copy
+
+
+def test_two_videos_of_one_name_are_not_mixed_up(runs: list[RunResults], tmp_path: Path) -> None:
+    video = predicted_videos(runs, None)[0].path
+    with pytest.raises(VideoError, match=r"have one name, and so would the pictures of their"):
+        predicted_videos(runs, [video, tmp_path / video.name])
+    assert len(predicted_videos(runs, [video, video.parent / "." / video.name])) == 1
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "my review", "-x"])

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import write_atomically
+from lightning_pose.contracts.files import is_other_file, write_atomically
 from lightning_pose.data.context import CONTEXT
 from lightning_pose.data.wording import listed
 from lightning_pose.metrics.frame_choice import ChosenFrame, choose_frames, frame_scores, largest
@@ -25,6 +25,7 @@ from lightning_pose.mlops.review.table import (
     same_keypoints,
 )
 from lightning_pose.mlops.versions.tree import relocated
+from lightning_pose.video.files import refuse_one_stem
 from lightning_pose.video.random_access import SequenceReader
 
 PICTURES = "labeled-data"
@@ -65,9 +66,11 @@ def predicted_videos(
         named: the videos to take; None = all that every model has predicted and that are here.
 
     Raises:
+        VideoError: two named videos have one name.
         DataError: a named video was not predicted by a model, is not there, or the models have
-            predicted different numbers of frames of it.
+            predicted another one or different numbers of frames of it.
     """
+    refuse_one_stem(named or ())
     stems = [{result.stem: result for result in run.videos} for run in runs]
     common = [stem for stem in stems[0] if all(stem in known for known in stems)]
     places = {path.stem: path for path in named or ()}
@@ -257,6 +260,12 @@ def _place(results: Iterable[Result]) -> Path | None:
 
 
 def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> PredictedVideo:
+    for name, result in results.items():
+        if result.source is not None and is_other_file(result.source, path):
+            raise DataError(
+                f"{result.path} is of another video of that name ({result.source}) than {path}. "
+                f"Rename one, and predict it with {name}: litpose predict MODEL VIDEO"
+            )
     frames = {name: len(result.predictions) for name, result in results.items()}
     if len(set(frames.values())) > 1:
         told = ", ".join(f"{number} with {name}" for name, number in frames.items())
