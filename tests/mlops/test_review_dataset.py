@@ -20,7 +20,8 @@ from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
 from lightning_pose.mlops.review.database import FOLDER, URI, fiftyone_of, find_mongod
 from lightning_pose.mlops.review.dataset import ABOUT, find_ours
-from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
+from lightning_pose.mlops.review.exporting import write_worklists
+from lightning_pose.mlops.review.marked import marked_pictures
 from lightning_pose.mlops.versions.archive import Archive
 from lightning_pose.mlops.versions.origin import origin_of
 from tests.cli.conftest import litpose
@@ -224,16 +225,16 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
     )
     beside = len(list((out.parent / new.image).parent.glob("img*.png")))
     assert beside == (1 if layout == "dlc" else 5 - max(0, 2 - new.frame))
-    for file in files:
-        move_nose(file)
+    for one in files:
+        move_nose(one.file)
     labels = tmp_path / "labels" / "CollectedData.csv"
     labels.parent.mkdir()
     labels.write_bytes((project / "data/CollectedData.csv").read_bytes())
     for folder in ("labeled-data",):
         (labels.parent / folder).symlink_to(project / "data" / folder)
     before = read_labels(labels, data_dir=labels.parent)
-    for file in files:
-        done = litpose("labels", "merge", labels, file, "--in-place", "--json")
+    for one in files:
+        done = litpose("labels", "merge", labels, one.file, "--in-place", "--json")
         assert done.code == 0, done.err
     after = read_labels(labels, data_dir=labels.parent)
     assert after.images == (*before.images, new.image)

@@ -20,8 +20,9 @@ from lightning_pose.mlops.review.app import check_port, serve
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
 from lightning_pose.mlops.review.database import fiftyone_of
 from lightning_pose.mlops.review.dataset import Built, find_ours
-from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
+from lightning_pose.mlops.review.exporting import write_worklists
 from lightning_pose.mlops.review.fields import model_fields
+from lightning_pose.mlops.review.marked import marked_pictures
 
 TO_LABEL = "to_label"
 
@@ -62,14 +63,12 @@ def export(args: argparse.Namespace) -> int:
     """Write the pictures that have a tag as a worklist; return 0."""
     if args.out.suffix.lower() != ".csv":
         raise ConfigError(f"--out names the csv of the worklist, not {args.out}.")
-    if args.out.exists():
-        raise ConfigError(f"{args.out} is there already; choose another --out, or move it away.")
     tags = args.tag or [TO_LABEL]
     fo = fiftyone_of(Path.cwd())
     dataset = _existing(fo, args.name)
     field = None if args.proposals is None else model_fields([args.proposals])[0]
     pictures = marked_pictures(dataset, tags, proposals=field)
-    files = write_worklists(
+    written = write_worklists(
         pictures,
         args.out,
         keypoint_names=dataset.default_skeleton.labels,
@@ -78,19 +77,24 @@ def export(args: argparse.Namespace) -> int:
     )
     if args.json:
         images = [{"image": one.image, "tags": one.tags} for one in pictures]
-        say_json({"files": [str(file) for file in files], "images": images})
+        places = {
+            "files": [str(one.file) for one in written],
+            "label_files": [one.label_file for one in written],
+        }
+        say_json({**places, "images": images})
         return 0
-    for file in files:
-        say(f"worklist: {file}")
+    for one in written:
+        say(f"worklist: {one.file}")
     gone = sorted({str(one.video) for one in pictures if one.video and not one.video.is_file()})
     if gone:
         note(
             f"{listed(gone)} is not where it was, so the frames around those of it are not "
             "there for context models."
         )
-    labels = next((one.label_file for one in pictures if one.label_file), "LABELS.csv")
-    merge = shlex.join(["litpose", "labels", "merge", labels, str(files[0]), "--in-place"])
-    note(f"{count(len(pictures), 'picture')}. When they are labelled: {merge}")
+    note(f"{count(len(pictures), 'picture')}. When they are labelled:")
+    for one in written:
+        words = ["litpose", "labels", "merge", one.label_file or "LABELS.csv", str(one.file)]
+        note(shlex.join([*words, "--in-place"]))
     return 0
 
 
