@@ -12,12 +12,12 @@ from typing import Any
 from lightning_pose.cli.look.reading_runs import read_runs, run_folder
 from lightning_pose.cli.terminal import ProgressLine, note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.files import alone_in
 from lightning_pose.data.wording import count, listed
-from lightning_pose.mlops.results import (
-    distinct_names,
-)
+from lightning_pose.mlops.results import distinct_names
 from lightning_pose.mlops.review.app import check_port, serve
-from lightning_pose.mlops.review.building import ReviewRequest, build_review
+from lightning_pose.mlops.review.building import NAME, ReviewRequest, build_review
+from lightning_pose.mlops.review.carrying import Lost, is_cut_off, restore_dataset
 from lightning_pose.mlops.review.database import fiftyone_of
 from lightning_pose.mlops.review.dataset import Built, find_ours
 from lightning_pose.mlops.review.exporting import write_worklists
@@ -124,17 +124,26 @@ def _serve(name: str, args: argparse.Namespace) -> None:
         port=args.port,
         remote=not args.browser,
     )
-    note(f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it.")
-    session.wait(-1)
+    try:
+        note(
+            f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it."
+        )
+        session.wait(-1)
+    finally:  # before the database is: at its end the server of the app asks for it, for 30 s
+        session.close()
 
 
 def _tell(name: str, built: Built, *, as_json: bool) -> None:
+    lost = [one for one in (built.lost, built.lost_clips) if one.former]
+    for one in lost:
+        note(_kept_apart(one))
     plain = {
         "name": name,
         "pictures": built.pictures,
         "tagged": built.kept,
         "wrong_px": built.wrong_px,
         "views": dict(built.views),
+        "kept_as": [one.former for one in lost],
     }
     if as_json:
         say_json(plain)
@@ -145,15 +154,31 @@ def _tell(name: str, built: Built, *, as_json: bool) -> None:
     note(f"Look at it: litpose review open {name}")
 
 
+def _kept_apart(lost: Lost) -> str:
+    """Return the sentence on work of people that the new review has no place for."""
+    parts = []
+    if lost.pictures:
+        parts.append(f"tags of {count(len(lost.pictures), 'picture')} ({listed(lost.pictures)})")
+    if lost.views:
+        parts.append(f"{count(len(lost.views), 'saved view')} ({listed(lost.views)})")
+    return (
+        f"{' and '.join(parts)} cannot be shown with these models and videos. The review of "
+        f"before stays as {lost.former} with all of it: litpose review open {lost.former}"
+    )
+
+
 def _existing(fo: Any, name: str, *, clips: bool | None = False) -> Any:
     """Return a review data set, of pictures unless it may be one of clips too.
 
     Raises:
         DataError: there is none of that name.
     """
+    if is_cut_off(fo, name):
+        with alone_in(Path.cwd()):  # not by a build that is at it, which gives the name itself
+            restore_dataset(fo, name)
     dataset = find_ours(fo, name, clips=clips)
     if dataset is None:
-        there = ", ".join(fo.list_datasets()) or "none"
+        there = ", ".join(one for one in fo.list_datasets() if NAME.fullmatch(one)) or "none"
         raise DataError(
             f"There is no review {name!r} in {Path.cwd()} (there are: {there}). Make it: litpose "
             f"review build MODEL... --name {name}"

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.data.wording import count, listed
-from lightning_pose.mlops.review.dataset import marks_of
+from lightning_pose.mlops.review.carrying import marks_of
 from lightning_pose.mlops.review.documents import Marks
 
 TOLD = ("session", "split", "worst_keypoint", "disagreement", "chosen_for", "winner", "difference")
