@@ -1,4 +1,4 @@
-"""The review app as a program of its own: what is left when it is ended. LITPOSE_LONG_TESTS=1."""
+"""The review app when it is ended: that it ends, and what is left of it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from lightning_pose.cli.look import reviewing
 from lightning_pose.mlops.review.database import FOLDER, URI, find_mongod
 
-pytestmark = pytest.mark.long
 BUILD = """
 from pathlib import Path
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
@@ -69,6 +71,34 @@ def opened(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
+def test_an_end_that_fiftyone_swallows_as_it_starts_is_an_end(
+    ending: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = []
+
+    def serve(*_: object, **__: object) -> SimpleNamespace:
+        with contextlib.suppress(BaseException):  # as it does while it looks for a server
+            os.kill(os.getpid(), ending)
+            time.sleep(5)
+        return SimpleNamespace(
+            wait=lambda _: done.append("wait"), close=lambda: done.append("end")
+        )
+
+    monkeypatch.setattr(reviewing, "fiftyone_of", lambda _: None)
+    monkeypatch.setattr(reviewing, "_existing", lambda *_, **__: None)
+    monkeypatch.setattr(reviewing, "serve", serve)
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        reviewing._open("mouse", Namespace(address="127.0.0.1", port=1, browser=False))
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert done == ["end"]
+    assert "The app is closed; tags are kept." in capsys.readouterr().err
+
+
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 def test_nothing_of_an_app_that_is_ended_lives_on(

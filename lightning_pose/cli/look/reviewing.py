@@ -6,6 +6,7 @@ import argparse
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +107,23 @@ def open_app(args: argparse.Namespace) -> int:
 
 
 def _open(name: str, args: argparse.Namespace) -> None:
-    """Serve the app until it is interrupted."""
-    for ending in (signal.SIGTERM, signal.SIGINT):  # ended from outside, it ends its database too
-        signal.signal(ending, signal.default_int_handler)
+    """Serve the app until it is interrupted, or ended from outside: its database ends too."""
+    asked: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        asked.append(number)  # an exception alone is swallowed by FiftyOne as it starts
+        raise KeyboardInterrupt
+
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, end)
     try:
-        _serve(name, args)
+        _serve(name, args, asked)
     except KeyboardInterrupt:
         note("The app is closed; tags are kept.")
 
 
-def _serve(name: str, args: argparse.Namespace) -> None:
+def _serve(name: str, args: argparse.Namespace, asked: Sequence[int]) -> None:
+    """Serve the app until it is interrupted; not at all if its end was ``asked`` for already."""
     fo = fiftyone_of(Path.cwd())
     session = serve(
         fo,
@@ -125,6 +133,8 @@ def _serve(name: str, args: argparse.Namespace) -> None:
         remote=not args.browser,
     )
     try:
+        if asked:
+            raise KeyboardInterrupt
         note(
             f"{name} is open at http://{args.address}:{args.port}/datasets/{name}; Ctrl-C ends it."
         )
