@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from lightning_pose.cli.doctor import health
@@ -24,6 +25,11 @@ from lightning_pose.mlops.review.documents import Marks
 
 GOOD = "#!/bin/sh\necho 'db version v6.0.5'\n"
 OLD = "#!/bin/sh\necho 'db version v4.4.1'\n"
+SLOW = """#!/bin/sh
+case "$1" in --version) echo 'db version v6.0.5'; exit 0;; esac
+echo $$ > pid
+exec sleep 60
+"""
 BROKEN = "#!/bin/sh\necho 'libcrypto.so.1.1: cannot open shared object file' >&2\nexit 127\n"
 STOPS = """#!/bin/sh
 case "$1" in --version) echo 'db version v6.0.5'; exit 0;; esac
@@ -112,6 +118,22 @@ def test_without_a_mongod_the_report_is_named(tmp_path: Path) -> None:
 def test_a_mongod_that_stops_is_told_with_its_last_words(tmp_path: Path) -> None:
     mongod(tmp_path / "bin", STOPS)
     assert "(WiredTiger error: No space left on device)" in refused(tmp_path)
+
+
+def test_a_mongod_that_is_interrupted_as_it_starts_does_not_live_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongod(tmp_path / "bin", SLOW)
+    monkeypatch.chdir(tmp_path)
+
+    def interrupt(_: float) -> None:
+        if (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(database.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fiftyone_of(tmp_path)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
 def test_without_fiftyone_the_report_is_named(
