@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,17 @@ class PredictedVideo:
 
 
 def predicted_videos(
-    runs: Sequence[RunResults], named: Sequence[Path] | None
+    runs: Sequence[RunResults],
+    named: Sequence[Path] | None = None,
+    *,
+    sessions: Collection[str] | None = None,
 ) -> list[PredictedVideo]:
     """Return the videos that every model has predicted.
 
     Args:
         runs: the models.
         named: the videos to take; None = all that every model has predicted and that are here.
+        sessions: of these alone; None = of all.
 
     Raises:
         VideoError: two named videos have one name.
@@ -86,6 +90,8 @@ def predicted_videos(
     found = []
     for stem in common if named is None else places:
         results = {run.name: known[stem] for run, known in zip(runs, stems, strict=True)}
+        if sessions is not None and _session(stems[0][stem]) not in sessions:
+            continue
         place = places.get(stem) or _place(results.values())
         if place is not None:
             found.append(_video(place, results, runs[0]))
@@ -249,6 +255,11 @@ def _write_picture(picture: UInt8[np.ndarray, "h w 3"], path: Path) -> Path:
     return write_atomically(path, lambda temporary: image.save(temporary, "png"))
 
 
+def _session(result: Result) -> str:
+    """Return the name of a predicted video without its view."""
+    return result.stem.removesuffix(f"_{result.view}") if result.view else result.stem
+
+
 def _place(results: Iterable[Result]) -> Path | None:
     """Return where a predicted video is now; None if it is not found."""
     for result in results:
@@ -273,8 +284,8 @@ def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> Predic
             f"Different numbers of frames of {path} were predicted ({told}); predict it again "
             "with each model (--overwrite)."
         )
-    view = next(iter(results.values())).view
-    session = path.stem.removesuffix(f"_{view}") if view else path.stem
+    first = next(iter(results.values()))
+    view, session = first.view, _session(first)
     labelled = next((label_file(one) for one in run.labeled if one.view == view), "")
     return PredictedVideo(
         path=path, session=session, view=view, label_file=labelled, results=results
