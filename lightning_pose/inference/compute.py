@@ -48,9 +48,8 @@ class Compute:
         if kind != "cpu" and not torch.cuda.is_available():
             raise ConfigError("There is no CUDA device here; use the device cpu or auto.")
         if kind != "cpu" and int(known[1] or 0) >= torch.cuda.device_count():
-            raise ConfigError(
-                f"There is no {kind} here; the last device is cuda:{torch.cuda.device_count() - 1}."
-            )
+            last = torch.cuda.device_count() - 1
+            raise ConfigError(f"There is no {kind} here; the last device is cuda:{last}.")
         if precision not in ("auto", *_DTYPES):
             raise ConfigError(
                 f"The precision should be auto, {', '.join(_DTYPES)}, got {precision!r}."

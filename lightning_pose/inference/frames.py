@@ -1,4 +1,4 @@
-"""Frames that a program hands over in memory: whether they are pictures as the network takes them."""
+"""Frames that a program hands over in memory: are they pictures as the network takes them?"""
 
 from __future__ import annotations
 

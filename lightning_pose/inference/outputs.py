@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -223,29 +223,33 @@ class ResultFiles:
 def unique_stems(paths: Sequence[Path]) -> list[str]:
     """Return a name for the results of each input: its stem, longer where several share one.
 
-    Added are, as far as needed: the suffix, the parent folder, a number.
+    Added are, as far as needed: the suffix, the parent folder, those above it, a number.
 
     Example:
         >>> unique_stems([Path("a/day1.mp4"), Path("b/day1.mp4"), Path("b/day2.mp4")])
         ['day1_a', 'day1_b', 'day2']
     """
-    ways: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: f"{path.stem}_{path.suffix.lstrip('.')}",
-        lambda path: f"{path.stem}_{path.resolve().parent.name}",
-        lambda path: f"{path.stem}_{path.resolve().parent.name}_{path.suffix.lstrip('.')}",
-    ]
     groups: dict[str, list[Path]] = {}
     for path in paths:
         groups.setdefault(path.stem, []).append(path)
     names: dict[Path, str] = {}
     for members in groups.values():
-        for way in ways:
-            tried = [way(path) for path in members]
+        for tried in _longer_and_longer(members):
             if len(set(tried)) == len(members):
                 break
         names |= dict(zip(members, tried, strict=True))
     return _numbered([names[path] for path in paths])
+
+
+def _longer_and_longer(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Yield names for files of one stem, each time longer ones, made of their paths."""
+    suffixes = [path.suffix.lstrip(".") for path in paths]
+    folders = [path.resolve().parent.parts[1:] for path in paths]
+    for depth in range(max(map(len, folders)) + 1):
+        above = [parts[len(parts) - depth :] if depth < len(parts) else parts for parts in folders]
+        tried = ["_".join((path.stem, *parts)) for path, parts in zip(paths, above, strict=True)]
+        yield tried
+        yield [f"{name}_{suffix}" for name, suffix in zip(tried, suffixes, strict=True)]
 
 
 def _numbered(names: list[str]) -> list[str]:

@@ -24,7 +24,6 @@ from lightning_pose.contracts.file_locks import FileLock, NoLocksError
 from lightning_pose.contracts.files import remove_leftovers
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.engine import Done
-from lightning_pose.inference.inputs import Input
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
