@@ -166,6 +166,11 @@ class ResultJob:
                 "(--out), or make this one writable."
             ) from error
         if holder:
+            if RowStore.key_at(self.files[0].rows) not in ("", self._key):
+                raise WriteError(
+                    f"{self.files[0].named('')} is being predicted by {holder} with another "
+                    "model, version or setting. Choose another folder (--out)."
+                )
             return Outcome(inputs=self.session.inputs, claimed_by=holder)
         self._claim = claim
         notes = [files.note for files in self.files]

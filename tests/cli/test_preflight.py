@@ -160,9 +160,9 @@ def test_two_videos_of_one_name_are_told_apart(
 def test_a_stream_that_takes_not_every_name_stops_nothing(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
 ) -> None:
-    odd = Path(shutil.copy(corpus("plain.mp4"), tmp_path / "m\u00e4use\udcff.mp4"))
+    odd = Path(shutil.copy(corpus("plain.mp4"), tmp_path / "m\u00e4u\x1b[31m\nse\udcff.mp4"))
     raw = io.BytesIO()
     ascii_only = io.TextIOWrapper(raw, encoding="ascii")
     monkeypatch.setattr(sys, "stdout", ascii_only if stream == "ascii" else None)
     assert main(["preflight", str(odd)]) == FIT
-    assert (b"m\\xe4use\\udcff.mp4" in raw.getvalue()) == (stream == "ascii")
+    assert (b"m\\xe4u\\x1b[31m\\nse\\udcff.mp4" in raw.getvalue()) == (stream == "ascii")
