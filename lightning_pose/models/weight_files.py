@@ -40,8 +40,8 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
-            f"{path} cannot be read as a weight file; it may be cut short or spoilt. Copy or download "
-            f"it again. ({_first(error)})"
+            f"{path} cannot be read as a weight file; it may be cut short or spoilt. Copy or "
+            f"download it again. ({_first(error)})"
         ) from error
     if not isinstance(content, dict):
         raise ModelError(
