@@ -51,7 +51,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 def remove_leftovers(path: Path) -> None:
     """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
-    name = re.compile(rf"\.{re.escape(path.stem)}(\.\d+){{1,2}}\.tmp{re.escape(path.suffix)}")
+    number, stem = r"(\.\d+){1,2}\.tmp", re.escape(path.stem)
+    # A writer of videos makes a temporary file of its own for a name that is one already.
+    name = re.compile(rf"\.(\.{stem}{number}|{stem}){number}{re.escape(path.suffix)}")
     for found in path.parent.glob(f".*.tmp{glob.escape(path.suffix)}"):
         if name.fullmatch(found.name):
             found.unlink(missing_ok=True)

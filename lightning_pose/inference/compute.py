@@ -32,7 +32,7 @@ class Compute:
     precision: str
 
     @classmethod
-    def choose(cls, *, device: str = "auto", precision: str = "auto") -> Compute:
+    def choose(cls, *, device: torch.device | str = "auto", precision: str = "auto") -> Compute:
         """Return the device and arithmetic asked for; ``auto`` takes the fastest there is.
 
         That is a GPU with bf16, else the CPU with bf16 where the processor multiplies it
@@ -41,14 +41,16 @@ class Compute:
         Raises:
             ConfigError: there is no such device or arithmetic here.
         """
-        kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        if re.fullmatch(r"cpu|cuda(:\d+)?", kind) is None:
-            raise ConfigError(f"The device should be auto, cpu, cuda or cuda:N, got {device!r}.")
+        named = str(device)
+        kind = ("cuda" if torch.cuda.is_available() else "cpu") if named == "auto" else named
+        known = re.fullmatch(r"cpu|cuda(?::(\d+))?", kind)
+        if known is None:
+            raise ConfigError(f"The device should be auto, cpu, cuda or cuda:N, got {named!r}.")
         if kind != "cpu" and not torch.cuda.is_available():
             raise ConfigError("There is no CUDA device here; use the device cpu or auto.")
-        if (torch.device(kind).index or 0) >= max(1, torch.cuda.device_count()):
-            number = torch.cuda.device_count()
-            raise ConfigError(f"There is no device {kind} here, only cuda:0 to cuda:{number - 1}.")
+        if kind != "cpu" and int(known[1] or 0) >= torch.cuda.device_count():
+            last = torch.cuda.device_count() - 1
+            raise ConfigError(f"There is no {kind} here; the last device is cuda:{last}.")
         if precision not in ("auto", *_DTYPES):
             raise ConfigError(
                 f"The precision should be auto, {', '.join(_DTYPES)}, got {precision!r}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -137,6 +137,20 @@ class Products:
         )
 
 
+def check_not_inputs(wanted: Iterable[Path], sources: Collection[Path]) -> None:
+    """Check that no result would replace one of the sources (resolved), overwriting or not.
+
+    Raises:
+        WriteError: one would.
+    """
+    for path in wanted:
+        if path.resolve() in sources:
+            raise WriteError(
+                f"{path} is to be predicted itself, but would be replaced by a result of this "
+                "name. Choose another folder (--out)."
+            )
+
+
 def write_files(
     missing: dict[Path, Write],
     rows: Rows,
@@ -145,17 +159,16 @@ def write_files(
 ) -> tuple[tuple[Path, ...], LitposeError | None]:
     """Write the files, and after each the note; return all files of the result.
 
-    Where one fails the others are still tried; the first failure comes back as well. A note
-    without files is written first: should the process be killed between a file and its note, the
-    file is known to be ours.
+    Where one fails the others are still tried; the first failure comes back as well.
     """
     failed: LitposeError | None = None
-    if not note.files:
-        try:
+    note = replace(note, planned=tuple(path.name for path in missing))
+    try:
+        if not note.files:
             place.remove_replaced(missing)
-            note.write(place.note)
-        except LitposeError as error:
-            return (), error
+        note.write(place.note)
+    except LitposeError as error:
+        return tuple(place.out / name for name in note.files), error
     for path, write in missing.items():
         try:
             write(rows)

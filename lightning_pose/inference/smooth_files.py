@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Products, Write
+from lightning_pose.inference.products import Products, Write, check_not_inputs, write_files
 from lightning_pose.inference.progress import OnProgress, Progress
 from lightning_pose.inference.result_key import code_version, result_key
 from lightning_pose.inference.rows import TableRows
@@ -66,6 +66,7 @@ def smooth_files(
         on_progress: is told how far the drawing of a video is.
     """
     by_source = {recording.source: recording for recording in recordings}
+    sources = frozenset(item.path.resolve() for item in by_source)
     sessions, unusable = by_view(list(by_source), settings.view_names)
     for items, reason in unusable.items():
         if on_start is not None:
@@ -76,7 +77,8 @@ def smooth_files(
             on_start(items)
         try:
             told = partial(on_progress, items) if on_progress else None
-            job = _Job([by_source[item] for item in items], settings, told)
+            views = [by_source[item] for item in items]
+            job = _Job(views, settings, told, sources=sources)
             yield job.run()
         except LitposeError as error:
             yield Outcome(inputs=items, failed=error)
@@ -90,7 +92,10 @@ class _Job:
         views: Sequence[Members],
         settings: SmoothSettings,
         on_progress: OnProgress | None,
+        *,
+        sources: Collection[Path],
     ) -> None:
+        self.sources = sources
         self.views = views
         self.settings = settings
         self.files = [ResultFiles(settings.out, view.stem) for view in views]
@@ -113,9 +118,16 @@ class _Job:
         key = result_key({"views": [hashed for hashed, _ in made_from]})
         notes = [files.check_free(key, self.settings.outputs) for files in self.files]
         missing = [self._missing(number, note) for number, note in enumerate(notes)]
+        for files, note, wanted in zip(self.files, notes, missing, strict=True):
+            files.check_ours(wanted, note, self.settings.outputs)
+            check_not_inputs(wanted, self.sources)
         inputs = tuple(view.source for view in self.views)
         if not any(missing):
-            return self._outcome([note for note in notes if note], inputs, skipped=True)
+            kept = [note for note in notes if note]
+            names = [self.settings.out / name for note in kept for name in note.files]
+            return Outcome(
+                inputs=inputs, files=tuple(names), num_frames=kept[0].num_frames, skipped=True
+            )
         begun = time.perf_counter()
         smoother = ENGINES[self.settings.engine]
         smoothed = [
@@ -132,24 +144,11 @@ class _Job:
             )
             for note, view, (hashed, paths) in zip(notes, self.views, made_from, strict=True)
         ]
-        done, failed = [], None
+        ended = Outcome(inputs=inputs, num_frames=fresh[0].num_frames, seconds=seconds)
         for view, (note, wanted) in enumerate(zip(fresh, missing, strict=True)):
-            if notes[view] is None:
-                self.files[view].remove_replaced(wanted)
-            written, error = self._write(view, wanted, note, smoothed)
-            done.append(written)
-            failed = failed or error
-        return replace(self._outcome(done, inputs), seconds=seconds, failed=failed)
-
-    def _outcome(
-        self, notes: Sequence[Note], inputs: tuple[Input, ...], *, skipped: bool = False
-    ) -> Outcome:
-        return Outcome(
-            inputs=inputs,
-            files=tuple(self.settings.out / name for note in notes for name in note.files),
-            num_frames=notes[0].num_frames,
-            skipped=skipped,
-        )
+            files, failed = self._write(view, wanted, note, smoothed)
+            ended = replace(ended, files=ended.files + files, failed=ended.failed or failed)
+        return ended
 
     def _made_from(self, view: Members) -> tuple[dict[str, Any], list[str]]:
         """Return what the result hangs on, and the paths of the members."""
@@ -185,19 +184,12 @@ class _Job:
 
     def _write(
         self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
-    ) -> tuple[Note, LitposeError | None]:
-        """Write the files of a view, and after each the note; return it and the first failure."""
+    ) -> tuple[tuple[Path, ...], LitposeError | None]:
+        """Write the files of a view; return all that there are of it and the first failure."""
         plain = TableRows([table.predictions for table in smoothed])
         tables = self.files[view].predictions(self.settings.outputs)
-        failed: LitposeError | None = None
-        for path, write in missing.items():
-            try:
-                if path in tables:
-                    smoothed[view].write(path)
-                else:
-                    write(plain)
-                note = note.with_file(path)
-                note.write(self.files[view].note)
-            except LitposeError as error:
-                failed = failed or error
-        return note, failed
+        own: dict[Path, Write] = {
+            path: lambda _, path=path: smoothed[view].write(path) for path in tables
+        }
+        writers = {path: own.get(path, write) for path, write in missing.items()}
+        return write_files(writers, plain, note, self.files[view])
