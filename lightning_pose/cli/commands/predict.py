@@ -41,6 +41,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="predict the I-th of N equal shares of the inputs, for N workers side by side",
     )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="start N workers, a share each, and wait for them; with --launcher",
+    )
+    parser.add_argument(
+        "--launcher",
+        metavar="NAME",
+        default="processes",
+        help="what starts the workers, of the group hydra/launcher: processes, slurm_gpu, "
+        "ray_gpu, or one of Hydra's own [processes]",
+    )
+    parser.add_argument(
+        "--launch",
+        metavar="K=V",
+        nargs="+",
+        default=[],
+        help="settings of the launcher, as in --launch partition=gpu timeout_min=60",
+    )
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
     parser.add_argument(
         "--compile",
@@ -98,4 +118,12 @@ def run(args: argparse.Namespace) -> int:
         overrides=tuple(args.overrides),
         tracking_uri=args.tracking_uri,
     )
-    return predict_and_report(request, as_json=args.json)
+    if args.workers is None:
+        return predict_and_report(request, as_json=args.json)
+    from lightning_pose.cli.predict.workers import predict_in_workers  # imports Hydra
+
+    if args.json:
+        raise ConfigError("--json tells of one worker; leave it out, or --workers.")
+    return predict_in_workers(
+        request, workers=args.workers, launcher=args.launcher, settings=args.launch
+    )

@@ -1,0 +1,62 @@
+"""A prediction by several workers, each a share, started through one of Hydra's launchers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
+from lightning_pose.cli.terminal import print_error, say, say_table
+from lightning_pose.config.shares import run_shares
+from lightning_pose.contracts.errors import ConfigError, LitposeError
+from lightning_pose.inference.inputs import expand_inputs
+from lightning_pose.inference.shard import Shard
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What a worker does."""
+
+    request: PredictRequest
+    of: int
+
+    def __call__(self, number: int) -> int:
+        try:
+            shard = Shard(number=number, of=self.of)
+            return predict_and_report(replace(self.request, shard=shard))
+        except LitposeError as error:
+            print_error(str(error))
+            return 1
+
+
+def predict_in_workers(
+    request: PredictRequest, *, workers: int, launcher: str, settings: Sequence[str] = ()
+) -> int:
+    """Predict all shares of what is asked for; tell how each ended; return 1 if one failed.
+
+    Args:
+        request: without a share.
+        workers: how many.
+        launcher: what starts them.
+        settings: of the launcher, ``KEY=VALUE``.
+
+    Raises:
+        ConfigError: the options do not go together, or there is no such launcher.
+        LitposeError: an input cannot be found.
+    """
+    if workers < 1:
+        raise ConfigError(f"--workers should be 1 or more, got {workers}.")
+    if request.shard is not None:
+        raise ConfigError("--workers gives each worker its share; leave --shard out.")
+    expand_inputs(request.inputs)
+    ended = run_shares(
+        _Share(request, workers), number=workers, launcher=launcher, settings=settings
+    )
+    rows = [
+        (f"{number}/{workers}", "failed" if code else "done")
+        for number, code in enumerate(ended, start=1)
+    ]
+    say_table(rows, ("share", "outcome"))
+    if any(ended):
+        say("The same command does what is left.")
+    return int(any(ended))
