@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lightning_pose.contracts.metric_table import Metric
 
 NOTE_ENDING = ".litpose.json"
 FORMATS = ("csv", "h5", "parquet")
-LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes")  # of a note
+LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes", "made_with")  # of a note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,8 @@ class Note:
         files: names of the result's files, in the folder of the note.
         hashes: of the content of each of them when it was written
             (:func:`~lightning_pose.contracts.file_hashes.content_stamp`).
+        made_with: what some of them hang on beside the predictions, file by file: a drawing on its
+            threshold and colours.
         model: path of the checkpoint at that time.
     """
 
@@ -80,13 +82,28 @@ class Note:
     problems: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
+    made_with: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: str = ""
 
-    def with_file(self, path: Path) -> Note:
+    def with_file(self, path: Path, made_with: Mapping[str, Any] | None = None) -> Note:
         """Return the note with a file of the result that was just written."""
-        files = (*(name for name in self.files if name != path.name), path.name)
-        hashes = {**self.hashes, path.name: content_stamp(path)}
-        return dataclasses.replace(self, files=files, hashes=hashes)
+        others = self.without([path])
+        return dataclasses.replace(
+            others,
+            files=(*others.files, path.name),
+            hashes=others.hashes | {path.name: content_stamp(path)},
+            made_with=others.made_with | ({path.name: dict(made_with)} if made_with else {}),
+        )
+
+    def without(self, paths: Collection[Path]) -> Note:
+        """Return the note without files that are about to be written."""
+        names = {path.name for path in paths}
+        return dataclasses.replace(
+            self,
+            files=tuple(name for name in self.files if name not in names),
+            hashes={name: stamp for name, stamp in self.hashes.items() if name not in names},
+            made_with={name: with_ for name, with_ in self.made_with.items() if name not in names},
+        )
 
     @classmethod
     def read(cls, path: Path) -> Note | None:

@@ -18,7 +18,7 @@ from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Products, Write
+from lightning_pose.inference.products import Product, Products, write_files
 from lightning_pose.inference.progress import OnProgress, Progress
 from lightning_pose.inference.result_key import code_version, result_key
 from lightning_pose.inference.rows import TableRows
@@ -115,41 +115,30 @@ class _Job:
         missing = [self._missing(number, note) for number, note in enumerate(notes)]
         inputs = tuple(view.source for view in self.views)
         if not any(missing):
-            return self._outcome([note for note in notes if note], inputs, skipped=True)
+            found = [note for note in notes if note]
+            files = tuple(self.settings.out / name for note in found for name in note.files)
+            return Outcome(
+                inputs=inputs, files=files, num_frames=found[0].num_frames, skipped=True
+            )
         begun = time.perf_counter()
         smoother = ENGINES[self.settings.engine]
         smoothed = [
             smoother([Predictions.read(table) for table in view.tables]) for view in self.views
         ]
         seconds = time.perf_counter() - begun
-        fresh = [
-            note
-            or Note(
+        rows = TableRows([table.predictions for table in smoothed])
+        ended = Outcome(inputs=inputs, num_frames=len(smoothed[0].predictions), seconds=seconds)
+        for number, (view, (hashed, paths)) in enumerate(zip(self.views, made_from, strict=True)):
+            note = notes[number] or Note(
                 key=key,
                 source=str(view.source.path.absolute()),
                 made_from=hashed | {"member_files": paths},
-                num_frames=len(smoothed[0].predictions),
+                num_frames=ended.num_frames,
             )
-            for note, view, (hashed, paths) in zip(notes, self.views, made_from, strict=True)
-        ]
-        done, failed = [], None
-        for view, (note, wanted) in enumerate(zip(fresh, missing, strict=True)):
-            if notes[view] is None:
-                self.files[view].remove_replaced(wanted)
-            written, error = self._write(view, wanted, note, smoothed)
-            done.append(written)
-            failed = failed or error
-        return replace(self._outcome(done, inputs), seconds=seconds, failed=failed)
-
-    def _outcome(
-        self, notes: Sequence[Note], inputs: tuple[Input, ...], *, skipped: bool = False
-    ) -> Outcome:
-        return Outcome(
-            inputs=inputs,
-            files=tuple(self.settings.out / name for note in notes for name in note.files),
-            num_frames=notes[0].num_frames,
-            skipped=skipped,
-        )
+            products = self._with_variances(number, missing[number], smoothed[number])
+            files, failed = write_files(products, rows, note, self.files[number])
+            ended = replace(ended, files=ended.files + files, failed=ended.failed or failed)
+        return ended
 
     def _made_from(self, view: Members) -> tuple[dict[str, Any], list[str]]:
         """Return what the result hangs on, and the paths of the members."""
@@ -160,8 +149,8 @@ class _Job:
         }
         return hashed, [str(table.absolute()) for table in view.tables]
 
-    def _missing(self, number: int, note: Note | None) -> dict[Path, Write]:
-        """Return the files of a view to be written, predictions first, and what writes them."""
+    def _missing(self, number: int, note: Note | None) -> dict[Path, Product]:
+        """Return the files of a view to be written, predictions first."""
         products = Products(
             files=self.files[number],
             settings=self.settings.outputs,
@@ -170,34 +159,23 @@ class _Job:
             view_names=self.settings.view_names,
             on_progress=self._on_progress,
         )
-        wanted = {
-            path: write
-            for path, write in products.wanted().items()
-            if note is None or path.name not in note.files or not path.exists()
-        }
+        missing = products.missing(note)
         drawn = {self.files[number].labeled_video, self.files[number].snippet}
         source = self.views[number].source.path
-        if drawn & set(wanted) and not source.exists():
+        if drawn & set(missing) and not source.exists():
             raise VideoError(
                 f"The video to draw into is not at {source}. Say where it is: --videos FOLDER"
             )
-        return wanted
+        return missing
 
-    def _write(
-        self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
-    ) -> tuple[Note, LitposeError | None]:
-        """Write the files of a view, and after each the note; return it and the first failure."""
-        plain = TableRows([table.predictions for table in smoothed])
-        tables = self.files[view].predictions(self.settings.outputs)
-        failed: LitposeError | None = None
-        for path, write in missing.items():
-            try:
-                if path in tables:
-                    smoothed[view].write(path)
-                else:
-                    write(plain)
-                note = note.with_file(path)
-                note.write(self.files[view].note)
-            except LitposeError as error:
-                failed = failed or error
-        return note, failed
+    def _with_variances(
+        self, number: int, missing: dict[Path, Product], smoothed: Smoothed
+    ) -> dict[Path, Product]:
+        """Return the products of a view, of which the tables have variances as well."""
+        tables = self.files[number].predictions(self.settings.outputs)
+        return {
+            path: Product(write=lambda _, path=path: smoothed.write(path))
+            if path in tables
+            else product
+            for path, product in missing.items()
+        }

@@ -20,6 +20,7 @@ from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.inference import products
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
@@ -153,6 +154,53 @@ def test_what_is_asked_for_later_is_made_from_the_predictions_there(
     endings = {".csv", ".parquet", "_temporal_norm.csv", "_labeled.mp4", "_snippet.mp4"}
     assert names_in(out) == {f"plain{ending}" for ending in endings} | {"plain.litpose.json"}
     assert count_frames(out / "plain_labeled.mp4") == NUM_FRAMES
+
+
+@pytest.mark.parametrize("wish", ["labeled_video", "snippet"])
+def test_a_drawing_is_made_again_with_other_dots(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    looks: list[tuple[object, object]] = []
+
+    def draw(video: Path, path: Path, predictions: Predictions, **wishes: object) -> Path:
+        looks.append((wishes["confidence_threshold"], wishes["colormap"]))
+        path.write_text(f"drawing {len(looks)}")
+        return path
+
+    monkeypatch.setattr(products, "draw_labeled_video", draw)
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    skipped = [
+        predict(model, video, out=out, confidence_threshold=0.9, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3)[0].skipped,
+        predict(
+            model, video, out=out, confidence_threshold=0.3, colormap="viridis", **{wish: True}
+        )[0].skipped,
+    ]
+    assert skipped == [False, False, True, True, False]
+    assert looks == [(0.9, "cool"), (0.3, "cool"), (0.3, "viridis")]
+    note = Note.read(out / "plain.litpose.json")
+    assert note is not None
+    assert len(note.files) == 2
+
+
+def test_a_drawing_that_a_kill_left_half_noted_is_not_taken_for_the_one_before(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    predict(model, video, out=out, labeled_video=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Note, "with_file", die)
+        with pytest.raises(Killed):
+            predict(model, video, out=out, labeled_video=True, confidence_threshold=0.3)
+    assert not predict(model, video, out=out, labeled_video=True)[0].skipped
 
 
 def test_a_copy_of_the_video_elsewhere_has_the_same_key(
