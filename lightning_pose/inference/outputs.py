@@ -71,7 +71,7 @@ class Note:
         hashes: of the content of each of them when it was written
             (:func:`~lightning_pose.contracts.file_hashes.content_stamp`).
         made_with: what some of them hang on beside the predictions, file by file: a drawing on its
-            threshold and colours.
+            threshold and colours, a metric on its code.
         model: path of the checkpoint at that time.
     """
 

@@ -16,6 +16,7 @@ from lightning_pose.contracts.predictions import Predictions, write_predictions_
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
 from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
+from lightning_pose.inference.result_key import code_of
 from lightning_pose.inference.rows import Rows, parts_of
 from lightning_pose.inference.snippet import most_active_window
 from lightning_pose.metrics.views import computed_by_view
@@ -86,7 +87,8 @@ class Products:
         for metric in self.settings.metrics:
             if self._applies(metric):
                 write = partial(self._write_metric, metric)
-                wanted[self.files.metric(metric)] = Product(write=write)
+                made_with = {"code": code_of(metric)}
+                wanted[self.files.metric(metric)] = Product(write=write, made_with=made_with)
         if self.source.kind is Kind.VIDEO:
             looks = {
                 "confidence": self.settings.confidence_threshold,

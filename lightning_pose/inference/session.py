@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +27,7 @@ from lightning_pose.data.splits import Split
 from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.result_key import code_version
+from lightning_pose.inference.result_key import code_version, plugin_code
 from lightning_pose.inference.work import Source
 from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
@@ -74,15 +75,16 @@ class Session:
             VideoError: a file is gone or may not be read.
             DataError: a label file cannot be read.
         """
-        box_files = [path for path in self._box_files() if path is not None]
         calibration = model.calibration
         return {
             "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
+            "names": [_names(item) for item in self.inputs],
             "sets": self.sets(model),
-            "boxes": _fingerprint(box_files) if box_files else "",
+            "boxes": [_fingerprint([path]) if path else "" for path in self._box_files()],
             "model": model.files.checkpoint_sha256 if model.files else "",
             "run": model.run_id,
             "code": code_version(),
+            "plugins": plugin_code(),
             "precision": model.compute.precision,
             "reader": self.settings.reader,
             "calibration": calibration.identity() if calibration else "none: raw confidence",
@@ -192,6 +194,12 @@ def _fingerprint(files: list[Path]) -> str:
         return sampled_sha256(files)
     except OSError as error:
         raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _names(item: Input) -> str:
+    """Return a hash of the names of an image folder's images; they name the rows."""
+    names = "\n".join(image.name for image in item.images)
+    return hashlib.sha256(names.encode()).hexdigest() if names else ""
 
 
 def _boxes(path: Path | None, video: VideoInfo) -> Int[np.ndarray, "n 4"] | None:

@@ -336,6 +336,53 @@ def test_an_image_folder_is_predicted_in_natural_order(model: Model, tmp_path: P
     assert found.xy_img[:, 0, 0].tolist() == list(range(12))
 
 
+def test_renamed_images_are_not_taken_for_those_before(model: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(numbered_frame(number)).save(folder / f"img{number}.png")
+    predict(model, folder, out=tmp_path / "out")
+    assert predict(model, folder, out=tmp_path / "out")[0].skipped
+    for number in range(3):
+        (folder / f"img{number}.png").rename(folder / f"img{number + 7}.png")
+    (refused,) = predict(model, folder, out=tmp_path / "out")
+    assert "--overwrite" in str(refused.failed)
+    predict(model, folder, out=tmp_path / "out", overwrite=True)
+    found = Predictions.read(tmp_path / "out" / "session.csv")
+    assert found.images == ("img7.png", "img8.png", "img9.png")
+
+
+def test_boxes_of_another_view_are_not_taken_for_those_before(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    model = number_model(tmp_path / "run", view_names=("top", "side"))
+    folder, out = tmp_path / "videos", tmp_path / "out"
+    folder.mkdir()
+    for view in ("side", "top"):
+        (folder / f"s1_{view}.mp4").write_bytes(corpus("plain.mp4").read_bytes())
+    boxes = pd.DataFrame({"x": 4, "y": 6, "h": 80, "w": 112}, index=range(NUM_FRAMES))
+    boxes.to_csv(folder / "s1_top_bbox.csv")
+    videos = [folder / "s1_top.mp4", folder / "s1_side.mp4"]
+    predict(model, *videos, out=out)
+    assert predict(model, *videos, out=out)[0].skipped
+    (folder / "s1_top_bbox.csv").rename(folder / "s1_side_bbox.csv")
+    assert "--overwrite" in str(predict(model, *videos, out=out)[0].failed)
+
+
+def test_other_code_of_a_metric_costs_its_csv_alone(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    predict(model, video, out=out, metrics=(Speed(),))
+    assert predict(model, video, out=out, metrics=(Speed(),))[0].skipped
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    monkeypatch.setattr(products, "code_of", lambda value: "changed")
+    (again,) = predict(model, video, out=out, metrics=(Speed(),))
+    assert (again.failed, again.skipped) == (None, False)
+    changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != before[path.name]}
+    assert changed == {"plain_temporal_norm.csv", "plain.litpose.json"}
+
+
 def test_images_of_different_size_are_named(model: Model, tmp_path: Path) -> None:
     Image.fromarray(numbered_frame(0)).save(tmp_path / "img0.png")
     Image.fromarray(numbered_frame(1, width=200)).save(tmp_path / "img1.png")
