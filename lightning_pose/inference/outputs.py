@@ -35,7 +35,8 @@ class OutputSettings:
         metrics: each gives a csv, where it can be computed.
         labeled_video: whether to draw the whole video.
         snippet: whether to draw the 30 s in which most happens.
-        confidence_threshold: keypoints below it are not drawn.
+        confidence_threshold: keypoints below it are not drawn; the snippet's window does not hang
+            on it.
         colormap: matplotlib colour map of the dots.
         overwrite: make results again, and replace those of other models.
     """

@@ -153,11 +153,7 @@ class Products:
 
     def _draw_snippet(self, rows: Rows) -> Path:
         own = self._own(rows)
-        window = most_active_window(
-            own,
-            fps=probe(self.source.path).fps,
-            confidence_threshold=self.settings.confidence_threshold,
-        )
+        window = most_active_window(own, fps=probe(self.source.path).fps)
         return self._draw(self.files.snippet, own, window)
 
     def _draw(self, path: Path, predictions: Predictions, frames: range) -> Path:

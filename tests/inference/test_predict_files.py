@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -26,11 +27,13 @@ from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, ModelFiles
 from lightning_pose.inference.outcome import Outcome
-from lightning_pose.inference.outputs import Note, OutputSettings, unique_stems
+from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles, unique_stems
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.rows import TableRows
 from lightning_pose.inference.session import PredictSettings
 from lightning_pose.video.decode import count_frames
+from lightning_pose.video.info import probe
 from tests.inference.number_tracker import number_tracker
 from tests.video.corpus import NUM_FRAMES, numbered_frame
 
@@ -381,6 +384,35 @@ def test_other_code_of_a_metric_costs_its_csv_alone(
     assert (again.failed, again.skipped) == (None, False)
     changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != before[path.name]}
     assert changed == {"plain_temporal_norm.csv", "plain.litpose.json"}
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.9])
+def test_a_snippet_is_of_one_window_whatever_is_drawn(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: float
+) -> None:
+    drawn: list[range] = []
+
+    def draw(video: Path, path: Path, predictions: Predictions, **wishes: Any) -> Path:
+        drawn.append(wishes["frames"])
+        return path
+
+    x = np.cumsum([1.0] * 20 + [9.0] * 5 + [1.0] * 15 + [3.0] * 20)
+    confidence = np.where((x > 15) & (x < 70), 0.5, 1.0)  # 9 px a frame, but unsure
+    table = Predictions(
+        xy_img=np.stack([x, x], axis=-1)[:, None],
+        confidence=confidence[:, None],
+        keypoint_names=("nose",),
+        frame_ids=np.arange(60),
+    )
+    monkeypatch.setattr(products, "draw_labeled_video", draw)
+    monkeypatch.setattr(products, "probe", lambda path: replace(probe(path), fps=Fraction(2, 3)))
+    wanted = products.Products(
+        files=ResultFiles(tmp_path, "plain"),
+        settings=OutputSettings(snippet=True, confidence_threshold=threshold),
+        source=expand_inputs([corpus("plain.mp4")])[0],
+    ).wanted()
+    wanted[tmp_path / "plain_snippet.mp4"].write(TableRows([table]))
+    assert drawn == [range(39, 59)]
 
 
 def test_images_of_different_size_are_named(model: Model, tmp_path: Path) -> None:
