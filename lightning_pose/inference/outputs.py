@@ -21,6 +21,7 @@ from lightning_pose.contracts.file_hashes import content_stamp
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.metric_table import Metric
 
+FOLDER = "video_preds"  # in the run directory, for results of videos
 NOTE_ENDING = ".litpose.json"
 FORMATS = ("csv", "h5", "parquet")
 LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes", "made_with")  # of a note

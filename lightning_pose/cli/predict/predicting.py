@@ -26,15 +26,13 @@ from lightning_pose.data.wording import listed
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
-from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.outputs import FOLDER, OutputSettings
 from lightning_pose.inference.pipeline import GPU_DECODERS
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
 from lightning_pose.video.nvdec_reader import prepare_decoders
-
-FOLDER = "video_preds"
 
 
 @dataclass(frozen=True, kw_only=True)
