@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import pkgutil
 import sys
 import traceback
 from collections.abc import Sequence
 from errno import ENOSPC
+from pathlib import Path
 from types import ModuleType
 
 from lightning_pose import __version__
@@ -29,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``litpose``; None = those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _make_streams_usable()
     try:
         args = _parse(words)
     except SystemExit as stop:  # argparse has printed its usage already
@@ -57,6 +60,15 @@ def guarded(args: argparse.Namespace) -> int:
             "please report it with the output of the same command and --debug."
         )
         return _report(error, text, debug=args.debug, code=1)
+
+
+def _make_streams_usable() -> None:
+    """Let a closed stream swallow what it is told, and one of few characters take all names."""
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from lightning_pose.config.load import load_run_config
-from lightning_pose.contracts.errors import DataError, ModelError
+from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.contracts.registry import load_plugins
 from lightning_pose.contracts.run_record import PLUGIN_FOLDER, RUN_FILE, RunRecord
 from lightning_pose.inference.model import Model
@@ -69,6 +70,40 @@ def open_model(
             "checkpoint file alone, outside of this folder."
         )
     return opened
+
+
+def open_together(names: Sequence[Path | str], args: argparse.Namespace) -> list[Model]:
+    """Return models that say something together: of the same keypoints and views, each once.
+
+    Args:
+        names: as they were named.
+        args: device, precision, tracking_uri.
+
+    Raises:
+        ConfigError: a model is named twice.
+        ModelError: one cannot be opened, or has other keypoints or views.
+    """
+    models = [
+        open_model(
+            name, device=args.device, precision=args.precision, tracking_uri=args.tracking_uri
+        )
+        for name in names
+    ]
+    check_alike(names, models)
+    if twice := same_weights([str(name) for name in names], models):
+        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
+    return models
+
+
+def check_alike(names: Sequence[Path | str], models: Sequence[Model]) -> None:
+    """Raise ModelError if models have other keypoints or views than the first one."""
+    first = models[0]
+    for name, model in zip(names, models, strict=True):
+        if (model.keypoint_names, model.view_names) != (first.keypoint_names, first.view_names):
+            raise ModelError(
+                f"{name} has other keypoints or views than {names[0]}; name models that were "
+                "trained on the same ones."
+            )
 
 
 def same_weights(names: Sequence[str], models: Sequence[Model]) -> list[str]:

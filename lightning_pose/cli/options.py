@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_pose.contracts.errors import ConfigError
+
 MODEL = "run directory, checkpoint or models:/NAME@alias"
 
 
@@ -32,6 +34,21 @@ def add_product_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-metrics", action="store_true", help="write no metric csv files")
     parser.add_argument("--overwrite", action="store_true", help="make results again")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+    """Return the names in ``csv, h5``."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def check_batch_size(given: int | None) -> None:
+    """Check that a batch has a frame.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if given is not None and given < 1:
+        raise ConfigError(f"--batch-size should be at least 1, got {given}.")
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:

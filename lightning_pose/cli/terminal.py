@@ -64,6 +64,11 @@ def say_table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> None:
             say("  ".join("-" * width for width in widths))
 
 
+def printable(text: str) -> str:
+    """Return a text of one line: what a file may be named, but no terminal should get, escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class ProgressLine:
     """A line that tells how far something is: a bar on a terminal, now and then a line elsewhere.
 
@@ -74,7 +79,7 @@ class ProgressLine:
     """
 
     def __init__(self, label: str, *, unit: str = "frames", stream: TextIO | None = None) -> None:
-        self.label = label
+        self.label = printable(label)
         self.unit = unit
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
@@ -143,7 +148,7 @@ def _wrapped(text: str, *, first: str, rest: str) -> str:
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return "-"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return f"{value:.2f}" if isinstance(value, float) else printable(str(value))
 
 
 def _is_number(text: str) -> bool:

@@ -51,7 +51,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 def remove_leftovers(path: Path) -> None:
     """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
-    name = re.compile(rf"\.{re.escape(path.stem)}(\.\d+){{1,2}}\.tmp{re.escape(path.suffix)}")
+    number, stem = r"(\.\d+){1,2}\.tmp", re.escape(path.stem)
+    # A writer of videos makes a temporary file of its own for a name that is one already.
+    name = re.compile(rf"\.(\.{stem}{number}|{stem}){number}{re.escape(path.suffix)}")
     for found in path.parent.glob(f".*.tmp{glob.escape(path.suffix)}"):
         if name.fullmatch(found.name):
             found.unlink(missing_ok=True)
@@ -119,6 +121,20 @@ def sampled_sha256(files: Path | Iterable[Path]) -> str:
             file.seek(size - _EDGE_BYTES)
             digest.update(file.read(_EDGE_BYTES))
     return digest.hexdigest()
+
+
+def is_other_file(recorded: Path, path: Path) -> bool:
+    """Tell whether a file holds something else than one that was recorded and is still there.
+
+    Where nothing is left, the file may have been moved: it counts as the same. Copies are the same
+    (:func:`sampled_sha256`).
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if not recorded.is_file() or recorded.samefile(path):
+        return False
+    return sampled_sha256(recorded) != sampled_sha256(path)
 
 
 def check_is_no_file(folder: Path) -> None:

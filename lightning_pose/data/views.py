@@ -43,6 +43,28 @@ def check_views_match(tables: Sequence[LabelTable], *, view_names: Sequence[str]
         _check_rows(first, first_name, table, name)
 
 
+def moment(image: str, view_name: str) -> tuple[tuple[str, ...], str | int]:
+    """Return the session and frame number of an image, its view's name taken out.
+
+    Args:
+        image: path, as a label file has it.
+        view_name: of its camera; empty for a single view.
+
+    Returns:
+        The folders, the session's last, all separators of words made one (_), and the last number
+        of the file's name, or the name if there is none.
+
+    Example:
+        >>> moment("labeled-data/walk1_side/img0012.png", "side")
+        (('labeled_data', 'walk1'), 12)
+    """
+    own_name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(view_name)}(?![A-Za-z0-9])")
+    path = PurePosixPath(own_name.sub("", image))
+    parts = (_SEPARATORS.sub("_", part).strip("_") for part in path.parent.parts)
+    digits = LAST_DIGITS.search(path.stem)
+    return tuple(part for part in parts if part), int(digits[1]) if digits else path.stem
+
+
 def _check_keypoints(first: LabelTable, other: LabelTable) -> None:
     if first.keypoint_names != other.keypoint_names:
         raise DataError(
@@ -53,7 +75,7 @@ def _check_keypoints(first: LabelTable, other: LabelTable) -> None:
 
 def _check_rows(first: LabelTable, first_name: str, other: LabelTable, name: str) -> None:
     for row, (image, other_image) in enumerate(zip(first.images, other.images, strict=False)):
-        if _moment(image, first_name) != _moment(other_image, name):
+        if moment(image, first_name) != moment(other_image, name):
             raise DataError(
                 f"Row {row + 1} differs between views: {first.source} has {image}, {other.source} "
                 f"has {other_image}. Each row must be the same session and frame number in every "
@@ -66,12 +88,3 @@ def _check_rows(first: LabelTable, first_name: str, other: LabelTable, name: str
             f"{len(other)}; the first one without a match is "
             f"{longer.images[min(len(first), len(other))]}."
         )
-
-
-def _moment(image: str, view_name: str) -> tuple[tuple[str, ...], str | int]:
-    """Return the session and frame number of an image, its view's name taken out."""
-    own_name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(view_name)}(?![A-Za-z0-9])")
-    path = PurePosixPath(own_name.sub("", image))
-    parts = (_SEPARATORS.sub("_", part).strip("_") for part in path.parent.parts)
-    digits = LAST_DIGITS.search(path.stem)
-    return tuple(part for part in parts if part), int(digits[1]) if digits else path.stem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,64 +13,106 @@ from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.label_studio import write_tasks
+from lightning_pose.data.worklists import worklist_note
 
 WriteList = Callable[[LabelTable, Path], Path]
 Sizes = Mapping[str, tuple[int, int]]
 DLC = "dlc"
 
 
-def write_plain(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
-    """Write one csv, as our labels are; return it."""
-    return [write(table, out)]
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a label tool wants a worklist.
 
-
-def write_dlc(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
-    """Write ``labeled-data/<session>/CollectedData_<scorer>.csv`` and ``.h5``; return the csv.
-
-    Copy the folders into those of a DeepLabCut project, and add the videos to its config.yaml;
-    the scorer of the project must be the one of the files.
+    Attributes:
+        parts: label csv files of a worklist, and the rows that go into each.
+        beside: what the names of further files end in, beside each csv.
+        finish: makes of a written csv what the tool opens; returns the file to open.
     """
-    dlc_frame(table)  # before anything is written: can it be laid out so?
+
+    parts: Callable[[LabelTable, Path], Mapping[Path, LabelTable]]
+    beside: tuple[str, ...] = ()
+    finish: Callable[[LabelTable, Path, Sizes], Path] = lambda table, path, sizes: path
+
+    def files(self, table: LabelTable, out: Path) -> list[Path]:
+        """Return all files that :meth:`write` writes.
+
+        Raises:
+            DataError: the worklist cannot be laid out so.
+        """
+        return [
+            file
+            for path in self.parts(table, out)
+            for file in (path, worklist_note(path), *map(path.with_suffix, self.beside))
+        ]
+
+    def write(self, table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
+        """Write a worklist; return the files to open.
+
+        Args:
+            table: of the worklist.
+            out: its csv; the layout may choose names of its own in the folder of it.
+            write: writes rows as a csv, and what they were beside it.
+            sizes: height and width in pixels of each image.
+        """
+        return [
+            self.finish(part, write(part, path), sizes)
+            for path, part in self.parts(table, out).items()
+        ]
+
+
+def _whole(table: LabelTable, out: Path) -> dict[Path, LabelTable]:
+    return {out: table}
+
+
+def _by_folder(table: LabelTable, out: Path) -> dict[Path, LabelTable]:
+    """Return ``labeled-data/<session>/CollectedData_<scorer>.csv`` of each folder of images.
+
+    The folders are to be copied into those of a DeepLabCut project, and the videos added to its
+    config.yaml; the scorer of the project must be the one of the files.
+    """
+    dlc_frame(table)  # can it be laid out so?
     folders = [str(PurePosixPath(image).parent) for image in table.images]
-    files = []
-    for folder in dict.fromkeys(folders):
-        rows = np.array([one == folder for one in folders], dtype=np.bool_)
-        part = table.rows(rows)
-        path = out.parent / folder / f"CollectedData_{table.scorer}.csv"
-        write(part, path)
-        _write_three_columns(part, path)
-        frame = dlc_frame(part)
-        write_atomically(
-            path.with_suffix(".h5"),
-            lambda temporary, f=frame: f.to_hdf(temporary, key="df_with_missing", mode="w"),
+    return {
+        out.parent / folder / f"CollectedData_{table.scorer}.csv": table.rows(
+            np.array([one == folder for one in folders], dtype=np.bool_)
         )
-        files.append(path)
-    return files
+        for folder in dict.fromkeys(folders)
+    }
 
 
-def write_sleap(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
-    """Write one csv as SLEAP imports DeepLabCut's (File, Import, DeepLabCut dataset); return it.
+def _finish_dlc(table: LabelTable, path: Path, sizes: Sizes) -> Path:
+    """Write the csv as DeepLabCut's window reads it, and the ``.h5`` that it keeps beside it."""
+    frame = dlc_frame(table)
+    write_atomically(
+        path.with_suffix(".h5"),
+        lambda temporary: frame.to_hdf(temporary, key="df_with_missing", mode="w"),
+    )
+    return _write_three_columns(table, path)
+
+
+def _finish_sleap(table: LabelTable, path: Path, sizes: Sizes) -> Path:
+    """Write the csv as SLEAP imports DeepLabCut's (File, Import, DeepLabCut dataset).
 
     Images lie beside the csv; their paths are in three columns, as far as they have three parts.
     """
-    write(table, out)
     if all(len(PurePosixPath(image).parts) > 2 for image in table.images):
-        _write_three_columns(table, out)
-    return [out]
+        _write_three_columns(table, path)
+    return path
 
 
-def write_label_studio(table: LabelTable, out: Path, write: WriteList, sizes: Sizes) -> list[Path]:
-    """Write a csv as ours is, and ``<stem>.json`` with tasks for Label Studio; return the JSON."""
-    path = out.with_suffix(".json")
-    write(table, out)
-    return [write_tasks(table, path, sizes=sizes)]
+def _finish_label_studio(table: LabelTable, path: Path, sizes: Sizes) -> Path:
+    """Write tasks for Label Studio beside the csv; return the JSON."""
+    return write_tasks(table, path.with_suffix(".json"), sizes=sizes)
 
 
-LAYOUTS: dict[str, Callable[[LabelTable, Path, WriteList, Sizes], list[Path]]] = {
-    "litpose": write_plain,
-    DLC: write_dlc,
-    "sleap": write_sleap,
-    "label-studio": write_label_studio,
+LAYOUTS: dict[str, Layout] = {
+    "litpose": Layout(parts=_whole),
+    DLC: Layout(parts=_by_folder, beside=(".h5",), finish=_finish_dlc),
+    "sleap": Layout(parts=_whole, finish=_finish_sleap),
+    "label-studio": Layout(
+        parts=_whole, beside=(".json", ".config.xml"), finish=_finish_label_studio
+    ),
 }
 
 

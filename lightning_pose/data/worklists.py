@@ -18,9 +18,9 @@ proposal); a point that is not named was not labelled. A third number of a point
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from lightning_pose.contracts.errors import DataError
@@ -56,6 +56,36 @@ class Worklist:
 def worklist_note(path: Path) -> Path:
     """Return the name of the file beside a worklist."""
     return path.with_name(f"{path.stem}{SUFFIX}")
+
+
+def worklist_names(sources: Sequence[str | Path]) -> tuple[str, ...]:
+    """Return what the names of worklists end in, so that those of several label files differ.
+
+    Label files of one name are told apart by their folders, else by a number.
+
+    Args:
+        sources: label files, one a worklist; an empty text stands for one that is not known.
+
+    Returns:
+        Names that no two share, on a disk that ignores case either; a single one is empty.
+
+    Example:
+        >>> worklist_names(["CollectedData.csv"])
+        ('',)
+        >>> worklist_names(["a/CollectedData.csv", "a/CollectedData_new.csv"])
+        ('CollectedData', 'CollectedData_new')
+        >>> worklist_names(["a/CollectedData.csv", "b/CollectedData.csv"])
+        ('a_CollectedData', 'b_CollectedData')
+    """
+    if len(sources) < 2:
+        return ("",) * len(sources)
+    paths = [PurePath(source) for source in sources]
+    parts = [(*path.relative_to(path.anchor).parts[:-1], path.stem) for path in paths]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = tuple("_".join(one[-depth:]) for one in parts)
+        if len({name.casefold() for name in names}) == len(names):
+            return names
+    return tuple(f"{number}_{path.stem}" for number, path in enumerate(paths, 1))
 
 
 def write_worklist(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,7 +32,7 @@ class Compute:
     precision: str
 
     @classmethod
-    def choose(cls, *, device: str = "auto", precision: str = "auto") -> Compute:
+    def choose(cls, *, device: torch.device | str = "auto", precision: str = "auto") -> Compute:
         """Return the device and arithmetic asked for; ``auto`` takes the fastest there is.
 
         That is a GPU with bf16, else the CPU with bf16 where the processor multiplies it
@@ -39,11 +41,16 @@ class Compute:
         Raises:
             ConfigError: there is no such device or arithmetic here.
         """
-        kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        if kind.split(":")[0] not in ("cpu", "cuda"):
-            raise ConfigError(f"The device should be auto, cpu or cuda, got {device!r}.")
-        if kind.startswith("cuda") and not torch.cuda.is_available():
+        named = str(device)
+        kind = ("cuda" if torch.cuda.is_available() else "cpu") if named == "auto" else named
+        known = re.fullmatch(r"cpu|cuda(?::(\d+))?", kind)
+        if known is None:
+            raise ConfigError(f"The device should be auto, cpu, cuda or cuda:N, got {named!r}.")
+        if kind != "cpu" and not torch.cuda.is_available():
             raise ConfigError("There is no CUDA device here; use the device cpu or auto.")
+        if kind != "cpu" and int(known[1] or 0) >= torch.cuda.device_count():
+            last = torch.cuda.device_count() - 1
+            raise ConfigError(f"There is no {kind} here; the last device is cuda:{last}.")
         if precision not in ("auto", *_DTYPES):
             raise ConfigError(
                 f"The precision should be auto, {', '.join(_DTYPES)}, got {precision!r}."
@@ -62,20 +69,33 @@ class Compute:
     def with_weights(self, network: N) -> N:
         """Return the network with the weights of its products in this arithmetic, once for all.
 
-        Autocast would turn them from 32 bits in every batch.
+        Autocast would turn them from 32 bits in every batch. Parts that say ``in_32_bits`` stay
+        in 32 bits.
         """
         dtype = _DTYPES[self.precision]
         if dtype is not None and self.device.type == "cuda":
-            for module in network.modules():
-                if isinstance(module, _PRODUCTS):
-                    module.to(dtype)
+            _cast(network, dtype)
         return network
 
-    def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which the network is to be called."""
-        dtype = _DTYPES[self.precision]
-        if dtype is None:
-            return contextlib.nullcontext()
-        # Without its cache, which recorded kernels would read from after it has been given back.
-        cached = self.device.type != "cuda"
-        return torch.autocast(self.device.type, dtype=dtype, cache_enabled=cached)
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Return the context in which the network is to be called: its device, its arithmetic."""
+        dtype, on_gpu = _DTYPES[self.precision], self.device.type == "cuda"
+        with contextlib.ExitStack() as stack:
+            if on_gpu:
+                stack.enter_context(torch.cuda.device(self.device))
+            if dtype is not None:
+                # Without its cache, which recorded kernels would read from when it is gone.
+                stack.enter_context(
+                    torch.autocast(self.device.type, dtype=dtype, cache_enabled=not on_gpu)
+                )
+            yield
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> None:
+    if getattr(module, "in_32_bits", False):
+        return
+    if isinstance(module, _PRODUCTS):
+        module.to(dtype)
+    for child in module.children():
+        _cast(child, dtype)

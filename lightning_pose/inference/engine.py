@@ -120,12 +120,12 @@ def _labels_predicted(model: Model, task: Task) -> Done:
     before = time.perf_counter()
     try:
         found = task.session.predict_labels(model)
+        task.store.clear()
+        task.store.add(
+            np.arange(len(found[0]), dtype=np.int64),
+            np.concatenate([view.xy_img for view in found], axis=1).astype(np.float32),
+            np.concatenate([view.confidence for view in found], axis=1).astype(np.float32),
+        )
     except LitposeError as error:
         return Done(task=task, failed=error)
-    task.store.clear()
-    task.store.add(
-        np.arange(len(found[0]), dtype=np.int64),
-        np.concatenate([view.xy_img for view in found], axis=1).astype(np.float32),
-        np.concatenate([view.confidence for view in found], axis=1).astype(np.float32),
-    )
     return Done(task=task, num_frames=len(found[0]), seconds=time.perf_counter() - before)

@@ -109,8 +109,11 @@ def _no_session(
     )
 
 
-def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
+def _expand(paths: Iterable[Path | str], *, lists: tuple[Path, ...] = ()) -> Iterator[Input]:
+    """Yield what paths stand for; ``lists`` are the text files they were read from."""
     for given in paths:
+        if not str(given):
+            raise VideoError("An input is an empty text; is a variable of the shell not set?")
         path = Path(given)
         suffix = path.suffix.lower()
         if path.is_dir():
@@ -122,7 +125,11 @@ def _expand(paths: Iterable[Path | str]) -> Iterator[Input]:
         elif suffix in LABEL_SUFFIXES:
             yield Input(kind=Kind.LABELS, path=path)
         elif suffix in LIST_SUFFIXES:
-            yield from _expand(_listed(path))
+            if path.resolve() in lists:
+                raise VideoError(f"{path} lists itself.")
+            yield from _expand(_listed(path), lists=(*lists, path.resolve()))
+        elif not path.is_file():
+            raise VideoError(f"{path} is neither a file nor a folder.")
         else:
             yield Input(kind=Kind.VIDEO, path=path)
 
@@ -151,7 +158,9 @@ def _of_folder(folder: Path) -> Iterator[Input]:
 
 
 def _is_visible_file(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".")
+    """Tell whether a path is a file, or a link to one that is gone: that fails, with its name."""
+    is_there = path.is_file() or (path.is_symlink() and not path.exists())
+    return is_there and not path.name.startswith(".")
 
 
 def _listed(path: Path) -> list[Path]:
@@ -163,7 +172,7 @@ def _listed(path: Path) -> list[Path]:
     try:
         if path.stat().st_size > _LIST_BYTES_AT_MOST:
             raise ValueError("it is too long")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
         if any("\0" in line for line in lines):
             raise ValueError("it is not text")
     except ValueError as error:
@@ -180,8 +189,7 @@ def _listed(path: Path) -> list[Path]:
     missing = [p for p in found if not p.exists()]
     if missing:
         raise VideoError(
-            f"{path} names {len(missing)} files that do not exist, the first is {missing[0]}."
+            f"Of the paths in {path}, {len(missing)} of {len(found)} do not exist; the first is "
+            f"{missing[0]}."
         )
-    if any(p.resolve() == path.resolve() for p in found):
-        raise VideoError(f"{path} lists itself.")
     return found

@@ -18,6 +18,7 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.bboxes import Box
 from lightning_pose.inference.calibration import ConfidenceCalibration, check_belongs
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.frames import check_frames, repeated_frame
 from lightning_pose.inference.label_results import label_results
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.network import Network
@@ -203,11 +204,11 @@ class Model:
         """Return the keypoints of consecutive RGB frames in memory.
 
         Raises:
-            ModelError: the model needs several views.
+            ModelError, DataError: the model needs several views; the frames are no such pictures.
         """
         self._check_views(1)
-        size = self.default_batch_size
-        batches = in_batches(frames, batch_size=size, halo=self.data_spec.halo)
+        check_frames(frames)
+        batches = in_batches(frames, batch_size=self.default_batch_size, halo=self.data_spec.halo)
         results = run_batches(self.predict_raw, batches, compute=self.compute)
         return self._tables(results, num_frames=len(frames))[0]
 
@@ -217,15 +218,13 @@ class Model:
         A model that looks at neighbours is shown this frame in their place.
 
         Raises:
-            ModelError: the model needs several views.
+            ModelError, DataError: the model needs several views; the frame is no such picture.
         """
         self._check_views(1)
         halo = self.data_spec.halo
-        frames = torch.from_numpy(np.ascontiguousarray(frame)).expand(1 + 2 * halo, -1, -1, -1)
-        raw = RawFrames(
-            frames=frames.contiguous(), frame_ids=torch.zeros(1, dtype=torch.long), halo=halo
-        )
-        with torch.inference_mode(), self.compute.autocast():
+        frames = repeated_frame(frame, times=1 + 2 * halo)
+        raw = RawFrames(frames=frames, frame_ids=torch.zeros(1, dtype=torch.long), halo=halo)
+        with torch.inference_mode(), self.compute.active():
             result = self.predict_raw(raw)
         return self._tables([result], num_frames=1)[0]
 

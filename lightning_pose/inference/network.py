@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from lightning_pose.contracts.batches import VideoBatch
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.prediction_handler import OnTheWay
@@ -20,36 +20,32 @@ from lightning_pose.video.network_input import NetworkInput
 B = TypeVar("B")
 _IN_FLIGHT = 4
 Outputs = tuple[Tensor, Tensor]
+_Memory = Any  # torch names no type for what a graph is given its memory from
 
 
 class Network:
-    """Calls a tracker; on a GPU as one recorded sequence of kernels a shape of batch.
+    """Calls a tracker; on a GPU as one recorded sequence of kernels a size of batch.
 
     Args:
         tracker: in evaluation mode, on the device.
         to_network: makes its input of decoded frames.
         compute: where and in which arithmetic.
-        recorded: whether to record what the GPU does and replay it: Python then takes no part.
     """
 
     def __init__(
-        self,
-        tracker: BaseSupervisedTracker,
-        to_network: NetworkInput,
-        compute: Compute,
-        *,
-        recorded: bool = True,
+        self, tracker: BaseSupervisedTracker, to_network: NetworkInput, compute: Compute
     ) -> None:
         self.tracker = tracker
         self.compute = compute
         self._to_network = to_network
-        self._recorded = recorded and compute.device.type == "cuda"
-        self._recordings: dict[tuple[object, ...], _Recording] = {}
+        self._on_gpu = compute.device.type == "cuda"
+        self._recordings: dict[tuple[int, int], _Recording] = {}
+        self._memory: _Memory | None = None
 
     @property
     def in_flight(self) -> int:
         """Return how many results may be on their way while the next batch is computed."""
-        return _IN_FLIGHT if self.compute.device.type == "cuda" else 0
+        return _IN_FLIGHT if self._on_gpu else 0
 
     def __call__(
         self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None], *, capacity: int = 0
@@ -58,40 +54,51 @@ class Network:
 
         Args:
             views: one a camera.
-            capacity: frames that most batches have; on a GPU shorter ones are filled up to it.
             boxes: of each view, of all frames of the video; None = whole frames.
+            capacity: frames that most batches have; on a GPU shorter ones are filled up to it.
         """
-        frame_ids = views[0].frame_ids
-        if self._recorded and all(box is None for box in boxes):
-            xy, confidence = self._replay(views, capacity)
+        for view in views:
+            if view.frames.is_cuda:  # made on a decoder's stream, which may not reuse them yet
+                view.frames.record_stream(torch.cuda.current_stream(view.frames.device))
+        batch = self._to_network(views, boxes)
+        number = len(batch.frame_ids)
+        if self._on_gpu:
+            xy, confidence = self._replay(batch, max(capacity, number))
         else:
-            xy, confidence = self._predict(views, boxes)
-        number = len(frame_ids)
-        return OnTheWay.sent(frame_ids, xy[:number], confidence[:number])
+            xy, confidence = self.tracker.predict_batch(batch)
+        return OnTheWay.sent(batch.frame_ids, xy[:number], confidence[:number])
 
-    def _predict(self, views: Sequence[RawFrames], boxes: Sequence[Tensor | None]) -> Outputs:
-        return self.tracker.predict_batch(self._to_network(views, boxes))
-
-    def _replay(self, views: Sequence[RawFrames], capacity: int) -> Outputs:
+    def _replay(self, batch: VideoBatch, capacity: int) -> Outputs:
         """Return the outputs for as many frames as were recorded; those beyond the batch vary."""
-        first = views[0]
-        capacity = max(capacity, len(first.frame_ids))
-        key = (*(view.frames.shape[1:] for view in views), first.halo, capacity)
+        key = (capacity, batch.halo)
         recording = self._recordings.get(key)
         if recording is None:
-            recording = _Recording(views, capacity, lambda held: self._predict(held, ()))
+            self._memory = self._memory or torch.cuda.graph_pool_handle()
+            recording = _Recording(batch, capacity, self.tracker.predict_batch, self._memory)
             self._recordings[key] = recording
-        return recording.replay(views)
+        return recording.replay(batch)
 
 
 class _Recording:
-    """A CUDA graph from decoded frames, copied to a fixed place, to keypoints."""
+    """A CUDA graph from the network's input, copied to a fixed place, to keypoints.
+
+    Args:
+        batch: an example.
+        capacity: frames to record for.
+        predict: what is recorded.
+        memory: shared with other recordings: only one is replayed at a time, and what it says is
+            copied before the next one.
+    """
 
     def __init__(
-        self, views: Sequence[RawFrames], capacity: int, predict: Callable[..., Outputs]
+        self,
+        batch: VideoBatch,
+        capacity: int,
+        predict: Callable[[VideoBatch], Outputs],
+        memory: _Memory,
     ) -> None:
-        device = torch.device("cuda", torch.cuda.current_device())
-        self._held = [_empty(view, capacity, device) for view in views]
+        device = batch.frames.device
+        self._held = _empty(batch, capacity)
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
@@ -100,25 +107,29 @@ class _Recording:
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads decode meanwhile: what they do must not end the recording.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(
+            self._graph, pool=memory, stream=stream, capture_error_mode="thread_local"
+        ):
             self._outputs = predict(self._held)
 
-    def replay(self, views: Sequence[RawFrames]) -> Outputs:
+    def replay(self, batch: VideoBatch) -> Outputs:
         """Return the outputs; they are overwritten by the next call."""
-        for held, view in zip(self._held, views, strict=True):
-            held.frames[: len(view.frames)].copy_(view.frames, non_blocking=True)
-            if view.frames.is_cuda:
-                view.frames.record_stream(torch.cuda.current_stream(view.frames.device))
+        self._held.frames[: len(batch.frames)].copy_(batch.frames)
+        self._held.net_to_image[: len(batch.frame_ids)].copy_(batch.net_to_image)
         self._graph.replay()
         return self._outputs
 
 
-def _empty(view: RawFrames, capacity: int, device: torch.device) -> RawFrames:
-    shape = (capacity + 2 * view.halo, *view.frames.shape[1:])
-    return replace(
-        view,
-        frames=torch.zeros(shape, dtype=torch.uint8, device=device),
+def _empty(batch: VideoBatch, capacity: int) -> VideoBatch:
+    """Return zeros like a batch, for so many frames, channels-last in memory."""
+    _, views, channels, height, width = batch.frames.shape
+    like = {"dtype": batch.frames.dtype, "device": batch.frames.device}
+    frames = torch.zeros(capacity + 2 * batch.halo, views, height, width, channels, **like)
+    return VideoBatch(
+        frames=frames.permute(0, 1, 4, 2, 3),
+        net_to_image=batch.net_to_image.new_zeros(capacity, views, 2, 3),
         frame_ids=torch.arange(capacity),
+        halo=batch.halo,
     )
 
 

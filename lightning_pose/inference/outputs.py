@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from lightning_pose.contracts.metric_table import Metric
 FOLDER = "video_preds"  # in the run directory, for results of videos
 NOTE_ENDING = ".litpose.json"
 FORMATS = ("csv", "h5", "parquet")
-LISTS, MAPPINGS = ("problems", "files"), ("made_from", "hashes", "made_with")  # of a note
+LISTS = ("problems", "files", "planned")  # of a note
+MAPPINGS = ("made_from", "hashes", "made_with")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class Note:
         num_frames: rows of the predictions.
         problems: what was wrong with the source.
         files: names of the result's files, in the folder of the note.
+        planned: names of those that are to be written; should a kill come between a file and the
+            note, it is known to be ours.
         hashes: of the content of each of them when it was written
             (:func:`~lightning_pose.contracts.file_hashes.content_stamp`).
         made_with: what some of them hang on beside the predictions, file by file: a drawing on its
@@ -83,6 +86,7 @@ class Note:
     num_frames: int = 0
     problems: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    planned: tuple[str, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
     made_with: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: str = ""
@@ -93,6 +97,7 @@ class Note:
         return dataclasses.replace(
             others,
             files=(*others.files, path.name),
+            planned=tuple(name for name in self.planned if name != path.name),
             hashes=others.hashes | {path.name: content_stamp(path)},
             made_with=others.made_with | ({path.name: dict(made_with)} if made_with else {}),
         )
@@ -112,6 +117,7 @@ class Note:
         """Return the note at ``path``; None if there is none, or none that can be read."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
+            values.setdefault("planned", [])
             lists = {name: tuple(map(str, _typed(values[name], list))) for name in LISTS}
             mappings = {name: _typed(values.get(name, {}), dict) for name in MAPPINGS}
             return cls(**(values | lists | mappings))
@@ -187,7 +193,9 @@ class ResultFiles:
         note = Note.read(self.note)
         if note is not None and note.key == key:
             return note
-        taken = [path for path in self.predictions(settings) if path.exists()]
+        of_note = [self.out / name for name in note.files] if note else []
+        wanted = (*self.predictions(settings), *of_note)
+        taken = [path for path in wanted if path.exists()]
         if not taken:
             return None
         what = "made by something else" if note is None else f"of {note.source} or of another"
@@ -196,6 +204,22 @@ class ResultFiles:
             f"{taken[0]} is there already, {what}{changed}. Choose another folder (--out), or "
             "--overwrite to replace it."
         )
+
+    def check_ours(
+        self, wanted: Iterable[Path], note: Note | None, settings: OutputSettings
+    ) -> None:
+        """Check that no file that is to be written is there already, unless the note names it.
+
+        Raises:
+            WriteError: one is, and may not be overwritten.
+        """
+        ours = {*note.files, *note.planned} if note else set()
+        others = [path for path in wanted if path.name not in ours and path.exists()]
+        if others and not settings.overwrite:
+            raise WriteError(
+                f"{others[0]} is there already, made by something else. Choose another folder "
+                "(--out), or --overwrite to replace it."
+            )
 
     def remove_replaced(self, kept: Collection[Path]) -> None:
         """Delete what the note lists, and the note: it belongs to a result about to be replaced.
@@ -207,7 +231,7 @@ class ResultFiles:
             WriteError: a file cannot be deleted.
         """
         note = Note.read(self.note)
-        names = (*note.files, self.note.name) if note else ()
+        names = (*note.files, *note.planned, self.note.name) if note else ()
         for path in (self.out / name for name in names):
             if path not in kept:
                 try:
@@ -219,29 +243,33 @@ class ResultFiles:
 def unique_stems(paths: Sequence[Path]) -> list[str]:
     """Return a name for the results of each input: its stem, longer where several share one.
 
-    Added are, as far as needed: the suffix, the parent folder, a number.
+    Added are, as far as needed: the suffix, the parent folder, those above it, a number.
 
     Example:
         >>> unique_stems([Path("a/day1.mp4"), Path("b/day1.mp4"), Path("b/day2.mp4")])
         ['day1_a', 'day1_b', 'day2']
     """
-    ways: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: f"{path.stem}_{path.suffix.lstrip('.')}",
-        lambda path: f"{path.stem}_{path.resolve().parent.name}",
-        lambda path: f"{path.stem}_{path.resolve().parent.name}_{path.suffix.lstrip('.')}",
-    ]
     groups: dict[str, list[Path]] = {}
     for path in paths:
         groups.setdefault(path.stem, []).append(path)
     names: dict[Path, str] = {}
     for members in groups.values():
-        for way in ways:
-            tried = [way(path) for path in members]
+        for tried in _longer_and_longer(members):
             if len(set(tried)) == len(members):
                 break
         names |= dict(zip(members, tried, strict=True))
     return _numbered([names[path] for path in paths])
+
+
+def _longer_and_longer(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Yield names for files of one stem, each time longer ones, made of their paths."""
+    suffixes = [path.suffix.lstrip(".") for path in paths]
+    folders = [path.resolve().parent.parts[1:] for path in paths]
+    for depth in range(max(map(len, folders)) + 1):
+        above = [parts[len(parts) - depth :] if depth < len(parts) else parts for parts in folders]
+        tried = ["_".join((path.stem, *parts)) for path, parts in zip(paths, above, strict=True)]
+        yield tried
+        yield [f"{name}_{suffix}" for name, suffix in zip(tried, suffixes, strict=True)]
 
 
 def _numbered(names: list[str]) -> list[str]:

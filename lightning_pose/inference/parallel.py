@@ -36,7 +36,7 @@ def run_batches(work: Callable[[B], R], batches: Iterable[B], *, compute: Comput
 
     def predicted(batch: B) -> R:
         try:
-            with torch.inference_mode(), compute.autocast():
+            with torch.inference_mode(), compute.active():
                 return work(batch)
         except torch.OutOfMemoryError as error:
             raise ModelError(

@@ -159,7 +159,12 @@ class Pipeline:
             self._failed.add(work)
             yield Finished(work=work, failed=_readable(batch.error))
         elif result is not None:
-            work.take(result)
+            try:
+                work.take(result)
+            except LitposeError as error:  # its rows cannot be kept, on a full disk say
+                self._failed.add(work)
+                yield Finished(work=work, failed=error)
+                return
             if on_progress is not None:
                 on_progress(work, progress_of(work))
         elif self._ended(work):

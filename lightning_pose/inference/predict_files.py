@@ -66,6 +66,7 @@ def predict_files(
     stems = iter(unique_stems([item.path for session in sessions for item in session]))
     files = [tuple(ResultFiles(out, next(stems)) for _ in items) for items in sessions]
     chosen = range(len(sessions)) if shard is None else sorted(shard.members(sessions))
+    sources = frozenset(item.path.resolve() for item in inputs)
     stop = threading.Event()
     jobs = [
         ResultJob(
@@ -75,6 +76,7 @@ def predict_files(
             outputs=outputs or OutputSettings(),
             on_progress=partial(on_progress, sessions[number]) if on_progress else None,
             stop=stop,
+            sources=sources,
         )
         for number in chosen
     ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
-from lightning_pose.inference.fused_convs import fuse_convolutions
+from lightning_pose.inference.fused_layers import fuse_layers
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.network_input import NetworkInput
@@ -39,7 +39,7 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
             return torch.cat([part.flatten() for part in network.predict_batch(batch)])
 
     def features(network: BaseSupervisedTracker) -> Tensor:
-        with torch.inference_mode(), compute.autocast():
+        with torch.inference_mode(), compute.active():
             return network.extract(batch.frames).float()
 
     folded = fold_batch_norms(tracker, keypoints)[0].to(memory_format=torch.channels_last)
@@ -48,5 +48,5 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
         for part in ready.children():
             part.compile(dynamic=False)
     elif compute.device.type == "cuda":
-        fuse_convolutions(ready, features)
+        fuse_layers(ready, features)
     return ready

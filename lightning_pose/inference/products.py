@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -169,6 +169,20 @@ class Products:
         )
 
 
+def check_not_inputs(wanted: Iterable[Path], sources: Collection[Path]) -> None:
+    """Check that no result would replace one of the sources (resolved), overwriting or not.
+
+    Raises:
+        WriteError: one would.
+    """
+    for path in wanted:
+        if path.resolve() in sources:
+            raise WriteError(
+                f"{path} is to be predicted itself, but would be replaced by a result of this "
+                "name. Choose another folder (--out)."
+            )
+
+
 def write_files(
     missing: dict[Path, Product],
     rows: Rows,
@@ -177,12 +191,12 @@ def write_files(
 ) -> tuple[tuple[Path, ...], LitposeError | None]:
     """Write the files, and after each the note; return all files of the result.
 
-    Where one fails the others are still tried; the first failure comes back as well. A note
-    without them is written first: should the process be killed between a file and its note, the
-    file is known to be ours, and not taken for what it was before.
+    Where one fails the others are still tried; the first failure comes back as well. A note that
+    plans them is written first: should the process be killed between a file and its note, the file
+    is known to be ours, and not taken for what it was before.
     """
     failed: LitposeError | None = None
-    note = note.without(missing)
+    note = replace(note.without(missing), planned=tuple(path.name for path in missing))
     try:
         if not note.files:
             place.remove_replaced(missing)

@@ -7,22 +7,27 @@ import functools
 import itertools
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.errors import DataError, LitposeError, ModelError, WriteError
+from lightning_pose.contracts.errors import (
+    DataError,
+    LitposeError,
+    ModelError,
+    VideoError,
+    WriteError,
+)
 from lightning_pose.contracts.file_hashes import has_stamp
 from lightning_pose.contracts.file_locks import FileLock, NoLocksError
 from lightning_pose.contracts.files import remove_leftovers
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.engine import Done
-from lightning_pose.inference.inputs import Input
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Product, Products, write_files
+from lightning_pose.inference.products import Product, Products, check_not_inputs, write_files
 from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.result_key import result_key
 from lightning_pose.inference.row_store import RowStore
@@ -43,6 +48,7 @@ class ResultJob:
         outputs: which files are wanted.
         on_progress: is told how far the drawing of a video is.
         stop: when it is set, writing is given up.
+        sources: all that is predicted, resolved; no result replaces one of these.
 
     Attributes:
         rows: those of an earlier call, if :meth:`begin` has found them all.
@@ -58,6 +64,7 @@ class ResultJob:
         outputs: OutputSettings,
         on_progress: OnProgress | None,
         stop: threading.Event,
+        sources: Collection[Path],
     ) -> None:
         self.model = model
         self.session = session
@@ -67,6 +74,7 @@ class ResultJob:
         self.store: RowStore | None = None
         self._on_progress = on_progress
         self._stop = stop
+        self._sources = sources
         self._claim: FileLock | None = None
         self._identity: dict[str, Any] = {}
         self._key = ""
@@ -86,8 +94,8 @@ class ResultJob:
             ended = self._look_up() or self._take() or self._look_up()
             if ended is None:
                 self._find_rows()
-        except LitposeError as error:
-            ended = Outcome(inputs=self.session.inputs, failed=error)
+        except (LitposeError, OSError) as error:
+            ended = Outcome(inputs=self.session.inputs, failed=_told(error))
         if ended is not None:
             self.close()
         return ended
@@ -105,8 +113,8 @@ class ResultJob:
                 self.rows = self._named(done.task.store)
             if self.rows is not None:
                 ended = self._write(ended, self.rows)
-        except LitposeError as error:
-            ended = replace(ended, failed=error)
+        except (LitposeError, OSError) as error:
+            ended = replace(ended, failed=_told(error))
         if self.store is not None and not isinstance(ended.failed, _WORTH_ANOTHER_TRY):
             self.store.delete()
         self.close()
@@ -125,7 +133,9 @@ class ResultJob:
         inputs = self.session.inputs
         self._notes = [files.check_free(self._key, self.outputs) for files in self.files]
         self._missing = [self._missing_of(view, note) for view, note in enumerate(self._notes)]
-        _check_not_inputs(self._missing, inputs)
+        for files, note, wanted in zip(self.files, self._notes, self._missing, strict=True):
+            check_not_inputs(wanted, self._sources)
+            files.check_ours(wanted, note, self.outputs)
         if any(self._missing):
             return None
         found = [
@@ -156,6 +166,11 @@ class ResultJob:
                 "(--out), or make this one writable."
             ) from error
         if holder:
+            if RowStore.key_at(self.files[0].rows) not in ("", self._key):
+                raise WriteError(
+                    f"{self.files[0].named('')} is being predicted by {holder} with another "
+                    "model, version or setting. Choose another folder (--out)."
+                )
             return Outcome(inputs=self.session.inputs, claimed_by=holder)
         self._claim = claim
         notes = [files.note for files in self.files]
@@ -261,13 +276,11 @@ def _warn_of_no_locks(out: Path) -> None:
     )
 
 
-def _check_not_inputs(missing: Sequence[dict[Path, Product]], inputs: Sequence[Input]) -> None:
-    sources = {item.path.resolve() for item in inputs}
-    for path in itertools.chain.from_iterable(missing):
-        if path.resolve() in sources:
-            raise WriteError(
-                f"The predictions of {path} would replace it. Choose another folder (--out)."
-            )
+def _told(error: LitposeError | OSError) -> LitposeError:
+    """Return what is told of an input that failed: a disk that is gone costs no other input."""
+    if isinstance(error, LitposeError):
+        return error
+    return VideoError(f"{error.filename or 'A file'}: {error.strerror or error}.")
 
 
 def _tables_among(files: Sequence[Path], places: Sequence[ResultFiles]) -> tuple[Path, ...]:

@@ -79,6 +79,16 @@ class RowStore:
         except OSError as error:
             raise self._not_written(error) from error
 
+    @staticmethod
+    def key_at(path: Path) -> str:
+        """Return the key of the rows in a file; an empty text if there are none."""
+        try:
+            with path.open("rb") as file:
+                first = file.readline()
+            return str(json.loads(first.removeprefix(_FORMAT.encode()))["key"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
     @property
     def num_rows(self) -> int:
         """Return how many rows there are."""

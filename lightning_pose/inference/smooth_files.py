@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Product, Products, write_files
+from lightning_pose.inference.products import Product, Products, check_not_inputs, write_files
 from lightning_pose.inference.progress import OnProgress, Progress
 from lightning_pose.inference.result_key import code_version, result_key
 from lightning_pose.inference.rows import TableRows
@@ -66,6 +66,7 @@ def smooth_files(
         on_progress: is told how far the drawing of a video is.
     """
     by_source = {recording.source: recording for recording in recordings}
+    sources = frozenset(item.path.resolve() for item in by_source)
     sessions, unusable = by_view(list(by_source), settings.view_names)
     for items, reason in unusable.items():
         if on_start is not None:
@@ -76,7 +77,8 @@ def smooth_files(
             on_start(items)
         try:
             told = partial(on_progress, items) if on_progress else None
-            job = _Job([by_source[item] for item in items], settings, told)
+            views = [by_source[item] for item in items]
+            job = _Job(views, settings, told, sources=sources)
             yield job.run()
         except LitposeError as error:
             yield Outcome(inputs=items, failed=error)
@@ -90,7 +92,10 @@ class _Job:
         views: Sequence[Members],
         settings: SmoothSettings,
         on_progress: OnProgress | None,
+        *,
+        sources: Collection[Path],
     ) -> None:
+        self.sources = sources
         self.views = views
         self.settings = settings
         self.files = [ResultFiles(settings.out, view.stem) for view in views]
@@ -113,6 +118,9 @@ class _Job:
         key = result_key({"views": [hashed for hashed, _ in made_from]})
         notes = [files.check_free(key, self.settings.outputs) for files in self.files]
         missing = [self._missing(number, note) for number, note in enumerate(notes)]
+        for files, note, wanted in zip(self.files, notes, missing, strict=True):
+            files.check_ours(wanted, note, self.settings.outputs)
+            check_not_inputs(wanted, self.sources)
         inputs = tuple(view.source for view in self.views)
         if not any(missing):
             found = [note for note in notes if note]

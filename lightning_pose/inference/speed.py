@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -20,7 +20,7 @@ from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.work import Source, Work
 from lightning_pose.video.batching import RawFrames
-from lightning_pose.video.reader import VideoReader, open_reader
+from lightning_pose.video.reader import SegmentReader, VideoReader, open_reader
 
 DECODE, PREPARE, NETWORK, WHOLE = "decoding", "to the input", "network", "end to end"
 _PART_S = 1.0  # about; of each measurement of frames in memory
@@ -100,7 +100,7 @@ def measure_speed(
         whole.append(seconds)
         waited.append(result.progress.waited_s / seconds)
     decoding = [_timed(lambda: _decode(model, opened()))[0] for _ in range(rounds)]
-    example = next(iter(opened()))
+    example = _example(opened())
     return Speed(
         frames=frames,
         reader=result.reader,
@@ -116,6 +116,18 @@ def measure_speed(
         },
         waited=statistics.median(waited),
     )
+
+
+def _example(reader: VideoReader) -> RawFrames:
+    """Return frames as a prediction gets them: of a GPU's decoder, in its memory."""
+    first = reader.segments[:1] if isinstance(reader, SegmentReader) else ()
+    batches = iter(reader)
+    if isinstance(reader, SegmentReader) and first:
+        batches = iter(reader.read(first))
+    example = next(batches)
+    if isinstance(batches, Generator):
+        batches.close()
+    return example
 
 
 class _NoNetwork:

@@ -47,9 +47,9 @@ class Comparison:
     def verdict(self, first: str, second: str) -> str:
         """Return one sentence that claims no more than the interval of all keypoints does."""
         found = self.overall
+        bounds = f"is {found.low_px:+.2f} to {found.high_px:+.2f} px"
         interval = (
-            f"the 95 % interval is {found.low_px:+.2f} to {found.high_px:+.2f} px "
-            f"({found.pieces()})"
+            f"the 95 % interval {bounds if found.bounded else 'has no bounds'} ({found.pieces()})"
         )
         if not found.shown:
             sides = f"the {self.claim} {first} and {second}"
@@ -72,6 +72,11 @@ class Comparison:
             remarks.append(
                 f"There are {found.sessions} sessions, so the interval is wide (t with "
                 f"{found.degrees:.1f} degrees of freedom). Label frames of more sessions."
+            )
+        if not found.bounded:
+            remarks.append(
+                f"The difference is {found.difference_px:+.2f} px in each of these pieces, and "
+                "fewer than three do not tell how much it varies. So nothing is claimed."
             )
         if not found.of_configurations:
             remarks.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from scipy import special  # pyright: ignore[reportMissingTypeStubs]
 
 CONFIDENCE = 0.95
 SHARE_OF_A_BLOCK = 0.2
+FEWEST_ALIKE = 3  # pieces with one and the same value that tell there is no spread
+NO_SPREAD = 1e-6  # of the mean: what rounding leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,11 @@ class MovingBlocks:
         return max(1, min(n // 2, round(max(SHARE_OF_A_BLOCK * n, 2 * n ** (1 / 3)))))
 
     @property
+    def count(self) -> int:
+        """Return how many blocks there are side by side."""
+        return len(self.order) // self.length
+
+    @property
     def degrees(self) -> float:
         """Return the degrees of freedom: 1.5 (n / length - 1) (Meketon and Schmeiser, 1984)."""
         n = len(self.order)
@@ -121,6 +129,19 @@ def t_interval(mean: float, variance: float, degrees: float) -> tuple[float, flo
     error = variance**0.5
     reach = t_quantile(degrees) * error
     return mean - reach, mean + reach, float(2 * special.stdtr(degrees, -abs(mean) / error))
+
+
+def interval_over(
+    pieces: Sessions | MovingBlocks, mean: float, variance: float, degrees: float
+) -> tuple[float, float, float]:
+    """Return what :func:`t_interval` does, unbounded if too few pieces are all alike.
+
+    Two pieces with the same value do not tell how much a third would differ: values are rounded,
+    or two alike by chance. Without any spread a mean other than 0 takes three pieces or more.
+    """
+    if mean and pieces.count < FEWEST_ALIKE and variance**0.5 <= NO_SPREAD * abs(mean):
+        return -math.inf, math.inf, 1.0
+    return t_interval(mean, variance, degrees)
 
 
 def t_quantile(degrees: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.metrics.dependence import MovingBlocks, Sessions, pieces_of, t_interval
+from lightning_pose.metrics.dependence import MovingBlocks, Sessions, interval_over, pieces_of
 
 FEWEST_RUNS = 3
 
@@ -25,7 +26,7 @@ class PairedDifference:
             keypoints, and frames (and runs) count alike.
         second_px: of the second.
         difference_px: second minus first; negative = the second is better.
-        low_px: lower end of its 95 % interval.
+        low_px: lower end of its 95 % interval; -inf if too few sessions tell nothing.
         high_px: upper end.
         p_value: of the two-sided t-test that there is no difference.
         degrees: degrees of freedom of the t.
@@ -55,6 +56,11 @@ class PairedDifference:
     def of_configurations(self) -> bool:
         """Return whether the claim is of configurations rather than of two trained models."""
         return self.first_runs > 1
+
+    @property
+    def bounded(self) -> bool:
+        """Return whether there is an interval: not of two sessions with the same difference."""
+        return math.isfinite(self.low_px)
 
     @property
     def shown(self) -> bool:
@@ -182,7 +188,7 @@ def _difference(
     degrees: float,
 ) -> PairedDifference:
     mean = float(second.mean() - first.mean())
-    low, high, p_value = t_interval(mean, variance, degrees)
+    low, high, p_value = interval_over(pieces, mean, variance, degrees)
     by_session = isinstance(pieces, Sessions)
     return PairedDifference(
         first_px=float(first.mean()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
     """Return the dictionary stored in a ``.ckpt``, ``.pth``, ``.pt`` or ``.safetensors`` file.
 
     Raises:
-        ModelError: the file is missing, cut short, or holds something else.
+        ModelError: the file is missing, cut short or spoilt, or holds something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -37,10 +38,10 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
             f"{path} holds more than tensors and plain values, or is no weight file, and is not "
             f"opened for safety. Save its state_dict alone and use that file."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(
-            f"{path} cannot be read as a weight file; it may be cut short. Copy or download it "
-            f"again. ({_first(error)})"
+            f"{path} cannot be read as a weight file; it may be cut short or spoilt. Copy or "
+            f"download it again. ({_first(error)})"
         ) from error
     if not isinstance(content, dict):
         raise ModelError(
@@ -102,6 +103,10 @@ def name_some(keys: Iterable[str]) -> str:
 
 
 def _read_torch(path: Path, map_location: str | torch.device) -> Any:
+    if zipfile.is_zipfile(path):  # torch itself does not look at the check sums
+        with zipfile.ZipFile(path) as archive:
+            if (spoilt := archive.testzip()) is not None:
+                raise ValueError(f"{spoilt} in it is not what was written")
     return torch.load(path, map_location=map_location, weights_only=True)
 
 

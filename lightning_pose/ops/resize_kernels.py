@@ -54,7 +54,7 @@ def resize_and_normalise(
     return out.permute(0, 3, 1, 2)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # never let go: recorded kernels may read from it
 def _taps(old: int, new: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return for each new pixel the first old one that it is made of, and the weights from it on.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import torch
 import triton
 import triton.language as tl
 from jaxtyping import Int, UInt8
@@ -20,20 +19,17 @@ _BLOCK = 1024
 
 
 def nv12_at_to_rgb(
-    addresses: Int[Tensor, " n"], height: int, width: int, conversion: YuvToRgb
-) -> UInt8[Tensor, "n {height} {width} 3"]:
-    """Return RGB pictures from NV12 pictures that lie anywhere in the memory of a GPU.
+    addresses: Int[Tensor, " n"], rgb: UInt8[Tensor, "n height width 3"], conversion: YuvToRgb
+) -> None:
+    """Write RGB pictures made of NV12 pictures that lie anywhere in the memory of a GPU.
 
     Args:
         addresses: of each picture: ``height`` rows of Y, then half as many of U and V in turns,
             without gaps; on the GPU.
-        height: of the pictures, in pixels; even.
-        width: likewise.
+        rgb: where to; of even height and width.
         conversion: the numbers.
     """
-    rgb = torch.empty(
-        (len(addresses), height, width, 3), dtype=torch.uint8, device=addresses.device
-    )
+    _, height, width, _ = rgb.shape
     if len(addresses):
         grid = (triton.cdiv(height * width, _BLOCK), len(addresses))
         _nv12_to_rgb[grid](
@@ -49,7 +45,6 @@ def nv12_at_to_rgb(
             8 * conversion.u_blue,
             BLOCK=_BLOCK,
         )
-    return rgb
 
 
 @triton.jit

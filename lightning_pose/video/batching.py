@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -134,6 +134,44 @@ def sequences_in_batches(
         size = min(size, len(joined) - 2 * halo)
         yield _batch(joined, size + 2 * halo, first_id, halo)
         first_id, joined, size = first_id + size, joined[size:], next(sizes, 0)
+
+
+def filled_batches(
+    fill: Callable[[UInt8[Tensor, "_ height width 3"]], int],
+    *,
+    like: UInt8[Tensor, "0 height width 3"],
+    capacity: int,
+    sizes: Iterable[int],
+    halo: int,
+    part: Part,
+) -> Generator[RawFrames]:
+    """Yield frames in batches, each in memory of its own, always of the same size.
+
+    The same as :func:`in_batches`, for a source that writes frames where it is told to. Equal
+    sizes are what the memory of a GPU is handed out best in.
+
+    Args:
+        fill: writes the next frames, as many as there is room for, and returns how many those
+            were: 0 = there are no more.
+        like: of the size of a frame, on the device.
+        capacity: of the largest batch, without its halo.
+        sizes: frames to be predicted, of one batch after the other.
+        halo: frames of context at either end of each batch.
+        part: what of the video there is.
+    """
+    before, _ = part.repeated(halo)
+    first_id, kept = part.start, like
+    for number, size in enumerate(sizes):
+        buffer = like.new_empty((capacity + 2 * halo, *like.shape[1:]))
+        buffer[: len(kept)] = kept
+        filled, wanted = (len(kept) if number else before), size + 2 * halo
+        while filled < wanted and (new := fill(buffer[filled:wanted])):
+            filled += new
+        if not number:
+            buffer[:before] = buffer[before : before + 1]
+        buffer[filled:wanted] = buffer[filled - 1 : filled]
+        yield _batch(buffer, wanted, first_id, halo)
+        first_id, kept = first_id + size, buffer[size:wanted]
 
 
 def _batch(

@@ -41,6 +41,18 @@ def videos_among(files: Iterable[Path]) -> list[Path]:
     ]
 
 
+def refuse_one_stem(videos: Iterable[Path]) -> None:
+    """Raise VideoError if two videos have one name, by which predictions are found."""
+    known: dict[str, Path] = {}
+    for video in videos:
+        other = known.setdefault(video.stem, video)
+        if other.resolve() != video.resolve():
+            raise VideoError(
+                f"{other} and {video} have one name, and so would the pictures of their frames; "
+                "rename one of them, or take them one at a time."
+            )
+
+
 def split_view(path: Path, view_names: Sequence[str]) -> tuple[str, str]:
     """Return the session and the view that the name of a file ``<session>_<view>`` says.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
+_SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -53,17 +54,19 @@ class Decoder:
 
     def _open(self, path: Path, number: int) -> None:
         try:
-            if self._threaded is None:
-                self._threaded = _codec().ThreadedDecoder(
-                    str(path),
-                    self.buffered,
-                    gpu_id=self.device.index,
-                    cuda_stream=self.stream.cuda_stream,
-                    use_device_memory=True,
-                    start_frame=number,
-                )
-            else:
-                self._threaded.reconfigure_decoder(str(path), number)
+            if self._threaded is not None:
+                with suppress(Exception):  # of what it read before it may not be able to let go
+                    self._threaded.reconfigure_decoder(str(path), number)
+                    return
+                self.end()
+            self._threaded = _codec().ThreadedDecoder(
+                str(path),
+                self.buffered,
+                gpu_id=self.device.index,
+                cuda_stream=self.stream.cuda_stream,
+                use_device_memory=True,
+                start_frame=number,
+            )
         except Exception as error:  # its own kinds, which are no kind of one another
             raise DamagedError(f"NVDEC cannot begin at frame {number}: {error}") from error
 
@@ -81,17 +84,32 @@ class Decoder:
             self._threaded = self._excerpt = None
 
 
+def room_on(gpu: int) -> int:
+    """Return how many bytes of a GPU's memory are for decoders and what they deliver."""
+    return int(torch.cuda.mem_get_info(gpu)[1] * _SHARE)
+
+
 class Decoders:
-    """Decoders that wait for their next stretch of video."""
+    """Decoders that wait for their next stretch of video, as many at a time as a GPU has room."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._idle: list[Decoder] = []
+        self._lent: list[int] = []
 
     @contextmanager
-    def one(self, gpu: int, buffered: int) -> Iterator[Decoder]:
-        """Lend a decoder; one that broke is not lent again."""
-        with self._lock:
+    def one(self, gpu: int, *, buffered: int, num_bytes: int) -> Iterator[Decoder]:
+        """Lend a decoder, once there is room for what is read with it; one that broke is ended.
+
+        Args:
+            gpu: its number.
+            buffered: frames that it is to be ahead.
+            num_bytes: of memory that this and what becomes of it take.
+        """
+        with self._changed:
+            room = room_on(gpu)
+            self._changed.wait_for(lambda: not self._lent or sum(self._lent) + num_bytes <= room)
+            self._lent.append(num_bytes)
             fitting = [
                 idle
                 for idle in self._idle
@@ -105,11 +123,16 @@ class Decoders:
         except BaseException:
             decoder.end()
             raise
-        self.keep(decoder)
+        else:
+            self.keep(decoder)
+        finally:
+            with self._changed:
+                self._lent.remove(num_bytes)
+                self._changed.notify_all()
 
     def keep(self, decoder: Decoder) -> None:
         """Take a decoder that has nothing to do."""
-        with self._lock:
+        with self._changed:
             self._idle.append(decoder)
 
 

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import UInt8
@@ -22,15 +22,22 @@ from torch import Tensor
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.ops.yuv import YuvToRgb
-from lightning_pose.video.batching import Part, RawFrames, sequences_in_batches
+from lightning_pose.video.batching import Part, RawFrames, filled_batches
 from lightning_pose.video.excerpt import spans
 from lightning_pose.video.info import VideoInfo, open_video, probe
-from lightning_pose.video.nvdec_decoders import BUFFERED, DECODERS, Decoder, why_no_codec
-from lightning_pose.video.nvdec_rules import why_not_decoded
+from lightning_pose.video.nvdec_decoders import (
+    BUFFERED,
+    DECODERS,
+    Decoder,
+    room_on,
+    why_no_codec,
+)
+from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_decoded
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
+_BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
 
 
@@ -90,10 +97,15 @@ class NvdecReader(PyAVReader):
         table = _table_of(self.info)
         part = Part(start, stop, table.num_frames)
         buffered = max(BUFFERED, self._batch_size)
-        with DECODERS.one(self.gpu, buffered) as decoder:
-            batches = sequences_in_batches(
-                self._sequences(decoder, table, *part.with_context(self._halo)),
-                batch_size=batch_sizes(segments, self._batch_size),
+        num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
+        with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
+            source = _Frames(self.info, decoder, table, *part.with_context(self._halo))
+            shape = (0, self.info.height, self.info.width, 3)
+            batches = filled_batches(
+                source.fill,
+                like=torch.empty(shape, dtype=torch.uint8, device=decoder.device),
+                capacity=self._batch_size,
+                sizes=batch_sizes(segments, self._batch_size),
                 halo=self._halo,
                 part=part,
             )
@@ -105,31 +117,65 @@ class NvdecReader(PyAVReader):
                     return
                 yield batch
 
-    def _sequences(
-        self, decoder: Decoder, table: SampleTable, start: int, stop: int
-    ) -> Generator[UInt8[Tensor, "t height width 3"]]:
-        """Yield the frames in order, in sequences."""
+
+class _Frames:
+    """Consecutive frames of a video as a decoder delivers them.
+
+    Args:
+        info: the video.
+        decoder: is used by nothing else meanwhile.
+        table: of the video.
+        start: the first frame.
+        stop: the first after them.
+    """
+
+    def __init__(
+        self, info: VideoInfo, decoder: Decoder, table: SampleTable, start: int, stop: int
+    ) -> None:
+        self._info = info
+        self._decoder = decoder
+        self._conversion = _conversion(info)
+        self._found = self._decoded(table, start, stop)
+        next(self._found, None)
+
+    def fill(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
+        """Write the next frames, as many as there is room for; return how many those were.
+
+        Raises:
+            DamagedError: NVDEC does not deliver one of them.
+        """
         # Here, because it imports Triton, which not every machine has.
         from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
 
-        conversion = _conversion(self.info)
+        try:
+            frames = self._found.send(len(rgb))
+        except StopIteration:
+            return 0
+        places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
+        nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
+        self._decoder.stream.synchronize()  # then the decoder may reuse the memory
+        return len(frames)
+
+    def _decoded(self, table: SampleTable, start: int, stop: int) -> Generator[list[Any], int]:
+        """Yield as many of the next frames as are sent for, or fewer."""
+        path, shape = self._info.path, (self._info.height * 3 // 2, self._info.width)  # of NV12
+        room = yield []
         for span in spans(table, start, stop):
-            times = decoder.begin(self.info.path, table, span)
+            times = self._decoder.begin(path, table, span)
             number = span.start
             while number < span.shown:
-                frames = decoder.frames(min(self._batch_size, span.shown - number))
+                passed_over = max(0, min(start, span.shown) - number)
+                frames = self._decoder.frames(
+                    min(passed_over or room, span.shown - number, self._decoder.buffered)
+                )
                 found = [frame.timestamp for frame in frames]
                 if not found or found != times(number, number + len(found)).tolist():
-                    raise DamagedError(f"{self.info.path}: NVDEC gives no frame {number}.")
-                wanted = frames[max(0, start - number) :]
-                if wanted:
-                    places = torch.tensor([frame.GetPtrToPlane(0) for frame in wanted])
-                    rgb = nv12_at_to_rgb(
-                        places.to(decoder.device), self.info.height, self.info.width, conversion
-                    )
-                    decoder.stream.synchronize()  # then the decoder may reuse the memory
-                    yield rgb
+                    raise DamagedError(f"{path}: NVDEC gives no frame {number}.")
+                if any(tuple(frame.shape) != shape for frame in frames):
+                    raise DamagedError(f"{path}: the frames' size changes midway.")
                 number += len(frames)
+                if not passed_over:
+                    room = yield frames
 
 
 def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:
@@ -142,6 +188,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
             return
         reader = NvdecReader(video, batch_size=1, device=device)
         table = _table_of(reader.info)
+        number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
             decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
@@ -167,10 +214,17 @@ def why_not_plain(video: Path) -> str | None:
         return str(error)
     if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
         return "It has frames that are not shown, or does not begin with a key frame."
+    if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
+        return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
     with open_video(video) as (container, _):
         if len(container.streams.video) > 1:
             return "It has several picture tracks."
     return None
+
+
+def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:
+    """Return how much memory frames take, as NVDEC delivers them (NV12) and as RGB."""
+    return (decoded * 3 // 2 + converted * 3) * info.width * info.height
 
 
 def _conversion(info: VideoInfo) -> YuvToRgb:

@@ -23,6 +23,34 @@ _LARGEST = 4096  # of every codec on every GPU
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 
 
+_WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
+
+
+def is_h264_without_colour(extradata: bytes | None) -> bool:
+    """Tell whether what an MP4 says of an H.264 track is that its pictures have no colours.
+
+    FFmpeg gives them as 4:2:0 like others; NVIDIA's decoder (PyNvVideoCodec 2.2) crashes on them.
+
+    Args:
+        extradata: the content of the box ``avcC``.
+    """
+    if not extradata or len(extradata) < 12 or extradata[0] != 1 or not extradata[5] & 31:
+        return False
+    settings = extradata[8:]  # the first set of parameters, behind two bytes of length
+    if settings[1] not in _WITH_CHROMA_FORMAT:
+        return False
+    bits = "".join(f"{byte:08b}" for byte in settings[4:12])
+    _, rest = _exp_golomb(bits)  # the number of this set
+    return _exp_golomb(rest)[0] == 0
+
+
+def _exp_golomb(bits: str) -> tuple[int, str]:
+    """Return a number in Exp-Golomb code, and the bits after it."""
+    zeros = len(bits) - len(bits.lstrip("0"))
+    end = 2 * zeros + 1
+    return int(bits[zeros:end] or "1", 2) - 1, bits[end:]
+
+
 def why_not_decoded(
     info: VideoInfo, pixel_formats: Collection[str] = _PIXEL_FORMATS
 ) -> str | None:

@@ -8,8 +8,9 @@ stored; then they are the source's.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,13 @@ from av.error import FFmpegError
 
 from lightning_pose.contracts.errors import LitposeError, VideoError, WriteError
 from lightning_pose.contracts.file_hashes import file_hash
-from lightning_pose.contracts.files import check_is_no_file, write_atomically
+from lightning_pose.contracts.file_locks import FileLock, NoLocksError
+from lightning_pose.contracts.files import (
+    check_is_no_file,
+    remove_leftovers,
+    why_not_written,
+    write_atomically,
+)
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import VideoInfo, open_video
 from lightning_pose.video.orientation import Orientation
@@ -106,6 +113,31 @@ def repair(
     return job.write(target, Cure.ENCODE)
 
 
+@contextlib.contextmanager
+def _claimed(target: Path) -> Generator[None]:
+    """Keep other processes from writing a copy; delete what killed ones left of it.
+
+    Raises:
+        WriteError: another process is writing it, or the folder cannot be written.
+    """
+    claim = FileLock(target.with_name(f".{target.stem}.litpose-claim"), leave_file=False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        holder = claim.take()
+    except NoLocksError:  # then nothing is known of others
+        yield
+        return
+    except OSError as error:
+        raise WriteError(why_not_written(target, error)) from error
+    if holder:
+        raise WriteError(f"{target} is being written by {holder}; leave it to that one.")
+    try:
+        remove_leftovers(target)
+        yield
+    finally:
+        claim.release()
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """Writing and checking the copy of one video."""
@@ -125,7 +157,8 @@ class _Job:
             differences.append(self._compared(temporary, 0.0 if how is Cure.COPY else TOLERANCE))
             self._check_cured(temporary)
 
-        write_atomically(target, write_and_check)
+        with _claimed(target):
+            write_atomically(target, write_and_check)
         return Repair(
             path=target,
             how=how,

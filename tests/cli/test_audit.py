@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,43 @@ def test_what_has_no_sense_is_refused(run_dir: Path, words: list[str], sentence:
     assert (done.code, done.out) == (2, "")
     assert sentence in done.sentences
     assert Path("corrected.csv").read_text() == "work of a week"
+
+
+def test_label_files_of_one_name_get_a_worklist_each(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    table = read_labels(toy / "CollectedData.csv", data_dir=toy)
+    files = []
+    for folder, rows in (("monday", slice(0, 6)), ("tuesday", slice(6, 12))):
+        (tmp_path / folder).mkdir()
+        part = table.rows(np.arange(len(table))[rows])
+        spoilt = dataclasses.replace(part, xy_img=np.where(np.isnan(part.xy_img), np.nan, 1.0))
+        files.append(write_labels(spoilt, tmp_path / folder / "labels.csv"))
+    words = ["--data-dir", toy, "--factor", 0.1, "--least-px", 1, "--out", tmp_path / "work.csv"]
+    done = litpose("audit", run_dir, "--csv", files[0], "--csv", files[1], *words)
+    assert done.code == 0, done.err
+    found = [tmp_path / f"work_{name}_labels.csv" for name in ("monday", "tuesday")]
+    assert sorted(tmp_path.glob("*.csv")) == found
+    for file, labels in zip(found, files, strict=True):
+        assert f"worklist: {file}, 6 frames of {labels}" in done.sentences
+        images = read_labels(file, data_dir=toy).images
+        assert set(images) <= set(read_labels(labels, data_dir=toy).images)
+
+
+def test_a_checkpoint_alone_does_not_say_what_it_learnt(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    """Nothing can be left out then, or be called held out, and each command says so once."""
+    alone = Path(shutil.copy(run_dir / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt"))
+    labels = ("--csv", toy / "CollectedData.csv", "--data-dir", toy)
+    words = {
+        "audit": (alone, *labels, "--csv", toy / "CollectedData_new.csv"),
+        "compare": (run_dir, alone, *labels, "--csv", toy / "CollectedData_new.csv"),
+        "calibrate": (alone, *labels, "--within-px", 50),
+    }
+    for command, given in words.items():
+        done = litpose(command, *given)
+        assert done.code == 0, done.err
+        assert done.sentences.count(f"not known which frames {alone} was trained on") == 1, command
+    known = litpose("audit", run_dir, *labels)
+    assert "not known which frames" not in known.sentences

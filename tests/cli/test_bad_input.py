@@ -222,11 +222,23 @@ def test_an_unreadable_image_of_a_folder_is_named(run_dir: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "words", [["--batch-size", "0"], ["--device", "toaster"], ["--format", "docx"]]
+    "words",
+    [
+        ["--batch-size", "0"],
+        ["--device", "toaster"],
+        ["--device", "cuda:x"],
+        ["--format", "docx"],
+        ["--format", ","],
+    ],
 )
 def test_wrong_options_are_wrong_usage(run_dir: Path, toy: Path, words: list[str]) -> None:
     done = litpose("predict", run_dir, toy / "videos" / "new1.mp4", *words)
-    assert_clear(done, WRONG_USAGE, words[1])
+    assert_clear(done, WRONG_USAGE, words[1] if words[1] != "," else "got none of them")
+
+
+def test_no_frame_at_a_time_is_wrong_usage_of_bench(run_dir: Path, toy: Path) -> None:
+    done = litpose("bench", run_dir, toy / "videos" / "new1.mp4", "--batch-size", "0")
+    assert_clear(done, WRONG_USAGE, "--batch-size should be at least 1, got 0.")
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lightning_pose.cli.main import main
 from lightning_pose.cli.predict import predicting
 from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
 from lightning_pose.cli.predict.preflighting import damage_remark
+from lightning_pose.cli.predict.show import Show
 from lightning_pose.contracts.registry import READERS
-from lightning_pose.inference.inputs import expand_inputs
+from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.outcome import Outcome
 from tests.cli.conftest import litpose
 from tests.inference.test_predict_files import number_model
@@ -180,3 +184,32 @@ def test_predict_says_beforehand_what_it_will_do(
     assert spoilt[0].startswith("spoilt.avi: 1 of 60 frames could not be decoded")
     assert "the others get none" in spoilt[0]
     assert said.count("could not be decoded") == 1
+
+
+def test_two_videos_of_one_name_are_told_apart(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    both = []
+    for folder, name in (("a", "ten_bit.mp4"), ("b", "uneven.mp4")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(corpus(name), tmp_path / folder / "day.mp4")
+        both.append((Input(kind=Kind.VIDEO, path=tmp_path / folder / "day.mp4"),))
+    show = Show()
+    for inputs in both:
+        show.start(inputs)
+    (first,), (second,) = [show.finish(Outcome(inputs=inputs)).problems for inputs in both]
+    assert "have 10 bits" in first
+    assert "unevenly spaced" in second
+
+
+@pytest.mark.parametrize("stream", ["ascii", "closed"])
+def test_a_stream_that_takes_not_every_name_stops_nothing(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    odd = Path(shutil.copy(corpus("plain.mp4"), tmp_path / "m\u00e4u\x1b[31m\nse\udcff.mp4"))
+    raw = io.BytesIO()
+    ascii_only = io.TextIOWrapper(raw, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only if stream == "ascii" else None)
+    assert main(["preflight", str(odd)]) == FIT
+    assert (b"m\\xe4u\\x1b[31m\\nse\\udcff.mp4" in raw.getvalue()) == (stream == "ascii")

@@ -45,12 +45,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     assert "MODEL = 'nothing': there is no such run directory" in done.sentences
 
 
-def test_a_worklist_is_not_written_over() -> None:
-    Path("list.csv").write_text("work of a week")
-    assert (
-        "list.csv is there already"
-        in litpose("review", "export", "mouse", "--out", "list.csv").sentences
-    )
+def test_a_worklist_is_a_csv() -> None:
     assert "names the csv" in litpose("review", "export", "mouse", "--out", "x.xlsx").sentences
 
 

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from lightning_pose.cli.run_metrics import metrics_of
+from lightning_pose.contracts.files import file_sha256
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
 from lightning_pose.data.toy import make_toy_dataset
+from lightning_pose.data.worklists import read_worklist
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.pca_error import PCASingleviewError
 from lightning_pose.metrics.views import computed_by_view
@@ -226,3 +228,24 @@ def test_videos_that_make_no_session_do_not_undo_a_training(copy: Path) -> None:
     assert f"litpose predict {done.run_dir} FILE" in done.sentences
     names = {path.name for path in (done.run_dir / "video_preds").glob("*.csv")}
     assert {"new1_side.csv", "new1_below.csv"} <= names
+
+
+def test_suggested_frames_have_a_worklist_for_each_view(
+    learnt: Done, cameras: Path, tmp_path: Path
+) -> None:
+    videos = [cameras / "videos" / f"new1_{view}.mp4" for view in VIEWS[::-1]]  # not as configured
+    out = tmp_path / "out"
+    done = litpose("suggest", learnt.run_dir, *videos, "--n", 2, "--out", out)
+    assert done.code == 0, done.err
+    for view in VIEWS:
+        worklist = read_worklist(out / f"worklist_{view}.csv", data_dir=out)
+        assert {Path(image).parent.name for image in worklist.table.images} == {f"new1_{view}"}
+        labels = cameras / f"CollectedData_{view}.csv"
+        assert worklist.labels_sha256 == file_sha256(labels)
+        merge = f"litpose labels merge {labels} {out / f'worklist_{view}.csv'} --in-place"
+        assert merge in done.sentences
+    lacking = litpose("suggest", learnt.run_dir, videos[0], "--out", tmp_path / "other")
+    assert lacking.code == 1
+    assert "has no file for the view side" in lacking.sentences
+    assert "could not be predicted" not in lacking.sentences
+    assert not (tmp_path / "other").exists()

@@ -30,7 +30,7 @@ def write(layout: str, folder: Path) -> list[Path]:
     def write_list(part: LabelTable, path: Path) -> Path:
         return write_worklist(part, path, labels=None, source="test", made="now")
 
-    return LAYOUTS[layout](table(folder), folder / "list.csv", write_list, SIZES)
+    return LAYOUTS[layout].write(table(folder), folder / "list.csv", write_list, SIZES)
 
 
 @pytest.mark.parametrize("layout", list(LAYOUTS))
@@ -47,6 +47,16 @@ def test_every_layout_comes_back_as_it_was_handed_out(layout: str, tmp_path: Pat
     np.testing.assert_allclose(np.array(points), expected.xy_img, atol=1e-9)
 
 
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_the_files_of_a_layout_are_known_before_they_are_written(
+    layout: str, tmp_path: Path
+) -> None:
+    expected = LAYOUTS[layout].files(table(tmp_path), tmp_path / "list.csv")
+    assert not list(tmp_path.iterdir())
+    write(layout, tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(expected)
+
+
 def test_deeplabcut_finds_a_table_in_the_folder_of_each_video(tmp_path: Path) -> None:
     files = write("dlc", tmp_path)
     assert files == [tmp_path / f"labeled-data/{name}/CollectedData_ann.csv" for name in "ab"]
@@ -61,7 +71,7 @@ def test_deeplabcut_finds_a_table_in_the_folder_of_each_video(tmp_path: Path) ->
 def test_deeplabcut_has_no_place_for_images_without_a_video(tmp_path: Path) -> None:
     flat = ("labeled-data/img1.png", "labeled-data/img2.png")
     with pytest.raises(DataError, match="in no folder of a video"):
-        LAYOUTS["dlc"](table(tmp_path, flat), tmp_path / "l.csv", lambda t, p: p, {})
+        LAYOUTS["dlc"].write(table(tmp_path, flat), tmp_path / "l.csv", lambda t, p: p, {})
     assert not list(tmp_path.iterdir())
 
 

@@ -135,6 +135,23 @@ def test_an_input_that_is_claimed_is_left_alone(
     assert not list(out.glob(".*"))
 
 
+def test_an_input_that_is_claimed_for_another_model_has_failed(
+    model: Model, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    files = ResultFiles(out, "v1")
+    claim = FileLock(files.claim, leave_file=False)
+    assert claim.take() == ""
+    RowStore(files.rows, key="of another model", keypoint_names=NAMES).close()
+    found = predict(model, folder, out)
+    claim.release()
+    assert "v1 is being predicted by process " in str(found["v1.mp4"].failed)
+    assert "with another model" in str(found["v1.mp4"].failed)
+    assert found["v2.mp4"].failed is None
+    assert RowStore.key_at(files.rows) == "of another model"
+
+
 def test_a_disk_without_locks_is_told_of_and_used(
     model: Model,
     folder: Path,

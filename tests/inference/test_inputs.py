@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def test_impossible_inputs_are_named(tmp_path: Path) -> None:
     (empty / "session1").mkdir(parents=True)
     with pytest.raises(VideoError, match=r"no video \(\.mp4, .*no image \(\.png, .* session1\."):
         expand_inputs([empty])
+    with pytest.raises(VideoError, match="empty text"):
+        expand_inputs([""])
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match=r"pipe\.mp4 is neither a file nor a folder"):
+        expand_inputs([tmp_path / "pipe.mp4"])
     touch(tmp_path / "mixed", "a.mp4", "a.png")
     with pytest.raises(VideoError, match=r"holds videos .* and images"):
         expand_inputs([tmp_path / "mixed"])
@@ -84,12 +90,28 @@ def test_impossible_inputs_are_named(tmp_path: Path) -> None:
         (b"\xff\xfe\x00\x01", "taken for a list"),
         (b"bin\x00ary", "taken for a list"),
         (b"todo.txt\n", "lists itself"),
+        (b"other.txt\n", "todo.txt lists itself"),
+        (b"../x/absent.mp4\nother.txt", "1 of 2 do not exist"),
     ],
 )
 def test_lists_that_are_none_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "todo.txt").write_bytes(content)
+    (tmp_path / "other.txt").write_text("todo.txt")
     with pytest.raises(VideoError, match=reason):
         expand_inputs([tmp_path / "todo.txt"])
+
+
+def test_a_list_may_hold_odd_names(tmp_path: Path) -> None:
+    names = ["a\x0bb.mp4", "c\x85d.mp4", "e\u2028f.mp4"]
+    touch(tmp_path, *names)
+    (tmp_path / "todo.txt").write_bytes("\r\n".join(names).encode())
+    assert [item.path.name for item in expand_inputs([tmp_path / "todo.txt"])] == names
+
+
+def test_a_link_to_nothing_is_no_video_less(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "b.mp4").symlink_to("gone.mp4")
+    assert [item.path.name for item in expand_inputs([tmp_path])] == ["a.mp4", "b.mp4"]
 
 
 def test_natural_order_survives_odd_names() -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_pose.contracts.errors import ConfigError, ModelError, VideoError
+from lightning_pose.contracts.errors import ConfigError, DataError, ModelError, VideoError
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.frames import check_frames
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.progress import Progress
+from lightning_pose.models.heads.heatmap import HeatmapHead
 from lightning_pose.video.decode import count_frames
 from lightning_pose.video.reader import open_reader
 from tests.inference.number_tracker import CORNER_NET, number_tracker
@@ -149,7 +151,9 @@ def test_no_gradient_is_kept_and_the_tracker_stays_in_evaluation_mode(corpus: Co
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
-        ({"device": "tpu"}, "auto, cpu or cuda"),
+        ({"device": "tpu"}, "auto, cpu, cuda or cuda:N"),
+        ({"device": "cpu:x"}, "auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda:x"}, "auto, cpu, cuda or cuda:N"),
         ({"precision": "int8"}, "fp32, bf16, fp16"),
         ({"device": "cpu", "precision": "fp16"}, "needs a GPU"),
     ],
@@ -163,3 +167,61 @@ def test_impossible_devices_and_precisions_are_refused(wish: dict[str, str], rea
 def test_a_gpu_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="no CUDA device"):
         Compute.choose(device="cuda")
+
+
+def test_what_says_so_stays_in_32_bits() -> None:
+    head = HeatmapHead(in_channels=16, stride=32, num_keypoints=2, factor=2)
+    Compute(device=torch.device("cuda"), precision="bf16").with_weights(head)
+    dtypes = {name.split(".")[0]: weight.dtype for name, weight in head.named_parameters()}
+    assert dtypes["upsample"] == torch.float32
+    assert head.mix[0].weight.dtype == torch.bfloat16
+
+
+def test_a_gpu_beyond_the_last_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=r"no cuda:7 here; the last device is cuda:1"):
+        Compute.choose(device="cuda:7", precision="fp32")
+    assert Compute.choose(device="cuda:1", precision="fp32").device == torch.device("cuda:1")
+    assert Compute.choose(device=torch.device("cpu")).device.type == "cpu"
+
+
+PICTURE = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frame", "got"),
+    [
+        (PICTURE / 255, f"{HEIGHT} x {WIDTH} x 3 of float64"),
+        (PICTURE.astype(np.int64), "of int64"),
+        (PICTURE[..., 0], f"{HEIGHT} x {WIDTH} of uint8"),
+        (PICTURE.transpose(2, 0, 1), f"3 x {HEIGHT} x {WIDTH}"),
+        (PICTURE[..., :1], f"{HEIGHT} x {WIDTH} x 1"),
+        (PICTURE[None], f"1 x {HEIGHT} x {WIDTH} x 3"),
+        (PICTURE[:0], f"0 x {WIDTH} x 3"),
+        (None, "a single value of NoneType"),
+    ],
+)
+def test_what_is_no_picture_is_refused(frame: object, got: str) -> None:
+    with pytest.raises(DataError, match=got):
+        check_frames([frame])
+
+
+def test_a_model_looks_at_frames_before_it_predicts_them() -> None:
+    with pytest.raises(DataError, match="0 x 112 x 3"):
+        number_model().predict_frame(PICTURE[:0])
+    with pytest.raises(DataError, match="0 x 112 x 3"):
+        number_model().predict_frames(PICTURE[None, :0])
+    with pytest.raises(DataError, match="of one size, got 112 x 78 and 112 x 80"):
+        check_frames([PICTURE, PICTURE[:-2]])
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_in_memory_may_lie_there_in_any_way() -> None:
+    model, frame = number_model(), numbered_frame(37)
+    locked = frame.copy()
+    locked.flags.writeable = False
+    for same in (locked, frame[::-1].copy()[::-1]):
+        assert model.predict_frame(same).xy_img[0, 0].tolist() == [37, 37]
+        assert model.predict_frames(same[None]).xy_img[0, 0].tolist() == [37, 37]
+    assert len(model.predict_frames(PICTURE[None][:0])) == 0

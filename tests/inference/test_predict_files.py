@@ -310,7 +310,8 @@ def test_inputs_that_share_a_stem_get_names_of_their_own(
         (["a/x.mp4", "a/x.avi"], ["x_mp4", "x_avi"]),
         (["a/x.mp4", "b/x.mp4"], ["x_a", "x_b"]),
         (["a/x.mp4", "b/x.mp4", "b/x.avi"], ["x_a_mp4", "x_b_mp4", "x_b_avi"]),
-        (["a/c/x.mp4", "b/c/x.mp4"], ["x_c_mp4_1", "x_c_mp4_2"]),
+        (["a/c/x.mp4", "b/c/x.mp4"], ["x_a_c", "x_b_c"]),
+        (["/b/c/x.mp4", "/a/c/x.mp4", "/c/x.mp4"], ["x_b_c", "x_a_c", "x_c"]),
         (["a/x.mp4", "b/x.mp4", "b/x_a.mp4"], ["x_a_1", "x_b", "x_a_2"]),
     ],
 )

@@ -60,6 +60,21 @@ def test_one_session_and_few_sessions_are_remarked_on() -> None:
     assert not [remark for remark in many.remarks() if "session" in remark]
 
 
+def test_two_sessions_with_the_same_difference_claim_nothing_and_say_why() -> None:
+    first = errors(0)
+    images = [f"{i % 2}/{i}" for i in range(40)]
+    found = compare_errors([first], [first + 1.0], images=images, keypoint_names="abc")
+    assert found.verdict("A", "B") == (
+        "No difference between the trained models A and B is shown: the 95 % interval has no "
+        "bounds (2 sessions)."
+    )
+    why = "fewer than three do not tell how much it varies"
+    assert why in " ".join(found.remarks())
+    assert found.adjusted_p == {"a": 1.0, "b": 1.0, "c": 1.0}
+    alike = compare_errors([first], [first], images=images, keypoint_names="abc")
+    assert why not in " ".join(alike.remarks())
+
+
 def test_keypoints_that_differ_by_chance_are_allowed_for() -> None:
     rng = np.random.default_rng(1)
     first = rng.normal(5, 1, (40, 60))

@@ -125,6 +125,26 @@ def test_equal_models_do_not_differ() -> None:
     assert (found.low_px, found.high_px, found.p_value) == (0.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("images", "claims"),
+    [
+        (["a/1", "a/2", "b/1", "b/2"], False),
+        (["a/1", "a/2"], False),  # of one session, frames stand in
+        (["a/1", "a/2", "a/3", "a/4"], False),  # in two blocks
+        (["a/1", "b/1", "c/1", "c/2"], True),
+    ],
+)
+def test_fewer_than_three_pieces_that_agree_show_nothing(images: list[str], claims: bool) -> None:
+    """Two of a kind say nothing of how much a third would differ; rounding is no spread either."""
+    first = noisy(0, frames=len(images))
+    found = paired_difference(first, first + 0.1, images)
+    assert found.shown == claims
+    assert (found.p_value < 1) == claims
+    assert np.isfinite(found.high_px) == claims
+    wider = paired_difference(first, first + 0.1 * np.arange(len(images))[:, None], images)
+    assert np.isfinite(wider.high_px)
+
+
 def test_too_few_frames_and_missing_places_are_refused() -> None:
     with pytest.raises(DataError, match="two labelled frames or more, got 1"):
         paired_difference(np.ones((1, 1)), np.ones((1, 1)), ["a"])

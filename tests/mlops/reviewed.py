@@ -88,6 +88,7 @@ def make_run(
         videos.append(read_result(path, view=view))
     config = Config()
     config.data.data_dir = str(project)
+    config.data.view_names = [view for view in views if view]
     return RunResults(
         name=folder.name,
         folder=folder,

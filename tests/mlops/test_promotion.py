@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -50,3 +52,10 @@ def test_the_sentence_says_by_how_much() -> None:
     assert "6.00 px against the champion's 5.00 px on 40 frames: +1.00 px" in sentence
     assert "+0.50 to +1.50" in sentence
     assert "8 sessions" in sentence
+
+
+def test_an_interval_without_bounds_promotes_nobody() -> None:
+    endless = replace(BETTER, low_px=-math.inf, high_px=math.inf, p_value=1.0, sessions=2)
+    verdict = judge(endless, rates=not_asked)
+    assert (verdict.promoted, verdict.reason) == (False, "not shown to be better")
+    assert json.loads(json.dumps(verdict.as_plain(), allow_nan=False))["high_px"] is None

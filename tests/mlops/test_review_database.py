@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import shutil
 import socket
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from lightning_pose.cli.doctor import health
 from lightning_pose.cli.doctor.finding import LIMITED, OK
+from lightning_pose.cli.look import reviewing
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.mlops.review import database
 from lightning_pose.mlops.review.app import check_port
+from lightning_pose.mlops.review.carrying import Lost, restore_dataset, take_over
 from lightning_pose.mlops.review.database import CURE, URI, fiftyone_of, find_mongod
-from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours, restore_dataset
+from lightning_pose.mlops.review.dataset import ABOUT, FORMAT, MARK, find_ours
+from lightning_pose.mlops.review.documents import Marks
 
 GOOD = "#!/bin/sh\necho 'db version v6.0.5'\n"
 OLD = "#!/bin/sh\necho 'db version v4.4.1'\n"
+SLOW = """#!/bin/sh
+case "$1" in --version) echo 'db version v6.0.5'; exit 0;; esac
+echo $$ > pid
+exec sleep 60
+"""
 BROKEN = "#!/bin/sh\necho 'libcrypto.so.1.1: cannot open shared object file' >&2\nexit 127\n"
 STOPS = """#!/bin/sh
 case "$1" in --version) echo 'db version v6.0.5'; exit 0;; esac
@@ -110,6 +120,22 @@ def test_a_mongod_that_stops_is_told_with_its_last_words(tmp_path: Path) -> None
     assert "(WiredTiger error: No space left on device)" in refused(tmp_path)
 
 
+def test_a_mongod_that_is_interrupted_as_it_starts_does_not_live_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongod(tmp_path / "bin", SLOW)
+    monkeypatch.chdir(tmp_path)
+
+    def interrupt(_: float) -> None:
+        if (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(database.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fiftyone_of(tmp_path)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
 def test_without_fiftyone_the_report_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +180,72 @@ def test_a_name_taken_by_a_build_that_was_killed_is_given_back() -> None:
     stored |= {"rat (before)": SimpleNamespace(name="rat (before)"), "rat": SimpleNamespace()}
     restore_dataset(fo, "rat")
     assert stored["rat (before)"].name == "rat (before)"
+
+
+class Stored:
+    """Data sets by their names, as FiftyOne keeps them, with tags and views of people."""
+
+    def __init__(self, *names: str, views: tuple[str, ...] = ()) -> None:
+        self.all = [SimpleNamespace(name=name, delete=None) for name in names]
+        for one in self.all:
+            one.delete = functools.partial(self.all.remove, one)
+            one.info = {ABOUT: {MARK: FORMAT}}
+            one.list_saved_views = lambda: list(views)
+            one.load_saved_view = lambda name: SimpleNamespace(_serialize=lambda **_: [name])
+        self.DatasetView = SimpleNamespace(_build=self._build)
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self.all]
+
+    def list_datasets(self) -> list[str]:
+        return self.names
+
+    def dataset_exists(self, name: str) -> bool:
+        return name in self.names
+
+    def load_dataset(self, name: str) -> SimpleNamespace:
+        return self.all[self.names.index(name)]
+
+    @staticmethod
+    def _build(_: object, stages: list[str]) -> None:
+        raise ValueError(f"{stages[0]} is of a field that is not there")
+
+
+@pytest.mark.parametrize(
+    ("shown", "views", "lost", "stays"),
+    [
+        ({"a.png": Marks(tags=("swap",)), "b.png": Marks(tags=("x",))}, (), Lost(), []),
+        ({"a.png": Marks()}, (), Lost(pictures=("a.png",), former="mouse-former"), ["former"]),
+        ({}, (), Lost(pictures=("a.png",), former="mouse-former"), ["former"]),
+        (
+            {"a.png": Marks(tags=("swap",))},
+            ("of B",),
+            Lost(views=("of B",), former="mouse-former"),
+            ["former"],
+        ),
+    ],
+)
+def test_a_review_is_replaced_only_if_nothing_of_people_is_lost(
+    shown: dict[str, Marks], views: tuple[str, ...], lost: Lost, stays: list[str]
+) -> None:
+    fo = Stored("mouse", "mouse (being built)", views=(*views, "ours"))
+    old, new = fo.all
+    marks = {("a.png", ""): Marks(tags=("swap",))}
+    after = {(image, ""): one for image, one in shown.items()}
+    assert take_over(fo, old, new, "mouse", marks=(marks, after), ours={"ours"}) == lost
+    assert sorted(fo.names) == sorted(["mouse", *(f"mouse-{one}" for one in stays)])
+    assert (new.name, new.persistent) == ("mouse", True)
+    told = reviewing._kept_apart(lost) if stays else ""
+    assert all(one in told for one in (*lost.pictures, *lost.views, lost.former))
+
+
+def test_a_review_whose_build_was_killed_is_opened_all_the_same() -> None:
+    fo = Stored("mouse (before)", "rat (being built)")
+    assert reviewing._existing(fo, "mouse", clips=None) is fo.all[0]
+    assert fo.names == ["mouse", "rat (being built)"]
+    with pytest.raises(DataError, match=r"no review 'rat' .*\(there are: mouse\)"):
+        reviewing._existing(fo, "rat")
 
 
 @pytest.mark.parametrize("port", [0, -4, 99999999])

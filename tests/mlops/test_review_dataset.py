@@ -15,16 +15,21 @@ import pytest
 from PIL import Image
 
 from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.labels import read_labels, write_labels
-from lightning_pose.mlops.results import RunResults
+from lightning_pose.inference.outputs import Note
+from lightning_pose.mlops.results import Result, RunResults, read_result
 from lightning_pose.mlops.review.building import ReviewRequest, build_review
+from lightning_pose.mlops.review.carrying import Lost
 from lightning_pose.mlops.review.database import FOLDER, URI, fiftyone_of, find_mongod
 from lightning_pose.mlops.review.dataset import ABOUT, find_ours
-from lightning_pose.mlops.review.exporting import marked_pictures, write_worklists
+from lightning_pose.mlops.review.exporting import write_worklists
+from lightning_pose.mlops.review.marked import marked_pictures
 from lightning_pose.mlops.versions.archive import Archive
 from lightning_pose.mlops.versions.origin import origin_of
+from lightning_pose.video.writer import VideoWriter
 from tests.cli.conftest import litpose
-from tests.mlops.reviewed import HEIGHT, STEP, WIDTH, make_project, make_run, metric_in_csv
+from tests.mlops.reviewed import HEIGHT, NAMES, STEP, WIDTH, make_project, make_run, metric_in_csv
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # theirs
 FRAMES = 15
@@ -181,6 +186,138 @@ def test_a_rebuild_keeps_tags_tagged_frames_and_views_of_people(
     assert not [name for name in fo.list_datasets() if "(" in name]
 
 
+def test_a_tagged_frame_stays_though_no_frames_are_asked_for(
+    fo: Any, dataset: Any, request_of: ReviewRequest
+) -> None:
+    last = dataset.match({"labelled": False}).sort_by("frame").last()
+    last.tags = ["to_label"]
+    last.save()
+    built = build_review(dataclasses.replace(request_of, frames=0))
+    assert built.lost == Lost()
+    assert find_ours(fo, "mouse").match_tags("to_label").values("frame") == [last.frame]
+
+
+def test_tags_without_a_place_stay_in_the_former_review(
+    fo: Any, runs: list[RunResults], project: Path
+) -> None:
+    request = ReviewRequest(name="less", runs=runs, project=project, frames=3)
+    build_review(request)
+    dataset = find_ours(fo, "less")
+    frame = dataset.match({"labelled": False}).first()
+    frame.tags = ["to_label"]
+    frame.save()
+    labelled = dataset.match({"labelled": True}).first()
+    labelled.tags = ["swap"]
+    labelled.B.keypoints[0].tags = ["bad"]
+    labelled.save()
+    dataset.save_view("of B", dataset.filter_labels("B", fo.ViewField("tags").contains("bad")))
+    dataset.save_view("picked", dataset.select([labelled.id]), description="look here")
+    alone = dataclasses.replace(runs[0], videos=())
+    built = build_review(dataclasses.replace(request, runs=[alone]))
+    assert set(built.lost.pictures) == {frame.image, labelled.image}
+    assert built.lost.views == ("of B",)
+    assert built.lost.former == "less-former"
+    assert built.kept == 1
+    former = find_ours(fo, "less-former")
+    assert former.persistent
+    assert former.match_tags("to_label").values("image") == [frame.image]
+    assert former.load_saved_view("of B").values("image") == [labelled.image]
+    assert {one.image for one in marked_pictures(former, ["to_label", "bad"])} == {
+        frame.image,
+        labelled.image,
+    }
+    again = find_ours(fo, "less")
+    assert again.match_tags("swap").values("image") == [labelled.image]
+    assert again.load_saved_view("picked").values("image") == [labelled.image]
+    assert again.get_saved_view_info("picked")["description"] == "look here"
+    assert "B much better" not in again.list_saved_views()
+    assert build_review(dataclasses.replace(request, runs=[alone])).lost == Lost()
+    assert len([name for name in fo.list_datasets() if name.startswith("less")]) == 2
+
+
+def test_two_former_reviews_have_a_name_each(
+    fo: Any, runs: list[RunResults], project: Path
+) -> None:
+    alone = [dataclasses.replace(runs[0], videos=())]
+    formers = []
+    for _ in range(2):
+        request = ReviewRequest(name="twice", runs=runs, project=project, frames=2)
+        build_review(request)
+        frame = find_ours(fo, "twice").match({"labelled": False}).first()
+        frame.tags = ["to_label"]
+        frame.save()
+        formers.append(build_review(dataclasses.replace(request, runs=alone)).lost.former)
+    assert formers == ["twice-former", "twice-former-2"]
+
+
+def test_tagged_clips_stay_and_so_do_tags_in_their_frames(
+    fo: Any, runs: list[RunResults], project: Path
+) -> None:
+    runs = [dataclasses.replace(run, videos=(long_video(run, project),)) for run in runs]
+    request = ReviewRequest(name="film", runs=runs, project=project, frames=0, clips=4)
+    build_review(request)
+    clips = find_ours(fo, "film-clips", clips=True)
+    assert len(clips) == 4
+    clip = clips.sort_by("first_frame").skip(2).first()
+    clip.tags = ["look"]
+    clip.frames[3].B.keypoints[0].tags = ["bad"]
+    clip.save()
+    clips.save_view("mine", clips.match_tags("look"))
+    built = build_review(dataclasses.replace(request, clips=1))
+    assert built.lost_clips == Lost()
+    again = find_ours(fo, "film-clips", clips=True)
+    assert len(again) == 2
+    kept = again.load_saved_view("mine").first()
+    assert (kept.filepath, kept.first_frame) == (clip.filepath, clip.first_frame)
+    assert kept.frames[3].B.keypoints[0].tags == ["bad"]
+    assert kept.frames[4].B.keypoints[0].tags == []
+    lost = build_review(dataclasses.replace(request, clips=1, runs=runs[:1])).lost_clips
+    assert lost == Lost(pictures=(Path(clip.filepath).name,), former="film-clips-former")
+    former = find_ours(fo, "film-clips-former", clips=True)
+    assert former.match_tags("look").first().frames[3].B.keypoints[0].tags == ["bad"]
+
+
+def long_video(run: RunResults, project: Path) -> Result:
+    """Return what a run says of a video that is longer than four clips."""
+    rng = np.random.default_rng(1)
+    video = project / "videos" / "long.mp4"
+    number = 300
+    if not video.is_file():
+        with VideoWriter(video, fps=25, width=WIDTH, height=HEIGHT) as writer:
+            for _ in range(number):
+                writer.write(np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8))
+    predictions = Predictions(
+        xy_img=rng.uniform(5, HEIGHT, (number, len(NAMES), 2)),
+        confidence=rng.random((number, len(NAMES))),
+        keypoint_names=NAMES,
+        frame_ids=np.arange(number),
+    )
+    path = predictions.to_csv(run.folder / "video_preds" / "long.csv")
+    note = Note(key="", source=str(video), made_from={"run": run.record.run_id})
+    note.with_file(path).write(path.with_name(f"{path.stem}.litpose.json"))
+    return read_result(path)
+
+
+def test_a_build_that_was_killed_as_it_took_the_name_costs_nothing(
+    fo: Any, dataset: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = dataset.first()
+    sample.tags = ["killed"]
+    sample.save()
+    dataset.name = "mouse (before)"
+    monkeypatch.chdir(project)
+    done = litpose(
+        "review", "export", "mouse", "--tag", "killed", "--out", "monday/list.csv", "--json"
+    )
+    assert done.code == 0, done.err
+    assert [one["image"] for one in done.json["images"]] == [sample.image]
+    assert "mouse (before)" not in fo.list_datasets()
+    fo.Dataset("new (being built)", overwrite=True)
+    done = litpose("review", "export", "new", "--out", "tuesday/list.csv")
+    assert "There is no review 'new'" in done.sentences
+    assert "(being built)" not in done.sentences
+
+
 def test_a_name_of_somebody_else_is_refused(fo: Any, request_of: ReviewRequest) -> None:
     fo.Dataset("theirs", persistent=True, overwrite=True)
     with pytest.raises(DataError, match="'theirs' is the name of a FiftyOne data set that"):
@@ -224,16 +361,16 @@ def test_tagged_pictures_go_to_a_label_tool_and_come_back(
     )
     beside = len(list((out.parent / new.image).parent.glob("img*.png")))
     assert beside == (1 if layout == "dlc" else 5 - max(0, 2 - new.frame))
-    for file in files:
-        move_nose(file)
+    for one in files:
+        move_nose(one.file)
     labels = tmp_path / "labels" / "CollectedData.csv"
     labels.parent.mkdir()
     labels.write_bytes((project / "data/CollectedData.csv").read_bytes())
     for folder in ("labeled-data",):
         (labels.parent / folder).symlink_to(project / "data" / folder)
     before = read_labels(labels, data_dir=labels.parent)
-    for file in files:
-        done = litpose("labels", "merge", labels, file, "--in-place", "--json")
+    for one in files:
+        done = litpose("labels", "merge", labels, one.file, "--in-place", "--json")
         assert done.code == 0, done.err
     after = read_labels(labels, data_dir=labels.parent)
     assert after.images == (*before.images, new.image)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_pose.contracts.errors import ConfigError, DataError
+from lightning_pose.contracts.errors import ConfigError, DataError, VideoError
 from lightning_pose.data.labels import read_labels
 from lightning_pose.mlops.results import RunResults
 from lightning_pose.mlops.review import building
 from lightning_pose.mlops.review.building import ReviewRequest, build_review, picture_sizes
+from lightning_pose.mlops.review.carrying import Lost
 from lightning_pose.mlops.review.dataset import Built
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.measures import measure, wrong_px
@@ -26,6 +28,7 @@ from lightning_pose.mlops.review.table import (
     labelled_tables,
 )
 from lightning_pose.mlops.review.video_frames import (
+    PredictedVideo,
     choose,
     frames_table,
     predicted_videos,
@@ -53,7 +56,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunResults]:
 
 def whole(runs: list[RunResults], folder: Path) -> ReviewTable:
     tables = labelled_tables(runs)
-    for video, frames in choose(predicted_videos(runs, None), 10):
+    for video, frames in choose(predicted_videos(runs), 10):
         tables.append(frames_table(video, frames, folder))
     return joined(tables)
 
@@ -74,7 +77,7 @@ def test_errors_paths_and_splits_are_those_of_the_csv(runs: list[RunResults]) ->
 
 
 def test_a_chosen_frame_is_the_frame_of_its_number(runs: list[RunResults], tmp_path: Path) -> None:
-    (video, frames), *_ = choose(predicted_videos(runs, None), 12)
+    (video, frames), *_ = choose(predicted_videos(runs), 12)
     numbers = [one.frame for one in frames]
     paths = write_pictures(video.path, numbers, tmp_path)
     table = frames_table(video, frames, tmp_path)
@@ -142,7 +145,7 @@ def test_names_of_models_become_fields_that_differ() -> None:
 
 
 def test_sizes_are_read_from_the_pictures(runs: list[RunResults], tmp_path: Path) -> None:
-    (video, frames), *_ = choose(predicted_videos(runs, None), 3)
+    (video, frames), *_ = choose(predicted_videos(runs), 3)
     write_pictures(video.path, [one.frame for one in frames], tmp_path)
     sizes = picture_sizes(frames_table(video, frames, tmp_path))
     assert sizes.tolist() == [[HEIGHT, WIDTH]] * 3
@@ -183,7 +186,45 @@ def test_pictures_that_were_moved_are_named(runs: list[RunResults], tmp_path: Pa
 def test_a_video_that_a_model_did_not_predict_is_named(runs: list[RunResults]) -> None:
     with pytest.raises(DataError, match=r"was not predicted with A, B. First: litpose predict"):
         predicted_videos(runs, [Path("other.mp4")])
-    assert predicted_videos(runs, None)[0].num_frames == FRAMES
+    assert predicted_videos(runs)[0].num_frames == FRAMES
+
+
+def test_frames_that_people_tagged_are_shown_whatever_is_asked_for(
+    runs: list[RunResults],
+) -> None:
+    videos = predicted_videos(runs)
+
+    def frames(count: int, shown: list[PredictedVideo], tagged: dict[str, list[int]]) -> list[int]:
+        request = ReviewRequest(name="mouse", runs=runs, project=Path.cwd(), frames=count)
+        chosen = building._choose(request, shown, count, tagged)
+        return [one.frame for _, found in chosen for one in found]
+
+    assert frames(0, [], {"day2": [3, 41]}) == [3, 41]
+    assert frames(5, [], {"day2": [3, 41]}) == [3, 41]  # of a video that is not named now
+    both = frames(5, videos, {"day2": [3, 41]})
+    assert {3, 41} <= set(both)
+    assert len(both) == 7
+    assert frames(0, [], {"day2": [FRAMES], "day9": [1]}) == []  # not there any more
+
+
+def test_predictions_of_another_video_of_that_name_are_not_taken(tmp_path: Path) -> None:
+    runs = [make_run(make_project(tmp_path / "data"), tmp_path / "A", noise_px=1.0)]
+    video = predicted_videos(runs, None)[0].path
+    copy = Path(shutil.copy(video, tmp_path / video.name))
+    assert predicted_videos(runs, [copy])[0].path == copy
+    with copy.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataError, match=r"of another video of that name.* litpose predict"):
+        predicted_videos(runs, [copy])
+    video.unlink()  # the one that was predicted is gone: it may have become this one
+    assert predicted_videos(runs, [copy])[0].path == copy
+
+
+def test_two_videos_of_one_name_are_not_mixed_up(runs: list[RunResults], tmp_path: Path) -> None:
+    video = predicted_videos(runs, None)[0].path
+    with pytest.raises(VideoError, match=r"have one name, and so would the pictures of their"):
+        predicted_videos(runs, [video, tmp_path / video.name])
+    assert len(predicted_videos(runs, [video, video.parent / "." / video.name])) == 1
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "my review", "-x"])
@@ -195,7 +236,7 @@ def test_a_name_that_is_no_file_name_is_refused(runs: list[RunResults], name: st
 def test_two_builds_of_a_project_take_turns(
     runs: list[RunResults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = Built(dataset=None, pictures=0, kept=0, views={}, wrong_px=1.0)
+    built = Built(dataset=None, pictures=0, kept=0, lost=Lost(), views={}, wrong_px=1.0)
 
     def build(*_: object) -> Built:
         handle = os.open(tmp_path, os.O_RDONLY)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from lightning_pose.contracts.errors import ModelError
-from lightning_pose.models.weight_files import check_fit, read_weight_file
+from lightning_pose.models.weight_files import check_fit, read_weight_file, save_tensors
 
 
 def test_torch_and_safetensors_files_are_read(tmp_path: Path) -> None:
@@ -86,3 +86,12 @@ def test_a_misfit_names_the_first_keys_of_each_kind() -> None:
 
 def test_a_fit_is_silent() -> None:
     check_fit({"a": torch.zeros(2)}, {"a": torch.ones(2)}, source="a", net="b")
+
+
+def test_weights_that_the_disk_spoilt_are_refused(tmp_path: Path) -> None:
+    path = save_tensors(tmp_path / "net.ckpt", {"weight": torch.zeros(1000)})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="in it is not what was written"):
+        read_weight_file(path)

@@ -60,5 +60,6 @@ def test_the_kernel_does_the_same(matrix: int) -> None:
         for _ in range(3)
     ]
     places = torch.tensor([picture.data_ptr() for picture in pictures], device="cuda")
-    found = nv12_at_to_rgb(places, 406, 396, conversion)
+    found = torch.empty(3, 406, 396, 3, dtype=torch.uint8, device="cuda")
+    nv12_at_to_rgb(places, found, conversion)
     assert torch.equal(found, nv12_to_rgb(torch.cat(pictures), 406, conversion))

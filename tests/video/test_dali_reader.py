@@ -197,6 +197,7 @@ def test_damage_inside_pictures_is_an_error_or_ends_at_the_next_key_frame(
     corpus: Corpus, name: str
 ) -> None:
     """The damaged packet is one of the frames 20 to 29, which hang on the key frame 20."""
+    pytest.importorskip("nvidia.dali")
     whole = [picture.pixels.copy() for picture in Decoder(corpus("gop10.mp4"))]
     read: list[tuple[int, np.ndarray]] = []
     try:
@@ -212,6 +213,7 @@ def test_damage_inside_pictures_is_an_error_or_ends_at_the_next_key_frame(
 
 
 def assert_like_pyav(path: Path) -> None:
+    pytest.importorskip("nvidia.dali")
     reference = [picture.pixels.copy() for picture in Decoder(path)]
     seen: list[int] = []
     for raw in DaliReader(path, batch_size=7, halo=2, device="cuda"):

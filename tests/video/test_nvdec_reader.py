@@ -10,20 +10,23 @@ import pytest
 import torch
 
 from lightning_pose.video import segments
+from lightning_pose.video.info import probe
 from lightning_pose.video.nvdec_reader import NvdecReader
+from lightning_pose.video.nvdec_rules import is_h264_without_colour
 from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError, Segment
-from tests.video.corpus import NUM_FRAMES
-from tests.video.corpus_more import EVERY
+from tests.video.corpus import DAMAGED, NUM_FRAMES
+from tests.video.corpus_more import EVERY, NEVER_READABLE
 
 Corpus = Callable[[str], Path]
 TAKEN = ("plain.mp4", "gop10.mp4", "open_gop.mp4", "index_first.mp4", "late_start.mp4")
+FILES = sorted(
+    name
+    for name in set(EVERY) - NEVER_READABLE - DAMAGED
+    if name.endswith(".mp4") and not name.startswith("lost")  # damage is not seen by NVDEC
+)
 HALO = 2
-
-
-@pytest.fixture(autouse=True)
-def codec() -> None:
-    pytest.importorskip("PyNvVideoCodec")
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +35,26 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "_REACH", 4)
 
 
+def settings_of(video: Path) -> bytes | None:
+    table = trusted_table(probe(video))
+    assert table is not None
+    return table.settings.extradata
+
+
+def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
+    assert is_h264_without_colour(settings_of(corpus("grey.mp4")))
+    for name in ("plain.mp4", "full_colour.mp4", "ten_bit.mp4", "open_gop.mp4"):
+        assert not is_h264_without_colour(settings_of(corpus(name)))
+    assert not is_h264_without_colour(None)
+    assert not is_h264_without_colour(b"\x01" + bytes(20))
+
+
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
     return [(raw.frame_ids.tolist(), raw.frames.cpu()) for raw in reader.read(stretch)]
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", sorted(name for name in EVERY if name.endswith(".mp4")))
+@pytest.mark.parametrize("name", FILES)
 def test_whatever_is_taken_is_read_as_the_reference_does(corpus: Corpus, name: str) -> None:
     path = corpus(name)
     if reason := NvdecReader.usable(path, device="cuda"):

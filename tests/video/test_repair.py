@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lightning_pose.contracts.errors import VideoError, WriteError
+from lightning_pose.contracts.file_locks import FileLock
 from lightning_pose.video import repair as repair_module
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.preflight import preflight
@@ -142,6 +143,21 @@ def test_a_spoilt_copy_is_made_again(corpus: Corpus, tmp_path: Path) -> None:
     assert second is not None
     assert second.difference is not None
     assert len(numbers_in(second.path)) == first.num_frames
+
+
+def test_what_a_killed_process_left_is_deleted_and_who_is_at_work_is_left_alone(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    left = tmp_path / "..ten_bit.13132.13132.tmp.13132.tmp.mp4"
+    left.write_bytes(b"half")
+    claim = FileLock(tmp_path / ".ten_bit.litpose-claim", leave_file=False)
+    assert claim.take() == ""
+    with pytest.raises(WriteError, match=r"ten_bit\.mp4 is being written by process \d+ on"):
+        repair(corpus("ten_bit.mp4"), tmp_path)
+    assert left.exists()
+    claim.release()
+    assert repair(corpus("ten_bit.mp4"), tmp_path) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["ten_bit.mp4"]
 
 
 def test_other_files_are_never_replaced(corpus: Corpus, tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lightning_pose.cli.options import MODEL, add_opening_options, add_product_options
+from lightning_pose.cli.options import (
+    MODEL,
+    add_opening_options,
+    add_product_options,
+    check_batch_size,
+    formats_of,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,15 +73,14 @@ def run(args: argparse.Namespace) -> int:
     from lightning_pose.contracts.errors import ConfigError
     from lightning_pose.inference.shard import Shard
 
-    if args.batch_size is not None and args.batch_size < 1:
-        raise ConfigError(f"--batch-size should be at least 1, got {args.batch_size}.")
+    check_batch_size(args.batch_size)
     if args.confidence is not None and not 0 <= args.confidence <= 1:
         raise ConfigError(f"--confidence should be between 0 and 1, got {args.confidence}.")
     request = PredictRequest(
         model=args.model,
         inputs=tuple(args.inputs),
         out=args.out,
-        formats=tuple(args.format.split(",")),
+        formats=formats_of(args.format),
         labeled_video=args.labeled_video,
         snippet=args.snippet,
         confidence=args.confidence,

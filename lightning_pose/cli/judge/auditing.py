@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import numpy as np
 
 from lightning_pose.cli.judge.held_out import learnt_images, predict_tables, read_scorable
 from lightning_pose.cli.judge.scored_frames import label_places
-from lightning_pose.cli.opening import open_model, same_weights
+from lightning_pose.cli.opening import open_together
 from lightning_pose.cli.terminal import note, say, say_json, say_table
-from lightning_pose.contracts.errors import ConfigError, ModelError
+from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.augmentation.sides import find_hflip_pairs
 from lightning_pose.data.wording import count
-from lightning_pose.data.worklists import write_worklist
+from lightning_pose.data.worklists import worklist_names, write_worklist
 from lightning_pose.inference.model import Model
 from lightning_pose.metrics.isotonic import share_of_size_px
 from lightning_pose.metrics.label_audit import SWAPPED, AuditRule, Suspect, audit_labels
@@ -53,22 +53,12 @@ def audit(args: argparse.Namespace) -> int:
         ModelError: the models are of other keypoints or views.
     """
     _check(args)
-    models = [
-        open_model(
-            name, device=args.device, precision=args.precision, tracking_uri=args.tracking_uri
-        )
-        for name in args.models
-    ]
-    if len({(model.keypoint_names, model.view_names) for model in models}) > 1:
-        raise ModelError(
-            "The models have other keypoints or views, so they cannot audit together."
-        )
-    if twice := same_weights(args.models, models):
-        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
+    models = open_together(args.models, args)
+    learnt = [learnt_images(model) for model in models]
     found = [
         audited
         for files, folder in label_places(models[0], args, named=args.models[0])
-        for audited in _audited(models, files, folder, args)
+        for audited in _audited(models, learnt, files, folder, args)
     ]
     if args.out is not None:
         _write(found, args)
@@ -98,13 +88,16 @@ def _refuse_to_replace(out: Path) -> None:
 
 
 def _audited(
-    models: Sequence[Model], files: Sequence[Path], folder: Path, args: argparse.Namespace
+    models: Sequence[Model],
+    learnt: Sequence[Collection[str]],
+    files: Sequence[Path],
+    folder: Path,
+    args: argparse.Namespace,
 ) -> Iterator[AuditedTable]:
     """Yield the suspects of each view."""
     tables = read_scorable(models[0], files, data_dir=folder)
     predicted = [predict_tables(model, tables, args.bbox_file) for model in models]
-    images = tables[0].images
-    learnt = np.array([np.isin(images, learnt_images(model)) for model in models])
+    seen = np.array([[image in own for image in tables[0].images] for own in learnt])
     for number, table in enumerate(tables):
         least = args.least_px
         if least is None:
@@ -115,7 +108,7 @@ def _audited(
             suspects=audit_labels(
                 table.xy_img,
                 np.stack([views[number].xy_img for views in predicted]),
-                learnt=learnt,
+                learnt=seen,
                 pairs=_pairs(table.keypoint_names),
                 rule=AuditRule(factor=args.factor, least_px=least),
             ),
@@ -184,11 +177,15 @@ def _as_plain(audited: AuditedTable) -> Iterator[dict[str, Any]]:
 
 def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
     """Write the frames with suspects as worklists, one a file of labels."""
-    suspected = [one for one in found if one.suspects]
-    places = [args.out if len(found) == 1 else _place(args.out, one) for one in suspected]
-    for out in places:
+    names = worklist_names([one.table.source or one.view for one in found])
+    suspected = [
+        (one, args.out.with_stem("_".join(filter(None, (args.out.stem, name)))))
+        for one, name in zip(found, names, strict=True)
+        if one.suspects
+    ]
+    for _, out in suspected:
         _refuse_to_replace(out)
-    for audited, out in zip(suspected, places, strict=True):
+    for audited, out in suspected:
         rows = sorted({suspect.row for suspect in audited.suspects})
         write_worklist(
             audited.table.rows(np.array(rows)),
@@ -198,13 +195,7 @@ def _write(found: Sequence[AuditedTable], args: argparse.Namespace) -> None:
             made=now(),
             frames=_frames(audited),
         )
-        note(f"worklist: {out}, {count(len(rows), 'frame')}")
-
-
-def _place(out: Path, audited: AuditedTable) -> Path:
-    """Return the worklist of one of several label files."""
-    own = audited.table.source.stem if audited.table.source else audited.view
-    return out.with_stem(f"{out.stem}_{own}")
+        note(f"worklist: {out}, {count(len(rows), 'frame')} of {audited.table.source}")
 
 
 def _frames(audited: AuditedTable) -> dict[str, dict[str, Any]]:

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from lightning_pose.cli.judge.evaluating import labels_and_sets
+from lightning_pose.cli.judge.held_out import learnt_images, predict_tables
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.predict.boxes import label_bbox_files
 from lightning_pose.cli.terminal import note, say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError, DataError, LitposeError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS
-from lightning_pose.data.bboxes import read_bboxes
 from lightning_pose.inference.calibration import ConfidenceCalibration
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
@@ -54,7 +53,11 @@ def calibrate_and_report(args: argparse.Namespace) -> int:
     )
     files = ModelFiles.find(args.model)
     tables, sets = labels_and_sets(model, args.csv, data_dir=args.data_dir, named=args.model)
-    fitted_on = [part == VALIDATION if args.csv is None else part != TRAIN for part in sets]
+    if args.csv is None:
+        fitted_on = [part == VALIDATION for part in sets]
+    else:
+        trained_on = learnt_images(model, [TRAIN])
+        fitted_on = [image not in trained_on for image in tables[0].images]
     fitted = fit(model, files, _rows(tables, fitted_on), args)
     path = fitted.write(files.checkpoint)
     seen = {image for image, kept in zip(tables[0].images, fitted_on, strict=True) if kept}
@@ -105,10 +108,7 @@ def scored_points(
     model: Model, tables: Sequence[LabelTable], bbox_files: Sequence[Path]
 ) -> ScoredPoints:
     """Return the errors and confidences of a model's keypoints, all views together."""
-    boxes = label_bbox_files(model, bbox_files)
-    found = model.predict_labels(
-        tables, [VALIDATION] * len(tables[0]), bboxes=read_bboxes(*boxes) if boxes else None
-    )
+    found = predict_tables(model, tables, bbox_files)
     return ScoredPoints.joined(
         [
             ScoredPoints.of(

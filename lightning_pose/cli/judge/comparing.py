@@ -39,6 +39,7 @@ from lightning_pose.metrics.summary import object_keypoint_similarity, summarise
 
 JSON, CSV, OVERALL = "comparison.json", "keypoints.csv", "overall.json"
 DECIMALS = 4
+P_VALUES = ("p_value", "adjusted_p")  # small ones would be rounded to nothing
 HEADER = ("first_px", "second_px", "difference_px", "low_px", "high_px", "frames")
 SHOWN_HARD = (0.5, 0.9)
 
@@ -64,7 +65,7 @@ class Findings:
     scores: tuple[Mapping[str, Any], Mapping[str, Any]]
 
     def as_plain(self) -> dict[str, Any]:
-        """Return the numbers as plain values, rounded."""
+        """Return the numbers as plain values, rounded but for p-values."""
         first, second = self.calibration
         return _rounded(
             {
@@ -244,7 +245,7 @@ def _row(name: str, one: PairedDifference) -> tuple[object, ...]:
         one.first_px,
         one.second_px,
         f"{one.difference_px:+.2f}",
-        f"{one.low_px:+.2f} to {one.high_px:+.2f}",
+        f"{one.low_px:+.2f} to {one.high_px:+.2f}" if one.bounded else "no bounds",
         one.frames,
     )
 
@@ -258,11 +259,13 @@ def _hard_row(curve: HardCurve, share: float) -> tuple[object, ...] | None:
 
 
 def _rounded(value: Any) -> Any:
-    """Return plain values with numbers of four decimals; NaN and infinity become None."""
+    """Return plain values, numbers but p-values of four decimals; NaN and infinity become None."""
     if isinstance(value, float):
         return round(value, DECIMALS) if np.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(name): _rounded(one) for name, one in value.items()}
+        return {
+            str(name): one if name in P_VALUES else _rounded(one) for name, one in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_rounded(one) for one in value]
     return value

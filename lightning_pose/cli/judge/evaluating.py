@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.judge.evaluation import evaluate_labels, say_summary, write_summary
+from lightning_pose.cli.judge.held_out import read_scorable, scorable
 from lightning_pose.cli.judge.scores import write_by_keypoint, write_scores
 from lightning_pose.cli.opening import open_model
-from lightning_pose.cli.predict.boxes import label_bbox_files
+from lightning_pose.cli.predict.boxes import label_boxes
 from lightning_pose.cli.terminal import note, say_json
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.bboxes import read_bboxes
-from lightning_pose.data.label_checks import checked_labels
 from lightning_pose.data.labeled_data import read_tables
-from lightning_pose.data.labels import read_labels
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outputs import Note, ResultFiles
@@ -41,8 +39,7 @@ def evaluate_and_report(args: argparse.Namespace) -> int:
         tracking_uri=args.tracking_uri,
     )
     tables, sets = labels_and_sets(model, args.csv, data_dir=args.data_dir, named=args.model)
-    bbox_files = label_bbox_files(model, args.bbox_file)
-    bboxes = read_bboxes(*bbox_files) if bbox_files else None
+    bboxes = label_boxes(model, args.bbox_file)
     with tempfile.TemporaryDirectory() as scratch:
         out = args.out or Path(scratch)
         found = evaluate_labels(model, tables, sets, out=out, bboxes=bboxes)
@@ -107,26 +104,10 @@ def labels_and_sets(
         data = load_run_config(run_dir).data
         if data_dir is not None:
             data.data_dir = str(data_dir)
-        tables = list(read_tables(data))
+        tables = [scorable(table) for table in read_tables(data)]
         files = [table.source for table in tables if table.source is not None]
     else:
         files = list(csv)
-        tables = [
-            read_labels(
-                path,
-                data_dir=data_dir or path.resolve().parent,
-                keypoint_names=model.keypoint_names,
-            )
-            for path in files
-        ]
-    tables = [_checked(table) for table in tables]
+        tables = read_scorable(model, files, data_dir=data_dir)
     inputs = [Input(kind=Kind.LABELS, path=path) for path in files]
     return tables, Session(inputs, PredictSettings(data_dir=tables[0].root)).sets(model)
-
-
-def _checked(table: LabelTable) -> LabelTable:
-    """Return the labels that can be scored; what is odd about the table is noted."""
-    scored, warnings = checked_labels(table)
-    for warning in warnings:
-        note(warning)
-    return scored

@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from lightning_pose.cli.judge.held_out import errors_px, predict_tables, read_scorable, unseen
+from lightning_pose.cli.judge.held_out import (
+    errors_px,
+    learnt_images,
+    predict_tables,
+    read_scorable,
+    unseen,
+)
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError, DataError
@@ -54,13 +60,14 @@ def read_label_sets(
         DataError: they cannot be read, or no frame is left.
     """
     places = label_places(models[0], args, named)
+    learnt = frozenset[str]().union(*map(learnt_images, models))
     found: dict[str, LabelSet] = {}
     problem: DataError | None = None
     seen: set[Path] = set()
     for files, folder in places:
         tables = read_scorable(models[0], files, data_dir=folder)
         try:
-            tables = unseen(tables, models)
+            tables = unseen(tables, learnt)
         except DataError as error:
             problem = error
             continue

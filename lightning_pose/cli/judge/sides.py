@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_pose.cli.opening import open_model, same_weights
+from lightning_pose.cli.opening import check_alike, open_model, same_weights
 from lightning_pose.cli.terminal import note
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
@@ -55,6 +55,7 @@ def open_sides(args: argparse.Namespace) -> tuple[Side, Side]:
 
     Raises:
         ConfigError: neither two models were named, nor several runs a side; or one is named twice.
+        ModelError: models have other keypoints or views.
         LitposeError: a model cannot be opened.
     """
     names_a, names_b = _names(args)
@@ -62,7 +63,9 @@ def open_sides(args: argparse.Namespace) -> tuple[Side, Side]:
     for side in sides:
         _check_distinct(side)
     first, second = sides
-    if same_weights(first.names + second.names, first.models + second.models):
+    names, models = first.names + second.names, first.models + second.models
+    check_alike(names, models)
+    if same_weights(names, models):
         note("A model of A and one of B hold the same weights: it is compared with itself.")
     for side in sides:
         other = other_settings([_settings(model) for model in side.models])

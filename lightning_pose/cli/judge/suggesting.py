@@ -13,27 +13,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lightning_pose.cli.look.reading_runs import read_runs, run_folder
-from lightning_pose.cli.opening import open_model, same_weights
-from lightning_pose.cli.predict.predicting import PredictRequest, predict_inputs
-from lightning_pose.cli.run_metrics import metrics_of
+from lightning_pose.cli.judge.predicted_sessions import (
+    LabelledView,
+    Session,
+    first_result,
+    is_labelled,
+    labelled_views,
+    predict_sessions,
+)
 from lightning_pose.cli.terminal import note, say, say_json, say_table
-from lightning_pose.contracts.errors import ConfigError, VideoError
+from lightning_pose.contracts.errors import ConfigError, DataError, VideoError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.labels import read_labels
 from lightning_pose.data.wording import count
 from lightning_pose.data.worklists import write_worklist
 from lightning_pose.inference.inputs import Kind, expand_inputs
-from lightning_pose.metrics.frame_choice import largest
 from lightning_pose.metrics.label_suggestions import Suggestion, suggest_frames
 from lightning_pose.mlops.provenance import now
 from lightning_pose.mlops.registry import is_registered
-from lightning_pose.mlops.results import Result, RunResults, distinct_names
+from lightning_pose.mlops.results import Result
 from lightning_pose.mlops.review.video_frames import (
-    PredictedVideo,
     picture_name,
-    predicted_videos,
-    scores_of_video,
     write_neighbours,
     write_pictures,
 )
@@ -41,21 +40,6 @@ from lightning_pose.mlops.review.video_frames import (
 WORKLIST, PREDICTIONS = "worklist", "predictions"
 SPREAD = 20  # frames of a video are at least 1 / (SPREAD * count) of all frames apart
 HEADER = ("video", "frame", "why", "worth", "new pose")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """The videos of one session, one a camera, and what is said of its frames.
-
-    Attributes:
-        videos: in the order of the views.
-        scores: by criterion; of several cameras the largest.
-        poses_xy: of the first model, cameras side by side.
-    """
-
-    videos: tuple[PredictedVideo, ...]
-    scores: dict[str, Float[np.ndarray, " n"]]
-    poses_xy: Float[np.ndarray, "n k 2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +56,40 @@ def suggest(args: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: an option has no sense, or a model is named twice.
-        VideoError: there is no video, or one could not be predicted.
+        VideoError: there is no video, a session lacks a view, or one could not be predicted.
+        DataError: every frame is labelled already.
     """
     models, videos = _sorted_out(args.things)
     _check(args)
-    runs = _predicted(models, videos, args)
-    sessions = [_session(members) for members in _by_session(predicted_videos(runs, videos))]
-    found = choose(sessions, runs[0], args.n)
-    for view in range(len(sessions[0].videos)):
-        _write(found, view, runs[0], args)
+    runs, sessions = predict_sessions(models, videos, args, out=args.out / PREDICTIONS)
+    hand_out(sessions, labelled_views(runs[0]), args)
+    return 0
+
+
+def hand_out(
+    sessions: Sequence[Session], views: Sequence[LabelledView], args: argparse.Namespace
+) -> None:
+    """Choose frames of predicted sessions, write a worklist for each view, and print them.
+
+    Args:
+        sessions: predicted.
+        views: what is labelled already.
+        args: n, out, proposals, json.
+
+    Raises:
+        DataError: every frame is labelled already.
+    """
+    found = choose(sessions, views, args.n)
+    worklists = [_write(found, number, views, args) for number in range(len(views))]
     if args.json:
         say_json([_as_plain(one) for one in found])
-    else:
-        say_table([_row(one) for one in found], HEADER)
-        labels = runs[0].labeled[0].source if runs[0].labeled else "LABELS.csv"
-        say(f"worklist: {args.out / WORKLIST}.csv, {count(len(found), 'frame')}")
-        merge = ["litpose", "labels", "merge", labels, args.out / f"{WORKLIST}.csv", "--in-place"]
+        return
+    say_table([_row(one) for one in found], HEADER)
+    for view, worklist in zip(views, worklists, strict=True):
+        say(f"worklist: {worklist}, {count(len(found), 'frame')}")
+        labels = view.file or Path("_".join(filter(None, ("LABELS", view.name))) + ".csv")
+        merge = ["litpose", "labels", "merge", labels, worklist, "--in-place"]
         note(f"When they are labelled: {shlex.join(map(str, merge))}")
-    return 0
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -105,35 +105,45 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {args.out} is not empty; name a new folder.")
 
 
-def choose(sessions: Sequence[Session], run: RunResults, number: int) -> list[SuggestedFrame]:
+def choose(
+    sessions: Sequence[Session], views: Sequence[LabelledView], number: int
+) -> list[SuggestedFrame]:
     """Return the frames to label of all sessions, the most worth first.
 
     Args:
         sessions: predicted.
-        run: whose labels are there already.
+        views: what is labelled already; those frames are left out.
         number: how many.
+
+    Raises:
+        DataError: every frame is labelled already.
     """
     lengths = [len(session.poses_xy) for session in sessions]
     names = dict.fromkeys(name for session in sessions for name in session.scores)
     nothing = [np.full(length, np.nan) for length in lengths]
-    frames = np.concatenate([np.arange(length) for length in lengths])
-    of_session = np.repeat(np.arange(len(sessions)), lengths)
-    known = [result.labels.xy_img for result in run.labeled[: _views(run)] if result.labels]
     poses = np.concatenate([session.poses_xy for session in sessions])
-    labelled = np.concatenate(known, axis=1) if known else np.zeros((0, *poses.shape[1:]))
+    done = np.concatenate([is_labelled(session, views) for session in sessions])
+    if done.all():
+        raise DataError("Every frame of these videos is labelled already; name other videos.")
+    if done.any():
+        note(f"{count(int(done.sum()), 'frame')} of these videos are labelled and left out.")
+    learnt = [view.learnt.xy_img for view in views if view.learnt is not None]
+    known = [np.concatenate(learnt, axis=1)] if len(learnt) == len(views) else []
+    frames = np.concatenate([np.arange(length) for length in lengths])[~done]
+    of_session = np.repeat(np.arange(len(sessions)), lengths)[~done]
     found = suggest_frames(
         {
             name: np.concatenate(
                 [s.scores.get(name, empty) for s, empty in zip(sessions, nothing, strict=True)]
-            )
+            )[~done]
             for name in names
         },
-        poses,
-        labelled_xy=labelled,
+        poses[~done],
+        labelled_xy=np.concatenate([poses[done], *known]),
         videos=of_session,
         frames=frames,
         count=number,
-        apart=len(frames) // (SPREAD * number),
+        apart=len(done) // (SPREAD * number),
     )
     return [
         SuggestedFrame(
@@ -162,103 +172,36 @@ def _sorted_out(things: Sequence[str]) -> tuple[list[str], list[Path]]:
     return models, videos
 
 
-def _predicted(
-    models: Sequence[str], videos: Sequence[Path], args: argparse.Namespace
-) -> list[RunResults]:
-    """Predict the videos with each model; return what they say.
-
-    Raises:
-        VideoError: a video could not be predicted; why has been said.
-    """
-    folders = [run_folder(name, args.tracking_uri) for name in models]
-    names = distinct_names(folders)
-    places = []
-    opened = [
-        open_model(folder, device=args.device, precision=args.precision) for folder in folders
-    ]
-    if twice := same_weights(models, opened):
-        raise ConfigError(f"{' and '.join(twice)} hold the same weights; name each model once.")
-    for folder, name, model in zip(folders, names, opened, strict=True):
-        out = args.out / PREDICTIONS / name
-        request = PredictRequest(model=str(folder), inputs=tuple(videos), out=out)
-        inputs = expand_inputs(list(videos))
-        outcomes = predict_inputs(
-            model, inputs, request=request, metrics=metrics_of(model).metrics, out=out
-        )
-        if any(outcome.failed is not None for outcome in outcomes):
-            raise VideoError("A video could not be predicted; leave it out, or mend it.")
-        places.append(out)
-    return read_runs(folders, places)
-
-
-def _by_session(videos: Sequence[PredictedVideo]) -> list[list[PredictedVideo]]:
-    sessions: dict[str, list[PredictedVideo]] = {}
-    for video in videos:
-        sessions.setdefault(video.session, []).append(video)
-    return list(sessions.values())
-
-
-def _session(videos: Sequence[PredictedVideo]) -> Session:
-    frames = min(video.num_frames for video in videos)
-    scores = [scores_of_video(video) for video in videos]
-    names = dict.fromkeys(name for one in scores for name in one)
-    return Session(
-        videos=tuple(videos),
-        scores={
-            name: largest(np.stack([one[name][:frames] for one in scores if name in one]), 0)
-            for name in names
-        },
-        poses_xy=np.concatenate(
-            [_first(video).predictions.xy_img[:frames] for video in videos], axis=1
-        ),
-    )
-
-
-def _first(video: PredictedVideo) -> Result:
-    return next(iter(video.results.values()))
-
-
 def _write(
-    found: Sequence[SuggestedFrame], view: int, run: RunResults, args: argparse.Namespace
-) -> None:
-    """Write pictures and worklist of one camera."""
-    videos = [one.session.videos[view] for one in found]
+    found: Sequence[SuggestedFrame],
+    number: int,
+    views: Sequence[LabelledView],
+    args: argparse.Namespace,
+) -> Path:
+    """Write pictures and worklist of one camera; return the worklist."""
+    view, videos = views[number], [one.session.videos[number] for one in found]
     for video in {video.path: video for video in videos}.values():
-        frames = sorted(one.frame for one in found if one.session.videos[view] is video)
+        frames = sorted(one.frame for one in found if one.session.videos[number] is video)
         write_pictures(video.path, frames, args.out)
         write_neighbours(video.path, frames, args.out)
-    places = [
-        picture_name(video.path, one.frame) for video, one in zip(videos, found, strict=True)
-    ]
-    points = np.stack(
-        [
-            _proposals(_first(video), one.frame, args)
-            for video, one in zip(videos, found, strict=True)
-        ]
-    )
+    pairs = list(zip(videos, found, strict=True))
+    places = [picture_name(video.path, one.frame) for video, one in pairs]
     table = LabelTable(
         images=tuple(places),
-        xy_img=points,
-        keypoint_names=_first(videos[0]).predictions.keypoint_names,
+        xy_img=np.stack(
+            [_proposals(first_result(video), one.frame, args) for video, one in pairs]
+        ),
+        keypoint_names=first_result(videos[0]).predictions.keypoint_names,
         root=args.out,
     )
-    name = f"{WORKLIST}_{videos[0].view}.csv" if videos[0].view else f"{WORKLIST}.csv"
-    write_worklist(
+    return write_worklist(
         table,
-        args.out / name,
-        labels=_labels_now(run, view),
+        args.out / (f"{WORKLIST}_{view.name}.csv" if len(views) > 1 else f"{WORKLIST}.csv"),
+        labels=view.now,
         source=shlex.join(["litpose", *sys.argv[1:]]),
         made=now(),
         frames={place: _as_plain(one) for place, one in zip(places, found, strict=True)},
     )
-
-
-def _labels_now(run: RunResults, view: int) -> LabelTable | None:
-    """Return the labels that the worklist will come back to, if they are where they were."""
-    source = run.labeled[view].source if view < len(run.labeled) else None
-    if source is None or not source.is_file():
-        return None
-    return read_labels(source, data_dir=source.parent)
 
 
 def _proposals(result: Result, frame: int, args: argparse.Namespace) -> Float[np.ndarray, "k 2"]:
@@ -288,7 +231,3 @@ def _as_plain(one: SuggestedFrame) -> dict[str, Any]:
         "distance": one.why.distance,
         "images": [picture_name(video.path, one.frame) for video in one.session.videos],
     }
-
-
-def _views(run: RunResults) -> int:
-    return max(1, len(run.config.data.view_names))

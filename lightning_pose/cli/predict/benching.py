@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 
 from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.options import check_batch_size
 from lightning_pose.cli.terminal import say, say_json, say_table
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.data.wording import count
 from lightning_pose.inference.speed import DECODE, NETWORK, PREPARE, WHOLE, Speed, measure_speed
 
 _WHAT = {
@@ -22,11 +24,12 @@ def bench(args: argparse.Namespace) -> int:
     """Measure a model on a video and print how fast each part is.
 
     Raises:
-        ConfigError: fewer than one round is asked for.
+        ConfigError: fewer than one round, or one frame at a time, is asked for.
         LitposeError: the model or the video cannot be used.
     """
     if args.rounds < 1:
         raise ConfigError(f"--rounds is at least 1, got {args.rounds}.")
+    check_batch_size(args.batch_size)
     model = open_model(
         args.model,
         device=args.device,
@@ -50,8 +53,9 @@ def _report(speed: Speed) -> None:
     rows = [(part, speed.rates[part], what) for part, what in _WHAT.items()]
     say_table(rows, ("part", "frames/s", "what it is"))
     say(
-        f"{speed.frames} frames by {speed.reader} on {speed.device} in {speed.precision}, "
-        f"{speed.batch_size} at a time. The slower part is {speed.limit}; end to end reaches "
-        f"{speed.reached:.0%} of its rate, and the network waits {speed.waited:.0%} of the time. "
+        f"{count(speed.frames, 'frame')} by {speed.reader} on {speed.device} in "
+        f"{speed.precision}, {speed.batch_size} at a time. The slower part is {speed.limit}; end "
+        f"to end reaches {speed.reached:.0%} of its rate, and the network waits "
+        f"{speed.waited:.0%} of the time. "
         f"Starting took {speed.start_s:.1f} s more, once."
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
-from lightning_pose.data.bboxes import bbox_file_beside
+from lightning_pose.data.bboxes import Box, bbox_file_beside, read_bboxes
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 
@@ -28,6 +28,17 @@ def label_bbox_files(model: Model, given: Sequence[Path]) -> tuple[Path, ...]:
             f"{' nor '.join(gone)}. Name the csv of boxes with --bbox-file."
         )
     return files
+
+
+def label_boxes(model: Model, given: Sequence[Path]) -> dict[str, Box] | None:
+    """Return the box of each labelled image; None = images are shown whole.
+
+    Raises:
+        ConfigError: the run's boxes are gone.
+        DataError: a file of boxes cannot be read.
+    """
+    files = label_bbox_files(model, given)
+    return read_bboxes(*files) if files else None
 
 
 def trained_on_boxes(model: Model) -> list[str]:

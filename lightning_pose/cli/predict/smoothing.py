@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.options import formats_of
 from lightning_pose.cli.predict.reporting import as_plain
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
@@ -55,7 +56,7 @@ def smooth_and_report(args: argparse.Namespace) -> int:
         engine=args.engine,
         view_names=model.view_names if model else (),
         outputs=OutputSettings(
-            formats=tuple(args.format.split(",")),
+            formats=formats_of(args.format),
             metrics=built.metrics,
             labeled_video=args.labeled_video,
             snippet=args.snippet,

@@ -10,8 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.cli.judge.held_out import errors_px, predict_tables, read_scorable, unseen
-from lightning_pose.cli.opening import open_model
+from lightning_pose.cli.judge.held_out import (
+    errors_px,
+    learnt_images,
+    predict_tables,
+    read_scorable,
+    unseen,
+)
+from lightning_pose.cli.opening import check_alike, open_model
 from lightning_pose.cli.terminal import note, print_error, say, say_json
 from lightning_pose.contracts.errors import ConfigError, DataError, ModelError
 from lightning_pose.data.fingerprint import data_fingerprint
@@ -50,18 +56,17 @@ def promote(args: argparse.Namespace) -> int:
     if champion.version == challenger.version:
         raise ModelError(f"{challenger.uri} is the champion already.")
     test_set = _test_set(registry, name, args)
+    uris = [version.uri for version in (champion, challenger)]
     opened = [
         open_model(
-            version.uri,
-            device=args.device,
-            precision=args.precision,
-            tracking_uri=args.tracking_uri,
+            uri, device=args.device, precision=args.precision, tracking_uri=args.tracking_uri
         )
-        for version in (champion, challenger)
+        for uri in uris
     ]
+    check_alike(uris, opened)
     files = [Path(file) for file in test_set["csv"]]
     labels = read_scorable(opened[0], files, data_dir=Path(test_set["data_dir"]))
-    tables = unseen(labels, opened)
+    tables = unseen(labels, frozenset[str]().union(*map(learnt_images, opened)))
     predict = [partial(predict_tables, model, tables, args.bbox_file) for model in opened]
     of_champion, of_challenger = (errors_px(run(), tables) for run in predict)
     verdict = judge(

@@ -39,6 +39,8 @@ class Verdict:
     def as_plain(self) -> dict[str, Any]:
         """Return the verdict as plain values."""
         plain = dataclasses.asdict(self.difference)
+        if not self.difference.bounded:
+            plain |= {"low_px": None, "high_px": None}
         champion, challenger = self.rates or (None, None)
         return {
             "promoted": self.promoted,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from jaxtyping import Int
 from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.contracts.files import alone_in
 from lightning_pose.data.image_files import image_size
+from lightning_pose.metrics.frame_choice import ChosenFrame
 from lightning_pose.mlops.results import RunResults
-from lightning_pose.mlops.review.clips import build_clips, cut_clip
-from lightning_pose.mlops.review.database import fiftyone_of
-from lightning_pose.mlops.review.dataset import (
-    Built,
-    build_dataset,
-    find_ours,
+from lightning_pose.mlops.review.carrying import (
     restore_dataset,
+    tagged_clips,
     tagged_frames,
 )
+from lightning_pose.mlops.review.clips import build_clips, cut_clip
+from lightning_pose.mlops.review.database import fiftyone_of
+from lightning_pose.mlops.review.dataset import Built, build_dataset, find_ours
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.manifest import describe, review_folder, write_manifest
 from lightning_pose.mlops.review.table import (
@@ -109,13 +109,16 @@ def _build(
     progress: Progress | None,
 ) -> Built:
     """Choose frames, write them, and make the data set."""
-    restore_dataset(fo, request.name)
-    old = find_ours(fo, request.name)
-    if request.clips:
-        find_ours(fo, f"{request.name}-clips", clips=True)
-    folder = review_folder(request.project, request.name).resolve()
-    asked_for = {} if old is None else tagged_frames(old)
-    chosen = choose(videos if request.frames else [], request.frames, asked_for=asked_for)
+    name, clips_name = request.name, f"{request.name}-clips"
+    for one in (name, clips_name):
+        restore_dataset(fo, one)
+    old = find_ours(fo, name)
+    cut = find_ours(fo, clips_name, clips=True) if request.clips else None
+    folder = review_folder(request.project, name).resolve()
+    in_frames = {} if old is None else tagged_frames(old)
+    in_clips = {} if cut is None else tagged_clips(cut)
+    chosen = _choose(request, videos, request.frames, in_frames)
+    around = _choose(request, videos, request.clips, in_clips) if request.clips else []
     total, done = sum(len(frames) for _, frames in chosen), 0
     for video, frames in chosen:
         write_pictures(video.path, [one.frame for one in frames], folder)
@@ -124,18 +127,32 @@ def _build(
             progress(done, total)
         tables.append(frames_table(video, frames, folder))
     table = _checked(tables)
-    about = describe(request.runs, request.command, [video.path for video in videos])
-    about = {"name": request.name, **about}
-    built = build_dataset(fo, request.name, table, picture_sizes(table), about, edges=edges)
-    if request.clips and videos:
-        cut = [
-            cut_clip(video, around, folder)
-            for video, frames in choose(videos, request.clips)
-            for around in frames
-        ]
-        build_clips(fo, f"{request.name}-clips", cut, about, edges=edges)
+    shown = dict.fromkeys(video.path for video, _ in [*chosen, *around])
+    about = {"name": name, **describe(request.runs, request.command, list(shown))}
+    built = build_dataset(fo, name, table, picture_sizes(table), about, edges=edges)
+    if around:
+        clips = [cut_clip(video, one, folder) for video, frames in around for one in frames]
+        lost = build_clips(fo, clips_name, clips, about, edges=edges)
+        built = replace(built, lost_clips=lost)
     write_manifest(folder, about)
     return built
+
+
+def _choose(
+    request: ReviewRequest,
+    videos: Sequence[PredictedVideo],
+    count: int,
+    tagged: Mapping[str, Sequence[int]],
+) -> list[tuple[PredictedVideo, tuple[ChosenFrame, ...]]]:
+    """Return the frames to show: ``count`` of each video, and all that people tagged.
+
+    Those may be of videos that are not asked for now; all models must have predicted them.
+    """
+    chosen = choose(videos, count, asked_for=tagged) if count else []
+    there = {video.path.stem for video, _ in chosen}
+    others = predicted_videos(request.runs, sessions=tagged)
+    others = [video for video in others if video.path.stem not in there]
+    return chosen + choose(others, 0, asked_for=tagged)
 
 
 def picture_sizes(table: ReviewTable) -> Int[np.ndarray, "n 2"]:

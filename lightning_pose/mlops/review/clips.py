@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from lightning_pose.metrics.frame_choice import ChosenFrame, ensemble_spread, largest
+from lightning_pose.mlops.review.carrying import Lost, label_of, marks_of_clips, take_over
 from lightning_pose.mlops.review.dataset import (
     ABOUT,
     FORMAT,
     MARK,
     colour_scheme,
     find_ours,
-    replace_dataset,
     skeleton,
 )
-from lightning_pose.mlops.review.documents import normalised
+from lightning_pose.mlops.review.documents import Marks, normalised
 from lightning_pose.mlops.review.fields import model_fields
 from lightning_pose.mlops.review.video_frames import PredictedVideo
 from lightning_pose.mlops.skeleton import Edges
@@ -82,8 +81,11 @@ def cut_clip(video: PredictedVideo, around: ChosenFrame, folder: Path) -> Clip:
 
 def build_clips(
     fo: Any, name: str, clips: Sequence[Clip], about: dict[str, Any], *, edges: Edges
-) -> Any:
-    """Make the data set of clips, or make it anew with the tags it had; return it.
+) -> Lost:
+    """Make the data set of clips, or make it anew with the tags and views it had.
+
+    Returns:
+        what of people's work could not be carried over.
 
     Frames of FiftyOne are counted from 1; the field ``frame`` of each has its 0-based number in
     the whole video.
@@ -92,17 +94,18 @@ def build_clips(
         DataError: the name is in use by a data set of somebody else.
     """
     old = find_ours(fo, name, clips=True)
-    tags = {} if old is None else dict(zip(*old.values(["filepath", "tags"]), strict=True))
+    marks = {} if old is None else marks_of_clips(old)
     dataset = fo.Dataset(f"{name} (being built)", persistent=False, overwrite=True)
     samples = []
     for clip in clips:
-        sample = fo.Sample(filepath=str(clip.path.resolve()), tags=tags.get(str(clip.path)))
+        marked = marks.get((clip.path.name, ""), Marks())
+        sample = fo.Sample(filepath=str(clip.path.resolve()), tags=list(marked.tags))
         sample["video"] = str(clip.video.path.resolve())
         sample["session"], sample["first_frame"] = clip.video.session, clip.first
         sample["chosen_for"] = clip.reason
         if clip.video.view:
             sample["view"] = clip.video.view
-        for number, frame in enumerate(_frames(fo, clip), start=1):
+        for number, frame in enumerate(_frames(fo, clip, marked), start=1):
             sample.frames[number] = frame
         samples.append(sample)
     dataset.add_samples(samples, dynamic=True, progress=False)
@@ -112,11 +115,10 @@ def build_clips(
     dataset.app_config.color_scheme = colour_scheme(fo, fields)
     dataset.info = {ABOUT: {**about, MARK: FORMAT}}
     dataset.save()
-    replace_dataset(fo, old, dataset, name)
-    return dataset
+    return take_over(fo, old, dataset, name, marks=(marks, marks_of_clips(dataset)))
 
 
-def _frames(fo: Any, clip: Clip) -> list[Any]:
+def _frames(fo: Any, clip: Clip, marked: Marks) -> list[Any]:
     """Return the labels of each frame of a clip."""
     rows = slice(clip.first, clip.first + clip.frames)
     sizes = np.tile(np.array(clip.size), (clip.frames, 1))
@@ -130,22 +132,18 @@ def _frames(fo: Any, clip: Clip) -> list[Any]:
     for row in range(clip.frames):
         labels = {
             field: fo.Keypoints(
-                keypoints=[_keypoint(fo, field, points[m][row], confidence[m][row], spread[row])]
+                keypoints=[
+                    fo.Keypoint(
+                        label=field,
+                        points=points[m][row].tolist(),
+                        confidence=confidence[m][row].tolist(),
+                        spread=spread[row].tolist(),
+                        tags=list(marked.label_tags.get(label_of(field, row + 1), ())),
+                    )
+                ]
             )
             for m, field in enumerate(model_fields(models))
         }
         known = {} if np.isnan(disagreement[row]) else {"disagreement": float(disagreement[row])}
         frames.append(fo.Frame(frame=clip.first + row, **labels, **known))
     return frames
-
-
-def _keypoint(
-    fo: Any,
-    field: str,
-    points: Float[np.ndarray, "k 2"],
-    confidence: Float[np.ndarray, " k"],
-    spread: Float[np.ndarray, " k"],
-) -> Any:
-    return fo.Keypoint(
-        label=field, points=points.tolist(), confidence=confidence.tolist(), spread=spread.tolist()
-    )

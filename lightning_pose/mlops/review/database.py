@@ -169,20 +169,33 @@ def _start(folder: Path) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
-    until = time.monotonic() + START_S
-    while time.monotonic() < until and process.poll() is None:
-        text = log.read_text(errors="replace") if log.is_file() else ""
-        found = re.search(r'"Waiting for connections","attr":\{"port":(\d+)', text)
-        if found:
-            about = {"pid": process.pid, "port": int(found[1])}
+    try:
+        port = _port_of(process, log)
+        if port is not None:
+            about = {"pid": process.pid, "port": port}
             write_text(folder / "mongod.json", json.dumps(about))
-            return int(found[1])
-        time.sleep(0.05)
+            return port
+    except BaseException:  # interrupted: nobody would know of it
+        process.kill()
+        process.wait()
+        raise
     process.kill()
     why = _last_words(log) or said.read_text(errors="replace").strip()[:200] or "it says nothing"
     raise DataError(
         f"The review database in {folder} did not start ({why.rstrip('.')}); {INSTEAD}."
     )
+
+
+def _port_of(process: subprocess.Popen[bytes], log: Path) -> int | None:
+    """Wait until mongod listens; return its port, None if it ends or takes too long."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        text = log.read_text(errors="replace") if log.is_file() else ""
+        found = re.search(r'"Waiting for connections","attr":\{"port":(\d+)', text)
+        if found:
+            return int(found[1])
+        time.sleep(0.05)
+    return None
 
 
 def _last_words(log: Path) -> str:

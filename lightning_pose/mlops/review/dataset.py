@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import DataError
-from lightning_pose.mlops.review.documents import Marks, sample_documents
+from lightning_pose.mlops.review.carrying import Lost, ids_of, marks_of, take_over
+from lightning_pose.mlops.review.documents import sample_documents
 from lightning_pose.mlops.review.fields import (
     GROUND_TRUTH,
     GROUP,
@@ -30,7 +30,6 @@ from lightning_pose.mlops.skeleton import Edges
 
 FORMAT = "litpose-review-1"
 ABOUT, MARK = "litpose", "format"  # dataset.info[ABOUT][MARK] tells our data sets
-BEFORE = "{} (before)"  # what a data set is called while another takes its name
 AT_ONCE = 1000
 METADATA = ("size_bytes", "mime_type", "width", "height", "num_channels")
 GREEN = "#12b886"
@@ -45,6 +44,8 @@ class Built:
         dataset: of FiftyOne.
         pictures: how many.
         kept: how many of them have tags of people, carried over.
+        lost: what of people's work is in the review of before alone.
+        lost_clips: likewise of the clips.
         views: number of pictures in each saved view.
         wrong_px: error from which a point counts as wrong in the views.
     """
@@ -52,8 +53,10 @@ class Built:
     dataset: Any
     pictures: int
     kept: int
+    lost: Lost
     views: Mapping[str, int]
     wrong_px: float
+    lost_clips: Lost = field(default_factory=Lost)
 
 
 def find_ours(fo: Any, name: str, *, clips: bool | None = False) -> Any | None:
@@ -94,7 +97,7 @@ def build_dataset(
     """Make the data set, or make it anew; return it.
 
     Tags of pictures and keypoints, and views that people saved, come over from the one of before,
-    which is there until the new one is whole.
+    which is there until the new one is whole, and stays if not all of them can come over.
 
     Args:
         fo: the module ``fiftyone``, connected.
@@ -109,6 +112,7 @@ def build_dataset(
     """
     old = find_ours(fo, name)
     marks = {} if old is None else marks_of(old)
+    ids = {} if old is None else ids_of(old)
     scratch = f"{name} (being built)"
     dataset = fo.Dataset(scratch, persistent=False, overwrite=True)
     measures = measure(table)
@@ -116,7 +120,7 @@ def build_dataset(
     _declare(fo, dataset, table, measures)
     grouped = any(table.views)
     documents = sample_documents(
-        table, measures, sizes, dataset_id=dataset._doc.id, marks=marks, grouped=grouped
+        table, measures, sizes, dataset_id=dataset._doc.id, marks=marks, ids=ids, grouped=grouped
     )
     for batch in _batches(documents):
         dataset._sample_collection.insert_many(batch)
@@ -127,69 +131,22 @@ def build_dataset(
     views = our_views(dataset, table.models, limit)
     for title, (view, words) in views.items():
         dataset.save_view(title, view, description=words)
-    if old is not None:
-        _carry_views(fo, old, dataset, ours=views)
-    replace_dataset(fo, old, dataset, name)
+    made_here = set() if old is None else set(our_views(old, models_of(old), limit))
+    shown = marks_of(dataset) if marks else {}
+    lost = take_over(fo, old, dataset, name, marks=(marks, shown), ours={*views, *made_here})
     return Built(
         dataset=dataset,
         pictures=len(table),
-        kept=sum(place in marks for place in zip(table.images, table.views, strict=True)),
+        kept=len(shown),
+        lost=lost,
         views={title: len(view) for title, (view, _) in views.items()},
         wrong_px=limit,
     )
 
 
-def marks_of(dataset: Any) -> dict[tuple[str, str], Marks]:
-    """Return what people tagged in a review data set, by image and view."""
-    samples = dataset.select_group_slices() if dataset.media_type == "group" else dataset
-    fields = [name for name, kind in dataset.get_field_schema().items() if _holds_points(kind)]
-    images, views, tags = samples.values(["image", "view", "tags"])
-    label_tags = samples.values([f"{field}.keypoints.tags" for field in fields])
-    marks = {}
-    for row, place in enumerate(zip(images, views, strict=True)):
-        of_labels = {
-            field: tuple(itertools.chain.from_iterable(one or () for one in values[row] or ()))
-            for field, values in zip(fields, label_tags, strict=True)
-        }
-        found = Marks(
-            tags=tuple(tags[row] or ()),
-            label_tags={field: words for field, words in of_labels.items() if words},
-        )
-        if found.tags or found.label_tags:
-            marks[place[0], place[1] or ""] = found
-    return marks
-
-
-def tagged_frames(dataset: Any) -> dict[str, list[int]]:
-    """Return the frames of videos that people tagged, by session."""
-    marks = marks_of(dataset)
-    samples = dataset.select_group_slices() if dataset.media_type == "group" else dataset
-    found: dict[str, set[int]] = {}
-    columns = samples.values(["image", "view", "session", "frame"])
-    for image, view, session, frame in zip(*columns, strict=True):
-        if frame is not None and (image, view or "") in marks:
-            found.setdefault(session, set()).add(frame)
-    return {session: sorted(frames) for session, frames in found.items()}
-
-
-def replace_dataset(fo: Any, old: Any | None, new: Any, name: str) -> None:
-    """Give the new data set the name of the old one, which is deleted."""
-    if old is not None:
-        before = BEFORE.format(name)
-        if fo.dataset_exists(before):
-            fo.delete_dataset(before)
-        old.name = before
-    new.name = name
-    new.persistent = True
-    if old is not None:
-        old.delete()
-
-
-def restore_dataset(fo: Any, name: str) -> None:
-    """Give a data set its name back if a build that was to replace it was killed in between."""
-    before = BEFORE.format(name)
-    if fo.dataset_exists(before) and not fo.dataset_exists(name):
-        fo.load_dataset(before).name = name
+def models_of(dataset: Any) -> list[str]:
+    """Return the names of the models that a review compares."""
+    return [run["name"] for run in dataset.info[ABOUT]["runs"]]
 
 
 def colour_scheme(fo: Any, fields: Sequence[str], colours: Sequence[str] = COLOURS) -> Any:
@@ -211,10 +168,6 @@ def skeleton(fo: Any, names: Sequence[str], edges: Edges) -> Any:
     return fo.KeypointSkeleton(labels=list(names), edges=joined)
 
 
-def _holds_points(kind: Any) -> bool:
-    return getattr(getattr(kind, "document_type", None), "__name__", "") == "Keypoints"
-
-
 def _declare(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> None:
     """Tell FiftyOne which fields there are."""
     if any(table.views):
@@ -224,11 +177,11 @@ def _declare(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> N
             dataset.add_group_slice(view, "image")
     else:
         dataset.media_type = "image"
-    for field in (GROUND_TRUTH, *model_fields(table.models)):
-        dataset.add_sample_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
-        for number in POINT_NUMBERS if field != GROUND_TRUTH else ():
+    for points in (GROUND_TRUTH, *model_fields(table.models)):
+        dataset.add_sample_field(points, fo.EmbeddedDocumentField, embedded_doc_type=fo.Keypoints)
+        for number in POINT_NUMBERS if points != GROUND_TRUTH else ():
             dataset.add_sample_field(
-                f"{field}.keypoints.{number}", fo.ListField, subfield=fo.FloatField
+                f"{points}.keypoints.{number}", fo.ListField, subfield=fo.FloatField
             )
     for name in TEXTS:
         dataset.add_sample_field(name, fo.StringField)
@@ -241,8 +194,8 @@ def _declare(fo: Any, dataset: Any, table: ReviewTable, measures: Measures) -> N
 def _numbers_of_models(models: Sequence[str], measures: Measures) -> list[str]:
     return [
         name
-        for field in model_fields(models)
-        for name in (*number_fields(field, measures), max_error_field(field))
+        for model in model_fields(models)
+        for name in (*number_fields(model, measures), max_error_field(model))
     ]
 
 
@@ -277,16 +230,6 @@ def _set_appearance(fo: Any, dataset: Any, table: ReviewTable, measures: Measure
             expanded=False,
         ),
     ]
-
-
-def _carry_views(fo: Any, old: Any, new: Any, *, ours: Mapping[str, object]) -> None:
-    """Save the views that people made in the new data set too, where its fields allow it."""
-    for name in old.list_saved_views():
-        if name not in ours and not new.has_saved_view(name):
-            stages = old.load_saved_view(name)._serialize(include_uuids=False)
-            # A field of a model that is not compared any more: the view has nothing to show.
-            with contextlib.suppress(ValueError, AttributeError):
-                new.save_view(name, fo.DatasetView._build(new, stages))
 
 
 def _batches(documents: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

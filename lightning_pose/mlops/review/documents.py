@@ -40,6 +40,13 @@ class Marks:
     tags: tuple[str, ...] = ()
     label_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def are_in(self, others: Marks) -> bool:
+        """Tell whether all of them are among others."""
+        return set(self.tags) <= set(others.tags) and all(
+            set(tags) <= set(others.label_tags.get(field, ()))
+            for field, tags in self.label_tags.items()
+        )
+
 
 def sample_documents(
     table: ReviewTable,
@@ -48,6 +55,7 @@ def sample_documents(
     *,
     dataset_id: Any,
     marks: Mapping[tuple[str, str], Marks],
+    ids: Mapping[tuple[str, str], str],
     grouped: bool,
 ) -> Iterator[Document]:
     """Yield one document a picture.
@@ -58,6 +66,7 @@ def sample_documents(
         sizes: height and width of each picture, by which coordinates are divided.
         dataset_id: of the data set they go into.
         marks: by image and view, carried over from an earlier build.
+        ids: likewise, so that views that name pictures still show them.
         grouped: whether pictures of one moment form a group, a view each.
     """
     from bson import ObjectId
@@ -68,10 +77,13 @@ def sample_documents(
     shown = _keypoints_of(table, measures, sizes)
     plain_sizes = sizes.tolist()
     columns = _columns(table, measures, fields)
+    free = {place: ObjectId(one) for place, one in ids.items()}
     for row in range(len(table)):
         height, width = plain_sizes[row]
-        marked = marks.get((table.images[row], table.views[row]), Marks())
+        place = (table.images[row], table.views[row])
+        marked = marks.get(place, Marks())
         document: Document = {
+            "_id": free.pop(place, None) or ObjectId(),
             "filepath": str(table.files[row]),
             "tags": list(marked.tags),
             "metadata": {"_cls": "ImageMetadata", "width": width, "height": height},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,100 +15,35 @@ from lightning_pose.contracts.errors import ConfigError, DataError
 from lightning_pose.contracts.files import write_atomically
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.labels import read_labels
-from lightning_pose.data.wording import count, listed
-from lightning_pose.data.worklist_layouts import DLC, LAYOUTS
-from lightning_pose.data.worklists import write_worklist
+from lightning_pose.data.worklist_layouts import DLC, LAYOUTS, Layout
+from lightning_pose.data.worklists import worklist_names, write_worklist
 from lightning_pose.mlops.provenance import now
-from lightning_pose.mlops.review.dataset import marks_of
-from lightning_pose.mlops.review.documents import Marks
+from lightning_pose.mlops.review.marked import Marked
 from lightning_pose.mlops.review.video_frames import write_neighbours
-
-TOLD = ("session", "split", "worst_keypoint", "disagreement", "chosen_for", "winner", "difference")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marked:
-    """A picture that people marked.
+class Written:
+    """A worklist on disk.
 
     Attributes:
-        image: its name in the labels.
-        file: where it lies.
-        label_file: csv that its labels are in, or will be; empty if unknown.
-        size: height and width in pixels.
-        video: it is a frame of; None = a labelled image.
-        frame: 0-based number in the video.
-        marks: the tags.
-        about: its numbers in the review.
-        proposal: a model's points in pixels, to begin with where nothing is labelled; NaN = none.
+        file: to open, and to bring back.
+        label_file: csv that it comes back to; empty if unknown.
     """
 
-    image: str
     file: Path
     label_file: str
-    size: tuple[int, int]
-    video: Path | None = None
-    frame: int = -1
-    marks: Marks
-    about: Mapping[str, Any] = field(default_factory=dict)
-    proposal: Float[np.ndarray, "k 2"]
-
-    @property
-    def tags(self) -> list[str]:
-        """Return the tags of the picture and of its keypoints."""
-        of_labels = (tag for tags in self.marks.label_tags.values() for tag in tags)
-        return list(dict.fromkeys([*self.marks.tags, *of_labels]))
 
 
-def marked_pictures(
-    dataset: Any, tags: Sequence[str], *, proposals: str | None = None
-) -> list[Marked]:
-    """Return the pictures that have one of some tags.
+@dataclass(frozen=True, kw_only=True)
+class _Worklist:
+    """What is handed out of one label file, not written yet."""
 
-    Args:
-        dataset: a review data set.
-        tags: of pictures or of keypoints.
-        proposals: field of the model whose points fill what is not labelled; None = nobody's.
-
-    Raises:
-        ConfigError: there is no such model.
-        DataError: no picture has a tag, or its file was moved.
-    """
-    if proposals is not None and not dataset.has_sample_field(proposals):
-        raise ConfigError(f"--proposals {proposals}: {dataset.name} shows no such model.")
-    marks = marks_of(dataset)
-    keypoints = len(dataset.default_skeleton.labels)
-    samples = dataset.select_group_slices() if dataset.media_type == "group" else dataset
-    wanted = samples.match({"image": {"$in": sorted({image for image, _ in marks})}})
-    found = []
-    for sample in wanted.iter_samples():
-        known = marks.get((sample["image"], sample["view"] or ""), Marks())
-        size = (sample.metadata.height, sample.metadata.width)
-        one = Marked(
-            image=sample["image"],
-            file=Path(sample.filepath),
-            label_file=sample["label_file"] or "",
-            size=size,
-            video=Path(sample["video"]) if sample["video"] else None,
-            frame=-1 if sample["frame"] is None else sample["frame"],
-            marks=known,
-            about={name: sample[name] for name in TOLD if sample[name] is not None},
-            proposal=_points(sample, proposals, size, keypoints),
-        )
-        if set(one.tags) & set(tags):
-            found.append(one)
-    if not found:
-        have = sorted({tag for one in marks.values() for tag in one.tags})
-        raise DataError(
-            f"No picture of {dataset.name} is tagged {' or '.join(tags)} (tags there: "
-            f"{listed(have) or 'none'}). Tag some in the app: litpose review open {dataset.name}"
-        )
-    moved = [one.file for one in found if not one.file.is_file()]
-    if moved:
-        raise DataError(
-            f"{len(moved)} of {count(len(found), 'tagged picture')} not found ({moved[0]} first); "
-            "build the review again, with --data-dir for labelled images."
-        )
-    return found
+    out: Path
+    members: Sequence[Marked]
+    label_file: str
+    labels: LabelTable | None
+    table: LabelTable
 
 
 def write_worklists(
@@ -118,7 +53,7 @@ def write_worklists(
     keypoint_names: Sequence[str],
     layout: str,
     source: str,
-) -> list[Path]:
+) -> list[Written]:
     """Write the pictures and what is labelled in them for a label tool; return the files to open.
 
     Pictures of several label files go to a worklist each, ``<stem>_<label file>``. Frames of
@@ -126,32 +61,44 @@ def write_worklists(
     DeepLabCut, which shows every image of a folder.
 
     Args:
-        pictures: see :func:`marked_pictures`.
+        pictures: see :func:`~lightning_pose.mlops.review.marked.marked_pictures`.
         out: csv of the worklist; pictures are copied beside it under their names.
         keypoint_names: in column order.
         layout: a name of :data:`~lightning_pose.data.worklist_layouts.LAYOUTS`.
         source: what asked for it, a command line say.
+
+    Raises:
+        ConfigError: a file to write is there already, and not as it would be written.
+        DataError: a label file has other keypoints, the layout has no place for an image, or two
+            label files would be written to one file.
+        WriteError: a file cannot be written.
     """
     by_file: dict[str, list[Marked]] = {}
     for one in pictures:
         by_file.setdefault(one.label_file, []).append(one)
-    written = []
-    for label_file, members in by_file.items():
-        suffix = f"_{Path(label_file).stem}" if len(by_file) > 1 else ""
-        path = out.with_name(f"{out.stem}{suffix}{out.suffix}")
-        written += _write_one(members, label_file, path, keypoint_names, layout, source)
-    return written
+    worklists = [
+        _worklist(
+            members,
+            out.with_stem(f"{out.stem}_{name}") if name else out,
+            label_file=label_file,
+            keypoint_names=keypoint_names,
+        )
+        for (label_file, members), name in zip(
+            by_file.items(), worklist_names(list(by_file)), strict=True
+        )
+    ]
+    _refuse_to_replace(worklists, LAYOUTS[layout])
+    return [
+        Written(file=file, label_file=worklist.label_file)
+        for worklist in worklists
+        for file in _write_one(worklist, layout, source)
+    ]
 
 
-def _write_one(
-    members: Sequence[Marked],
-    label_file: str,
-    out: Path,
-    keypoint_names: Sequence[str],
-    layout: str,
-    source: str,
-) -> list[Path]:
-    """Write the worklist of one label file."""
+def _worklist(
+    members: Sequence[Marked], out: Path, *, label_file: str, keypoint_names: Sequence[str]
+) -> _Worklist:
+    """Return what is handed out of one label file."""
     labels = _labels(label_file)
     if labels is not None and labels.keypoint_names != tuple(keypoint_names):
         raise DataError(
@@ -165,25 +112,63 @@ def _write_one(
         root=out.parent,
         scorer="litpose" if labels is None else labels.scorer,
     )
+    return _Worklist(out=out, members=members, label_file=label_file, labels=labels, table=table)
+
+
+def _refuse_to_replace(worklists: Sequence[_Worklist], layout: Layout) -> None:
+    """Check that nothing is written over: no file of before, and none of another label file.
+
+    Raises:
+        ConfigError: a file is there already; a picture may be, if it is the same.
+        DataError: two label files have one file to write.
+    """
+    planned: dict[Path, tuple[Path | None, str]] = {}  # the picture it is copied from, label file
+    for worklist in worklists:
+        files: dict[Path, Path | None] = dict.fromkeys(layout.files(worklist.table, worklist.out))
+        files |= {worklist.out.parent / one.image: one.file for one in worklist.members}
+        for file, picture in files.items():
+            before, other = planned.setdefault(file, (picture, worklist.label_file))
+            if other != worklist.label_file and (picture is None or not _same(before, picture)):
+                raise DataError(
+                    f"{file} would be written twice, for {other} and for {worklist.label_file}. "
+                    "Tag the pictures of the two differently, and export each tag to a folder of "
+                    "its own."
+                )
+    for file, (picture, _) in planned.items():
+        if file.exists() and not _same(picture, file):
+            raise ConfigError(
+                f"{file} is there already: choose another folder with --out, or move it away."
+            )
+
+
+def _same(one: Path | None, other: Path) -> bool:
+    """Tell whether two pictures are the same, byte for byte."""
+    return one is not None and (one == other or filecmp.cmp(one, other, shallow=False))
+
+
+def _write_one(worklist: _Worklist, layout: str, source: str) -> list[Path]:
+    """Write a worklist and its pictures; return the files to open."""
+    members, folder = worklist.members, worklist.out.parent
     frames = {one.image: {"tags": one.tags, **one.about} for one in members}
 
     def write(part: LabelTable, path: Path) -> Path:
         return write_worklist(
             part,
             path,
-            labels=labels,
+            labels=worklist.labels,
             source=source,
             made=now(),
             frames={image: frames[image] for image in part.images},
         )
 
-    files = LAYOUTS[layout](table, out, write, {one.image: one.size for one in members})
+    sizes = {one.image: one.size for one in members}
+    files = LAYOUTS[layout].write(worklist.table, worklist.out, write, sizes)
     for one in members:
-        target = out.parent / one.image
+        target = folder / one.image
         if target.resolve() != one.file.resolve():
             write_atomically(target, lambda temporary, f=one.file: shutil.copyfile(f, temporary))
     if layout != DLC:
-        _write_neighbours(members, out.parent)
+        _write_neighbours(members, folder)
     return files
 
 
@@ -213,14 +198,3 @@ def _labels(path: str) -> LabelTable | None:
     """Return the labels as they are now; None if there is no file of them."""
     place = Path(path)
     return read_labels(place, data_dir=place.parent) if path and place.is_file() else None
-
-
-def _points(
-    sample: Any, field_name: str | None, size: tuple[int, int], keypoints: int
-) -> Float[np.ndarray, "k 2"]:
-    """Return the points of a field in pixels, NaN if the picture has none."""
-    points = None if field_name is None else sample[field_name]
-    if points is None or not points.keypoints:
-        return np.full((keypoints, 2), np.nan)
-    height, width = size
-    return np.array(points.keypoints[0].points, dtype=np.float64) * (width, height)

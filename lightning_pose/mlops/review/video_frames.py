@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import write_atomically
+from lightning_pose.contracts.files import is_other_file, write_atomically
 from lightning_pose.data.context import CONTEXT
 from lightning_pose.data.wording import listed
 from lightning_pose.metrics.frame_choice import ChosenFrame, choose_frames, frame_scores, largest
@@ -25,6 +25,7 @@ from lightning_pose.mlops.review.table import (
     same_keypoints,
 )
 from lightning_pose.mlops.versions.tree import relocated
+from lightning_pose.video.files import refuse_one_stem
 from lightning_pose.video.random_access import SequenceReader
 
 PICTURES = "labeled-data"
@@ -56,18 +57,24 @@ class PredictedVideo:
 
 
 def predicted_videos(
-    runs: Sequence[RunResults], named: Sequence[Path] | None
+    runs: Sequence[RunResults],
+    named: Sequence[Path] | None = None,
+    *,
+    sessions: Collection[str] | None = None,
 ) -> list[PredictedVideo]:
     """Return the videos that every model has predicted.
 
     Args:
         runs: the models.
         named: the videos to take; None = all that every model has predicted and that are here.
+        sessions: of these alone; None = of all.
 
     Raises:
+        VideoError: two named videos have one name.
         DataError: a named video was not predicted by a model, is not there, or the models have
-            predicted different numbers of frames of it.
+            predicted another one or different numbers of frames of it.
     """
+    refuse_one_stem(named or ())
     stems = [{result.stem: result for result in run.videos} for run in runs]
     common = [stem for stem in stems[0] if all(stem in known for known in stems)]
     places = {path.stem: path for path in named or ()}
@@ -83,6 +90,8 @@ def predicted_videos(
     found = []
     for stem in common if named is None else places:
         results = {run.name: known[stem] for run, known in zip(runs, stems, strict=True)}
+        if sessions is not None and _session(stems[0][stem]) not in sessions:
+            continue
         place = places.get(stem) or _place(results.values())
         if place is not None:
             found.append(_video(place, results, runs[0]))
@@ -246,6 +255,11 @@ def _write_picture(picture: UInt8[np.ndarray, "h w 3"], path: Path) -> Path:
     return write_atomically(path, lambda temporary: image.save(temporary, "png"))
 
 
+def _session(result: Result) -> str:
+    """Return the name of a predicted video without its view."""
+    return result.stem.removesuffix(f"_{result.view}") if result.view else result.stem
+
+
 def _place(results: Iterable[Result]) -> Path | None:
     """Return where a predicted video is now; None if it is not found."""
     for result in results:
@@ -257,6 +271,12 @@ def _place(results: Iterable[Result]) -> Path | None:
 
 
 def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> PredictedVideo:
+    for name, result in results.items():
+        if result.source is not None and is_other_file(result.source, path):
+            raise DataError(
+                f"{result.path} is of another video of that name ({result.source}) than {path}. "
+                f"Rename one, and predict it with {name}: litpose predict MODEL VIDEO"
+            )
     frames = {name: len(result.predictions) for name, result in results.items()}
     if len(set(frames.values())) > 1:
         told = ", ".join(f"{number} with {name}" for name, number in frames.items())
@@ -264,8 +284,8 @@ def _video(path: Path, results: Mapping[str, Result], run: RunResults) -> Predic
             f"Different numbers of frames of {path} were predicted ({told}); predict it again "
             "with each model (--overwrite)."
         )
-    view = next(iter(results.values())).view
-    session = path.stem.removesuffix(f"_{view}") if view else path.stem
+    first = next(iter(results.values()))
+    view, session = first.view, _session(first)
     labelled = next((label_file(one) for one in run.labeled if one.view == view), "")
     return PredictedVideo(
         path=path, session=session, view=view, label_file=labelled, results=results

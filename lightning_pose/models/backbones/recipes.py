@@ -73,6 +73,10 @@ class PyramidBackbone(TimmBackbone):
         maps = self.net.forward_intermediates(  # pyright: ignore
             images, indices=self.levels, intermediates_only=True
         )
+        return self.joined(maps)
+
+    def joined(self, maps: list[Tensor]) -> Float[Tensor, "n channels h w"]:
+        """Return maps side by side, the coarser ones interpolated to the first."""
         height, width = maps[0].shape[-2:]
         return torch.cat([maps[0], *(enlarge_maps(m, height, width) for m in maps[1:])], dim=1)
 

@@ -75,6 +75,8 @@ class Upsampler(nn.Module):
         num_doublings: how many transposed convolutions.
     """
 
+    in_32_bits = True
+
     def __init__(self, *, in_channels: int, num_maps: int, num_doublings: int) -> None:
         super().__init__()
         widths = [in_channels] + [num_maps] * num_doublings
