@@ -9,9 +9,14 @@ from pathlib import Path
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.table_files import HEADER_ROWS
 from lightning_pose.inference.inputs import LABEL_SUFFIXES, Input, Kind
-from lightning_pose.inference.outputs import FORMATS, NOTE_ENDING, Note, ResultFiles, unique_stems
-
-FOLDER = "video_preds"  # of a run directory
+from lightning_pose.inference.outputs import (
+    FOLDER,
+    FORMATS,
+    NOTE_ENDING,
+    Note,
+    ResultFiles,
+    unique_stems,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,15 +94,15 @@ class Model:
             compiled: see :class:`Model`.
 
         Raises:
-            ModelError: a file is missing or cannot be read, or is not of the same weights.
+            ModelError: a file is missing, unreadable, replaced meanwhile or of other weights.
             ConfigError: there is no such device or precision here.
         """
         files = ModelFiles.find(model)
         compute = Compute.choose(device=device, precision=precision)
+        tracker = files.load(lambda path: load_tracker(path, map_location=compute.device))
         calibration = None if raw_confidence else ConfidenceCalibration.read(files.checkpoint)
         if calibration is not None:
             check_belongs(calibration, files.checkpoint, files.checkpoint_sha256)
-        tracker = load_tracker(files.checkpoint, map_location=compute.device)
         return cls(
             tracker, compute=compute, files=files, calibration=calibration, compiled=compiled
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from lightning_pose.contracts.errors import DataError, ModelError
 from lightning_pose.contracts.files import file_sha256
@@ -13,6 +16,8 @@ from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
 _REQUIRED = ("config.yaml", RUN_FILE)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +60,29 @@ class ModelFiles:
 
     @cached_property
     def checkpoint_sha256(self) -> str:
-        """Return the hash of the weights' file."""
+        """Return the hash of the weights' file, of those loaded if they were."""
         return file_sha256(self.checkpoint)
+
+    def load(self, read: Callable[[Path], T]) -> T:
+        """Return what ``read`` makes of the weights' file; the hash is of the same content.
+
+        Raises:
+            ModelError: the file was replaced meanwhile; whatever ``read`` raises.
+        """
+        before = _state(self.checkpoint)
+        found = read(self.checkpoint)
+        with contextlib.suppress(FileNotFoundError):
+            if self.checkpoint_sha256 and _state(self.checkpoint) == before:
+                return found
+        raise ModelError(
+            f"{self.checkpoint} was replaced while it was read, perhaps by its training. Try "
+            "again when that has ended, or take a copy of the file."
+        )
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _of_run_dir(run_dir: Path) -> ModelFiles:

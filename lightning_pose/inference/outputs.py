@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from lightning_pose.contracts.file_hashes import content_stamp
 from lightning_pose.contracts.files import write_text
 from lightning_pose.contracts.metric_table import Metric
 
+FOLDER = "video_preds"  # in the run directory, for results of videos
 NOTE_ENDING = ".litpose.json"
 FORMATS = ("csv", "h5", "parquet")
-LISTS, MAPPINGS = ("problems", "files", "planned"), ("made_from", "hashes")  # of a note
+LISTS = ("problems", "files", "planned")  # of a note
+MAPPINGS = ("made_from", "hashes", "made_with")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class OutputSettings:
         metrics: each gives a csv, where it can be computed.
         labeled_video: whether to draw the whole video.
         snippet: whether to draw the 30 s in which most happens.
-        confidence_threshold: keypoints below it are not drawn.
+        confidence_threshold: keypoints below it are not drawn; the snippet's window does not hang
+            on it.
         colormap: matplotlib colour map of the dots.
         overwrite: make results again, and replace those of other models.
     """
@@ -72,6 +75,8 @@ class Note:
             note, it is known to be ours.
         hashes: of the content of each of them when it was written
             (:func:`~lightning_pose.contracts.file_hashes.content_stamp`).
+        made_with: what some of them hang on beside the predictions, file by file: a drawing on its
+            threshold and colours, a metric on its code.
         model: path of the checkpoint at that time.
     """
 
@@ -83,14 +88,29 @@ class Note:
     files: tuple[str, ...] = ()
     planned: tuple[str, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
+    made_with: dict[str, dict[str, Any]] = field(default_factory=dict)
     model: str = ""
 
-    def with_file(self, path: Path) -> Note:
+    def with_file(self, path: Path, made_with: Mapping[str, Any] | None = None) -> Note:
         """Return the note with a file of the result that was just written."""
-        files = (*(name for name in self.files if name != path.name), path.name)
-        hashes = {**self.hashes, path.name: content_stamp(path)}
-        planned = tuple(name for name in self.planned if name != path.name)
-        return dataclasses.replace(self, files=files, planned=planned, hashes=hashes)
+        others = self.without([path])
+        return dataclasses.replace(
+            others,
+            files=(*others.files, path.name),
+            planned=tuple(name for name in self.planned if name != path.name),
+            hashes=others.hashes | {path.name: content_stamp(path)},
+            made_with=others.made_with | ({path.name: dict(made_with)} if made_with else {}),
+        )
+
+    def without(self, paths: Collection[Path]) -> Note:
+        """Return the note without files that are about to be written."""
+        names = {path.name for path in paths}
+        return dataclasses.replace(
+            self,
+            files=tuple(name for name in self.files if name not in names),
+            hashes={name: stamp for name, stamp in self.hashes.items() if name not in names},
+            made_with={name: with_ for name, with_ in self.made_with.items() if name not in names},
+        )
 
     @classmethod
     def read(cls, path: Path) -> Note | None:

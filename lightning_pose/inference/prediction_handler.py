@@ -71,31 +71,20 @@ class PredictionHandler:
     def __init__(self, keypoint_names: Sequence[str], *, num_views: int = 1) -> None:
         self.keypoint_names = tuple(keypoint_names)
         self.num_views = num_views
-        self.num_frames = 0
         self._done: list[Prediction] = []
         self._on_the_way: deque[OnTheWay] = deque()
 
-    def add(
-        self,
-        frame_ids: Int[Tensor, " n"],
-        xy_img: Float[Tensor, "n k 2"],
-        confidence: Float[Tensor, "n k"],
-    ) -> None:
-        """Take the results of one batch, wherever they lie."""
-        self.take(OnTheWay.sent(frame_ids, xy_img, confidence))
-
     def take(self, result: OnTheWay) -> None:
         """Take the results of one batch that are being copied."""
-        self.num_frames += len(result.frame_ids)
         self._on_the_way.append(result)
         if result.arrived is None or len(self._on_the_way) > _IN_FLIGHT:
             self._done.append(self._on_the_way.popleft().wait())
 
-    def predictions(self, *, num_frames: int | None = None, run_id: str = "") -> list[Predictions]:
+    def predictions(self, *, num_frames: int, run_id: str = "") -> list[Predictions]:
         """Return one table a view, ordered by frame number.
 
         Args:
-            num_frames: how many frames there must be, each exactly once; None = not checked.
+            num_frames: how many frames there must be, each exactly once.
             run_id: which run made the model.
 
         Raises:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lightning_pose.contracts.errors import LitposeError, WriteError
 from lightning_pose.contracts.labels import LabelTable
@@ -15,18 +16,30 @@ from lightning_pose.contracts.predictions import Predictions, write_predictions_
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
 from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
+from lightning_pose.inference.result_key import code_of
 from lightning_pose.inference.rows import Rows, parts_of
 from lightning_pose.inference.snippet import most_active_window
 from lightning_pose.metrics.views import computed_by_view
 from lightning_pose.video.info import probe
 from lightning_pose.video.overlay import draw_labeled_video
 
-Write = Callable[[Rows], object]
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """One file to be written.
+
+    Attributes:
+        write: takes the predictions of all views of the session.
+        made_with: what the file hangs on beside them, as plain values (JSON).
+    """
+
+    write: Callable[[Rows], object]
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Products:
-    """The files wanted of one input; what writes them takes the predictions of all its views.
+    """The files wanted of one input.
 
     Attributes:
         files: how they are named.
@@ -48,22 +61,45 @@ class Products:
     on_progress: OnProgress | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def wanted(self) -> dict[Path, Write]:
-        """Return every file with what writes it, in the order in which they are to be written.
+    def missing(self, note: Note | None) -> dict[Path, Product]:
+        """Return the files that are not there yet, or were made with something else.
+
+        Args:
+            note: of an earlier result with the same key; None if there is none.
+        """
+        return {
+            path: product
+            for path, product in self.wanted().items()
+            if note is None
+            or path.name not in note.files
+            or note.made_with.get(path.name, {}) != product.made_with
+            or not path.exists()
+        }
+
+    def wanted(self) -> dict[Path, Product]:
+        """Return every file, in the order in which they are to be written.
 
         Metrics that need labels or neighbouring frames are passed over where there are none,
         videos where the input is no video.
         """
         tables = self.files.predictions(self.settings)
-        wanted: dict[Path, Write] = {path: partial(self._write_table, path) for path in tables}
+        wanted = {path: Product(write=partial(self._write_table, path)) for path in tables}
         for metric in self.settings.metrics:
             if self._applies(metric):
-                wanted[self.files.metric(metric)] = partial(self._write_metric, metric)
+                write = partial(self._write_metric, metric)
+                made_with = {"code": code_of(metric)}
+                wanted[self.files.metric(metric)] = Product(write=write, made_with=made_with)
         if self.source.kind is Kind.VIDEO:
+            looks = {
+                "confidence": self.settings.confidence_threshold,
+                "colormap": self.settings.colormap,
+            }
             if self.settings.labeled_video:
-                wanted[self.files.labeled_video] = self._draw_all
+                product = Product(write=self._draw_all, made_with=looks)
+                wanted[self.files.labeled_video] = product
             if self.settings.snippet:
-                wanted[self.files.snippet] = self._draw_snippet
+                product = Product(write=self._draw_snippet, made_with=looks)
+                wanted[self.files.snippet] = product
         return wanted
 
     def _applies(self, metric: Metric) -> bool:
@@ -117,11 +153,7 @@ class Products:
 
     def _draw_snippet(self, rows: Rows) -> Path:
         own = self._own(rows)
-        window = most_active_window(
-            own,
-            fps=probe(self.source.path).fps,
-            confidence_threshold=self.settings.confidence_threshold,
-        )
+        window = most_active_window(own, fps=probe(self.source.path).fps)
         return self._draw(self.files.snippet, own, window)
 
     def _draw(self, path: Path, predictions: Predictions, frames: range) -> Path:
@@ -152,27 +184,30 @@ def check_not_inputs(wanted: Iterable[Path], sources: Collection[Path]) -> None:
 
 
 def write_files(
-    missing: dict[Path, Write],
+    missing: dict[Path, Product],
     rows: Rows,
     note: Note,
     place: ResultFiles,
 ) -> tuple[tuple[Path, ...], LitposeError | None]:
     """Write the files, and after each the note; return all files of the result.
 
-    Where one fails the others are still tried; the first failure comes back as well.
+    Where one fails the others are still tried; the first failure comes back as well. A note that
+    plans them is written first: should the process be killed between a file and its note, the file
+    is known to be ours, and not taken for what it was before.
     """
     failed: LitposeError | None = None
-    note = replace(note, planned=tuple(path.name for path in missing))
+    note = replace(note.without(missing), planned=tuple(path.name for path in missing))
     try:
         if not note.files:
             place.remove_replaced(missing)
-        note.write(place.note)
+        if missing:
+            note.write(place.note)
     except LitposeError as error:
         return tuple(place.out / name for name in note.files), error
-    for path, write in missing.items():
+    for path, product in missing.items():
         try:
-            write(rows)
-            now = note.with_file(path)
+            product.write(rows)
+            now = note.with_file(path, product.made_with)
             _write_note(now, place, path)
             note = now
         except LitposeError as error:

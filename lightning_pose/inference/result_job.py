@@ -27,7 +27,7 @@ from lightning_pose.inference.engine import Done
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Products, Write, check_not_inputs, write_files
+from lightning_pose.inference.products import Product, Products, check_not_inputs, write_files
 from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.result_key import result_key
 from lightning_pose.inference.row_store import RowStore
@@ -79,7 +79,7 @@ class ResultJob:
         self._identity: dict[str, Any] = {}
         self._key = ""
         self._notes: list[Note | None] = []
-        self._missing: list[dict[Path, Write]] = []
+        self._missing: list[dict[Path, Product]] = []
 
     def begin(self) -> Outcome | None:
         """Claim the session and find out what is missing.
@@ -178,8 +178,8 @@ class ResultJob:
             remove_leftovers(path)
         return None
 
-    def _missing_of(self, view: int, note: Note | None) -> dict[Path, Write]:
-        """Return the files to be written, predictions first, and what writes them."""
+    def _missing_of(self, view: int, note: Note | None) -> dict[Path, Product]:
+        """Return the files to be written, predictions first."""
         products = Products(
             files=self.files[view],
             settings=self.outputs,
@@ -190,11 +190,7 @@ class ResultJob:
             on_progress=self._on_progress,
             stop=self._stop,
         )
-        return {
-            path: write
-            for path, write in products.wanted().items()
-            if note is None or path.name not in note.files or not path.exists()
-        }
+        return products.missing(note)
 
     def _find_rows(self) -> None:
         """Take the rows of an earlier call, from its store or its files, or open a store."""
@@ -262,6 +258,7 @@ class ResultJob:
                 problems=ended.problems,
                 files=old.files if old else (),
                 hashes=old.hashes if old else {},
+                made_with=old.made_with if old else {},
                 model=str(self.model.files.checkpoint.absolute()) if self.model.files else "",
             )
             files, failed = write_files(self._missing[view], rows, note, self.files[view])

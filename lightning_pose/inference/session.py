@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +27,7 @@ from lightning_pose.data.splits import Split
 from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.result_key import code_version
+from lightning_pose.inference.result_key import code_version, plugin_code
 from lightning_pose.inference.work import Source
 from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
@@ -74,15 +75,16 @@ class Session:
             VideoError: a file is gone or may not be read.
             DataError: a label file cannot be read.
         """
-        box_files = [path for path in self._box_files() if path is not None]
         calibration = model.calibration
         return {
             "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
+            "names": [_names(item) for item in self.inputs],
             "sets": self.sets(model),
-            "boxes": _fingerprint(box_files) if box_files else "",
+            "boxes": [_fingerprint([path]) if path else "" for path in self._box_files()],
             "model": model.files.checkpoint_sha256 if model.files else "",
             "run": model.run_id,
             "code": code_version(),
+            "plugins": plugin_code(),
             "precision": model.compute.precision,
             "reader": self.settings.reader,
             "calibration": calibration.identity() if calibration else "none: raw confidence",
@@ -143,16 +145,6 @@ class Session:
             batch_size=self._batch_size(model),
         )
 
-    def named(self, views: Sequence[Predictions], model: Model) -> tuple[Predictions, ...]:
-        """Return the tables of the views with the names of what they are of."""
-        pairs = zip(views, self.inputs, self.labels, strict=True)
-        return tuple(
-            _with_names(view, item)
-            if table is None
-            else view.with_images(table.images, self.sets(model))
-            for view, item, table in pairs
-        )
-
     def _batch_size(self, model: Model) -> int:
         return self.settings.batch_size or model.default_batch_size
 
@@ -194,16 +186,15 @@ def _fingerprint(files: list[Path]) -> str:
         raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
+def _names(item: Input) -> str:
+    """Return a hash of the names of an image folder's images; they name the rows."""
+    names = "\n".join(image.name for image in item.images)
+    return hashlib.sha256(names.encode()).hexdigest() if names else ""
+
+
 def _boxes(path: Path | None, video: VideoInfo) -> Int[np.ndarray, "n 4"] | None:
     if path is None:
         return None
     boxes = read_video_bboxes(path)
     check_boxes_show(boxes, (video.height, video.width), name=video.path.name)
     return boxes
-
-
-def _with_names(predictions: Predictions, item: Input) -> Predictions:
-    """Return the rows of an image folder under the names of its images."""
-    if not item.images:
-        return predictions
-    return predictions.with_images([image.name for image in item.images], ())

@@ -18,7 +18,7 @@ from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.members import Members
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Products, Write, check_not_inputs, write_files
+from lightning_pose.inference.products import Product, Products, check_not_inputs, write_files
 from lightning_pose.inference.progress import OnProgress, Progress
 from lightning_pose.inference.result_key import code_version, result_key
 from lightning_pose.inference.rows import TableRows
@@ -123,10 +123,10 @@ class _Job:
             check_not_inputs(wanted, self.sources)
         inputs = tuple(view.source for view in self.views)
         if not any(missing):
-            kept = [note for note in notes if note]
-            names = [self.settings.out / name for note in kept for name in note.files]
+            found = [note for note in notes if note]
+            files = tuple(self.settings.out / name for note in found for name in note.files)
             return Outcome(
-                inputs=inputs, files=tuple(names), num_frames=kept[0].num_frames, skipped=True
+                inputs=inputs, files=files, num_frames=found[0].num_frames, skipped=True
             )
         begun = time.perf_counter()
         smoother = ENGINES[self.settings.engine]
@@ -134,19 +134,17 @@ class _Job:
             smoother([Predictions.read(table) for table in view.tables]) for view in self.views
         ]
         seconds = time.perf_counter() - begun
-        fresh = [
-            note
-            or Note(
+        rows = TableRows([table.predictions for table in smoothed])
+        ended = Outcome(inputs=inputs, num_frames=len(smoothed[0].predictions), seconds=seconds)
+        for number, (view, (hashed, paths)) in enumerate(zip(self.views, made_from, strict=True)):
+            note = notes[number] or Note(
                 key=key,
                 source=str(view.source.path.absolute()),
                 made_from=hashed | {"member_files": paths},
-                num_frames=len(smoothed[0].predictions),
+                num_frames=ended.num_frames,
             )
-            for note, view, (hashed, paths) in zip(notes, self.views, made_from, strict=True)
-        ]
-        ended = Outcome(inputs=inputs, num_frames=fresh[0].num_frames, seconds=seconds)
-        for view, (note, wanted) in enumerate(zip(fresh, missing, strict=True)):
-            files, failed = self._write(view, wanted, note, smoothed)
+            products = self._with_variances(number, missing[number], smoothed[number])
+            files, failed = write_files(products, rows, note, self.files[number])
             ended = replace(ended, files=ended.files + files, failed=ended.failed or failed)
         return ended
 
@@ -159,8 +157,8 @@ class _Job:
         }
         return hashed, [str(table.absolute()) for table in view.tables]
 
-    def _missing(self, number: int, note: Note | None) -> dict[Path, Write]:
-        """Return the files of a view to be written, predictions first, and what writes them."""
+    def _missing(self, number: int, note: Note | None) -> dict[Path, Product]:
+        """Return the files of a view to be written, predictions first."""
         products = Products(
             files=self.files[number],
             settings=self.settings.outputs,
@@ -169,27 +167,23 @@ class _Job:
             view_names=self.settings.view_names,
             on_progress=self._on_progress,
         )
-        wanted = {
-            path: write
-            for path, write in products.wanted().items()
-            if note is None or path.name not in note.files or not path.exists()
-        }
+        missing = products.missing(note)
         drawn = {self.files[number].labeled_video, self.files[number].snippet}
         source = self.views[number].source.path
-        if drawn & set(wanted) and not source.exists():
+        if drawn & set(missing) and not source.exists():
             raise VideoError(
                 f"The video to draw into is not at {source}. Say where it is: --videos FOLDER"
             )
-        return wanted
+        return missing
 
-    def _write(
-        self, view: int, missing: dict[Path, Write], note: Note, smoothed: Sequence[Smoothed]
-    ) -> tuple[tuple[Path, ...], LitposeError | None]:
-        """Write the files of a view; return all that there are of it and the first failure."""
-        plain = TableRows([table.predictions for table in smoothed])
-        tables = self.files[view].predictions(self.settings.outputs)
-        own: dict[Path, Write] = {
-            path: lambda _, path=path: smoothed[view].write(path) for path in tables
+    def _with_variances(
+        self, number: int, missing: dict[Path, Product], smoothed: Smoothed
+    ) -> dict[Path, Product]:
+        """Return the products of a view, of which the tables have variances as well."""
+        tables = self.files[number].predictions(self.settings.outputs)
+        return {
+            path: Product(write=lambda _, path=path: smoothed.write(path))
+            if path in tables
+            else product
+            for path, product in missing.items()
         }
-        writers = {path: own.get(path, write) for path, write in missing.items()}
-        return write_files(writers, plain, note, self.files[view])

@@ -18,9 +18,9 @@ from lightning_pose.contracts.registry import METRICS
 from lightning_pose.contracts.run_record import RUN_FILE, RunRecord, labels_file
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.out_of_distribution import SUFFIXES
-from lightning_pose.inference.outputs import NOTE_ENDING, Note, ResultFiles
+from lightning_pose.inference.outputs import FOLDER, NOTE_ENDING, Note, ResultFiles
 
-VIDEOS, LABELED = "video_preds", "predictions"
+LABELED = "predictions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def read_run_results(
     """
     record = RunRecord.read(run_dir / RUN_FILE)
     views = list(config.data.view_names)
-    videos = {path.stem: path for path in _tables((run_dir / VIDEOS, *predictions))}
+    videos = {path.stem: path for path in _tables((run_dir / FOLDER, *predictions))}
     return RunResults(
         name=name,
         folder=run_dir,
@@ -192,7 +192,7 @@ def _tables(places: Sequence[Path]) -> Iterator[Path]:
             for file in sorted(place.glob(f"*{NOTE_ENDING}"))
             if (table := _first_table(place, file.name.removesuffix(NOTE_ENDING))) is not None
         ]
-        if not found and place.name != VIDEOS:
+        if not found and place.name != FOLDER:
             raise DataError(
                 f"{place} holds no predictions. Make some: litpose predict MODEL VIDEO"
             )

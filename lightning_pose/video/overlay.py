@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.video.background import in_background
 from lightning_pose.video.decode import Decoder, Picture
 from lightning_pose.video.info import VideoInfo
+from lightning_pose.video.window import pictures_in
 from lightning_pose.video.writer import VideoWriter
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
@@ -54,7 +55,8 @@ def draw_labeled_video(
         predictions: one row for each frame of ``video``.
         confidence_threshold: keypoints below it are not drawn; those of unknown confidence are.
         colormap: name of a matplotlib colour map; every keypoint has its own colour.
-        frames: only these frame numbers (a snippet); None = all.
+        frames: only these consecutive numbers (a snippet); None = all. What lies before them is
+            not decoded where the index of the file leads to them.
         on_frame: is told after each frame how many are done.
 
     Raises:
@@ -73,7 +75,8 @@ def draw_labeled_video(
         predictions.confidence[..., None] < confidence_threshold, np.nan, predictions.xy_img
     )
     clock = _Clock(decoder.info)
-    decoded = in_background(_copied(decoder, wanted), ahead=_FRAMES_AHEAD)
+    pictures = iter(decoder) if frames is None else pictures_in(decoder, frames, len(shown))
+    decoded = in_background(_copied(pictures), ahead=_FRAMES_AHEAD)
     drawn = in_background(_drawn(decoded, painter, shown, wanted), ahead=_FRAMES_AHEAD)
     with clock.writer(Path(out)) as writer, contextlib.closing(drawn) as pictures:
         for picture in pictures:
@@ -208,9 +211,9 @@ class _Clock:
         return self._last
 
 
-def _copied(decoder: Decoder, wanted: range) -> Generator[Picture]:
-    """Yield the wanted frames as pictures that may be drawn into."""
-    for picture in decoder.pictures(wanted):
+def _copied(pictures: Iterable[Picture]) -> Generator[Picture]:
+    """Yield pictures that may be drawn into."""
+    for picture in pictures:
         yield Picture(pixels=picture.pixels.copy(), time_s=picture.time_s)
 
 

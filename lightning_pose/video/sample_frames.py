@@ -86,16 +86,19 @@ class SampleFrames:
         Each is a view, to be copied if it is kept.
 
         Raises:
-            DamagedError: one of them cannot be decoded, or only with damage, or is of another
-                size than the first.
+            DamagedError: one of them, or of those they hang on, cannot be decoded, or only with
+                damage, or is of another size than the first.
             OSError: the file cannot be read.
         """
         numbers = self._table.numbers
         reformatter = VideoReformatter()
         expected, size = start, None
-        for frame in self._frames(self._table.places_of(start, stop - start)):
+        places = self._table.places_of(start, stop - start)
+        lead = int(numbers[self._table.key_before(start, int(places[0]))])
+        for frame in self._frames(places):
             number = -1 if frame.pts is None else int(numbers[frame.pts])
-            if not start <= number < stop:
+            wanted = start <= number < stop
+            if not wanted and not (lead <= number < start and frame.is_corrupt):
                 continue
             size = size or (frame.width, frame.height)
             if number != expected or frame.is_corrupt or (frame.width, frame.height) != size:

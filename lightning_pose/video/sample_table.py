@@ -8,6 +8,7 @@ readers of a file, and enough to decode any of its frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -82,6 +83,7 @@ class SampleTable:
         keys: places of the key frames in this order.
         first_shown: for each key frame, the display number from which on it is enough.
         times: at which frames are shown, in their order, in units of the track.
+        unit_s: of the track, in seconds.
         description: what the file says to a decoder (the content of its box ``stsd``).
         settings: for the decoder.
     """
@@ -92,6 +94,7 @@ class SampleTable:
     keys: Int32[np.ndarray, " m"]
     first_shown: Int32[np.ndarray, " m"]
     times: Int64[np.ndarray, " shown"]
+    unit_s: Fraction
     description: bytes
     settings: DecoderSettings
 
@@ -153,6 +156,7 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
         keys=keys.astype(np.int32),
         first_shown=np.searchsorted(in_order, times[keys]).astype(np.int32),
         times=in_order,
+        unit_s=stream.time_base or Fraction(1),
         description=more.description,
         settings=DecoderSettings.of(stream),
     )

@@ -293,8 +293,8 @@ def test_what_is_written_in_parts_is_what_is_written_whole(
     monkeypatch.setattr(rows, "_PART", 64)
     of_video = stored(None, 200)
     products = written_by(tmp_path / "out", metric)
-    for write in products.wanted().values():
-        write(of_video)
+    for product in products.wanted().values():
+        product.write(of_video)
     whole = of_video.views()
     (values,) = computed_by_view(metric, whole)
     expected = whole[0].to_csv(tmp_path / "a.csv"), values.to_csv(tmp_path / "b.csv")
@@ -319,8 +319,8 @@ def test_writing_a_long_video_needs_no_more_memory_than_a_short_one(
         of_video = stored(tmp_path / f"{count}", count)
         products = written_by(tmp_path / str(len(peaks)), TemporalNorm())
         tracemalloc.start()
-        for write in products.wanted().values():
-            write(of_video)
+        for product in products.wanted().values():
+            product.write(of_video)
         peaks[count] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peaks[16000] < 1.2 * peaks[1000] + 50_000, peaks  # the table itself has 3.3 MB

@@ -12,9 +12,10 @@ import torch
 from lightning_pose.contracts.errors import ModelError
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.inference import model as model_module
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, LAST, ModelFiles
-from lightning_pose.models.build import build_tracker, save_weights
+from lightning_pose.models.build import build_tracker, load_tracker, save_weights
 
 SPEC = ModelSpec(
     model_type="heatmap",
@@ -60,6 +61,27 @@ def test_a_checkpoint_in_its_run_directory_knows_the_run(run_dir: Path) -> None:
     assert files.run_id == "ab" * 16
     expected = hashlib.sha256((run_dir / BEST).read_bytes()).hexdigest()
     assert files.checkpoint_sha256 == expected
+
+
+def test_the_hash_is_of_the_weights_that_were_loaded(run_dir: Path) -> None:
+    expected = hashlib.sha256((run_dir / BEST).read_bytes()).hexdigest()
+    loaded = Model.load(run_dir, device="cpu")
+    save_weights(build_tracker(SPEC), run_dir / BEST)  # a training finds better ones
+    assert loaded.files is not None
+    assert loaded.files.checkpoint_sha256 == expected
+
+
+def test_weights_that_are_replaced_while_they_are_read_are_refused(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(path: Path, **wishes: object) -> object:
+        loaded = load_tracker(path)
+        save_weights(build_tracker(SPEC), path)
+        return loaded
+
+    monkeypatch.setattr(model_module, "load_tracker", load)
+    with pytest.raises(ModelError, match=r"best.ckpt was replaced while it was read"):
+        Model.load(run_dir, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "run.json", str(BEST)])

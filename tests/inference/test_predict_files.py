@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -20,16 +21,19 @@ from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import MetricTable
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.run_record import RunRecord
+from lightning_pose.inference import products
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, ModelFiles
 from lightning_pose.inference.outcome import Outcome
-from lightning_pose.inference.outputs import Note, OutputSettings, unique_stems
+from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles, unique_stems
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.rows import TableRows
 from lightning_pose.inference.session import PredictSettings
 from lightning_pose.video.decode import count_frames
+from lightning_pose.video.info import probe
 from tests.inference.number_tracker import number_tracker
 from tests.video.corpus import NUM_FRAMES, numbered_frame
 
@@ -153,6 +157,53 @@ def test_what_is_asked_for_later_is_made_from_the_predictions_there(
     endings = {".csv", ".parquet", "_temporal_norm.csv", "_labeled.mp4", "_snippet.mp4"}
     assert names_in(out) == {f"plain{ending}" for ending in endings} | {"plain.litpose.json"}
     assert count_frames(out / "plain_labeled.mp4") == NUM_FRAMES
+
+
+@pytest.mark.parametrize("wish", ["labeled_video", "snippet"])
+def test_a_drawing_is_made_again_with_other_dots(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    looks: list[tuple[object, object]] = []
+
+    def draw(video: Path, path: Path, predictions: Predictions, **wishes: object) -> Path:
+        looks.append((wishes["confidence_threshold"], wishes["colormap"]))
+        path.write_text(f"drawing {len(looks)}")
+        return path
+
+    monkeypatch.setattr(products, "draw_labeled_video", draw)
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    skipped = [
+        predict(model, video, out=out, confidence_threshold=0.9, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3, **{wish: True})[0].skipped,
+        predict(model, video, out=out, confidence_threshold=0.3)[0].skipped,
+        predict(
+            model, video, out=out, confidence_threshold=0.3, colormap="viridis", **{wish: True}
+        )[0].skipped,
+    ]
+    assert skipped == [False, False, True, True, False]
+    assert looks == [(0.9, "cool"), (0.3, "cool"), (0.3, "viridis")]
+    note = Note.read(out / "plain.litpose.json")
+    assert note is not None
+    assert len(note.files) == 2
+
+
+def test_a_drawing_that_a_kill_left_half_noted_is_not_taken_for_the_one_before(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    predict(model, video, out=out, labeled_video=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Note, "with_file", die)
+        with pytest.raises(Killed):
+            predict(model, video, out=out, labeled_video=True, confidence_threshold=0.3)
+    assert not predict(model, video, out=out, labeled_video=True)[0].skipped
 
 
 def test_a_copy_of_the_video_elsewhere_has_the_same_key(
@@ -287,6 +338,82 @@ def test_an_image_folder_is_predicted_in_natural_order(model: Model, tmp_path: P
     found = Predictions.read(tmp_path / "out" / "session.csv")
     assert found.images == tuple(f"img{number}.png" for number in range(12))
     assert found.xy_img[:, 0, 0].tolist() == list(range(12))
+
+
+def test_renamed_images_are_not_taken_for_those_before(model: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(numbered_frame(number)).save(folder / f"img{number}.png")
+    predict(model, folder, out=tmp_path / "out")
+    assert predict(model, folder, out=tmp_path / "out")[0].skipped
+    for number in range(3):
+        (folder / f"img{number}.png").rename(folder / f"img{number + 7}.png")
+    (refused,) = predict(model, folder, out=tmp_path / "out")
+    assert "--overwrite" in str(refused.failed)
+    predict(model, folder, out=tmp_path / "out", overwrite=True)
+    found = Predictions.read(tmp_path / "out" / "session.csv")
+    assert found.images == ("img7.png", "img8.png", "img9.png")
+
+
+def test_boxes_of_another_view_are_not_taken_for_those_before(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    model = number_model(tmp_path / "run", view_names=("top", "side"))
+    folder, out = tmp_path / "videos", tmp_path / "out"
+    folder.mkdir()
+    for view in ("side", "top"):
+        (folder / f"s1_{view}.mp4").write_bytes(corpus("plain.mp4").read_bytes())
+    boxes = pd.DataFrame({"x": 4, "y": 6, "h": 80, "w": 112}, index=range(NUM_FRAMES))
+    boxes.to_csv(folder / "s1_top_bbox.csv")
+    videos = [folder / "s1_top.mp4", folder / "s1_side.mp4"]
+    predict(model, *videos, out=out)
+    assert predict(model, *videos, out=out)[0].skipped
+    (folder / "s1_top_bbox.csv").rename(folder / "s1_side_bbox.csv")
+    assert "--overwrite" in str(predict(model, *videos, out=out)[0].failed)
+
+
+def test_other_code_of_a_metric_costs_its_csv_alone(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, video = tmp_path / "out", corpus("plain.mp4")
+    predict(model, video, out=out, metrics=(Speed(),))
+    assert predict(model, video, out=out, metrics=(Speed(),))[0].skipped
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    monkeypatch.setattr(products, "code_of", lambda value: "changed")
+    (again,) = predict(model, video, out=out, metrics=(Speed(),))
+    assert (again.failed, again.skipped) == (None, False)
+    changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != before[path.name]}
+    assert changed == {"plain_temporal_norm.csv", "plain.litpose.json"}
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.9])
+def test_a_snippet_is_of_one_window_whatever_is_drawn(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: float
+) -> None:
+    drawn: list[range] = []
+
+    def draw(video: Path, path: Path, predictions: Predictions, **wishes: Any) -> Path:
+        drawn.append(wishes["frames"])
+        return path
+
+    x = np.cumsum([1.0] * 20 + [9.0] * 5 + [1.0] * 15 + [3.0] * 20)
+    confidence = np.where((x > 15) & (x < 70), 0.5, 1.0)  # 9 px a frame, but unsure
+    table = Predictions(
+        xy_img=np.stack([x, x], axis=-1)[:, None],
+        confidence=confidence[:, None],
+        keypoint_names=("nose",),
+        frame_ids=np.arange(60),
+    )
+    monkeypatch.setattr(products, "draw_labeled_video", draw)
+    monkeypatch.setattr(products, "probe", lambda path: replace(probe(path), fps=Fraction(2, 3)))
+    wanted = products.Products(
+        files=ResultFiles(tmp_path, "plain"),
+        settings=OutputSettings(snippet=True, confidence_threshold=threshold),
+        source=expand_inputs([corpus("plain.mp4")])[0],
+    ).wanted()
+    wanted[tmp_path / "plain_snippet.mp4"].write(TableRows([table]))
+    assert drawn == [range(39, 59)]
 
 
 def test_images_of_different_size_are_named(model: Model, tmp_path: Path) -> None:

@@ -123,8 +123,9 @@ def _predict(run: Path, wishes: EvalConfig, changes: tuple[str, ...], *, several
         changes: overrides of the run's own configuration.
         several: there are more models.
     """
-    from lightning_pose.cli.predict.predicting import FOLDER, PredictRequest, predict_and_report
+    from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
     from lightning_pose.config.load import load_run_config
+    from lightning_pose.inference.outputs import FOLDER
 
     config = load_run_config(run)
     folder = wishes.test_videos_directory

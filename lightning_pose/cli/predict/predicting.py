@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.predict.boxes import label_bbox_files, share_out
+from lightning_pose.cli.predict.preflighting import damage_remark
 from lightning_pose.cli.predict.reporting import as_plain, report
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
@@ -26,15 +27,13 @@ from lightning_pose.data.wording import listed
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
-from lightning_pose.inference.outputs import OutputSettings
+from lightning_pose.inference.outputs import FOLDER, OutputSettings
 from lightning_pose.inference.pipeline import GPU_DECODERS
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
 from lightning_pose.video.nvdec_reader import prepare_decoders
-
-FOLDER = "video_preds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +166,9 @@ def predict_inputs(
         on_progress=show.progress,
     ):
         outcomes.append(show.finish(outcome))
+    remark = damage_remark(outcomes, reader=request.reader, device=str(model.compute.device))
+    if remark is not None:
+        note(remark)
     place = {item: number for number, item in enumerate(inputs)}
     return sorted(outcomes, key=lambda outcome: place[outcome.inputs[0]])
 

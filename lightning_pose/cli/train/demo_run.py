@@ -27,6 +27,7 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.contracts.run_record import RUN_FILE, RunRecord
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.toy import IMAGE_WIDTH, make_toy_dataset, read_truth
+from lightning_pose.inference.outputs import FOLDER
 
 MODELS = ("heatmap", "regression")
 VIDEO, NEW_VIDEO = "walk6", "new1"
@@ -141,7 +142,7 @@ def _train(model: str, data: Path, out: Path, *, epochs: int) -> Path:
 
 
 def _points(run_dir: Path, video: Path) -> _Points:
-    predictions = Predictions.read(run_dir / "video_preds" / f"{video.stem}.csv")
+    predictions = Predictions.read(run_dir / FOLDER / f"{video.stem}.csv")
     truth = read_truth(video)
     return _Points(_distance(predictions, truth), np.asarray(truth.visible == HIDDEN))
 
@@ -193,6 +194,6 @@ def _report(scores: list[Score], out: Path, *, seconds: float) -> None:
     )
     for found in scores:
         say(f"  {found.model}: {found.run}")
-    say(f"  labelled video: {Path(best.run) / 'video_preds' / f'{VIDEO}_labeled.mp4'}")
+    say(f"  labelled video: {Path(best.run) / FOLDER / f'{VIDEO}_labeled.mp4'}")
     store = shlex.quote(f"sqlite:///{out}/mlflow.db")
     say(f"  compare runs:   mlflow ui --backend-store-uri {store}")
