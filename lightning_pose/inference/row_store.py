@@ -19,7 +19,7 @@ from lightning_pose.contracts.errors import VideoError, WriteError
 from lightning_pose.contracts.files import why_not_written
 from lightning_pose.contracts.predictions import Predictions
 
-_FORMAT = "litpose rows 1"
+_FORMATS = {False: "litpose rows 1", True: "litpose rows 1 as a whole"}
 _SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
 # Words of a row: two of the frame's number, one of the check, one of how many rows follow that
 # were added with it; then the values.
@@ -42,7 +42,8 @@ class RowStore:
     The file is a line that says what is in it, then one record of fixed size a row, each with a
     check sum. An existing file with the same first line is taken up: rows count that were added
     together and are all whole, up to the first that are not; what follows is cut off. With another
-    first line it begins anew.
+    first line it begins anew. The line says also how frames are numbered: by the index of the
+    video, or as they are decoded from its beginning, which in a damaged one is not the same.
 
     Args:
         path: the file; None = in memory.
@@ -50,6 +51,9 @@ class RowStore:
         keypoint_names: of one view, in column order.
         num_views: cameras whose keypoints lie side by side.
         run_id: which run made the model.
+
+    Attributes:
+        as_a_whole: whether frames have the numbers they get when the video is read as a whole.
 
     Raises:
         WriteError: the file cannot be written.
@@ -69,7 +73,10 @@ class RowStore:
         self.num_views = num_views
         self.run_id = run_id
         about = {"key": key, "keypoints": self.keypoint_names, "views": num_views}
-        self._header = f"{_FORMAT} {json.dumps(about)}\n".encode()
+        self.as_a_whole = False
+        self._headers = {
+            whole: f"{name} {json.dumps(about)}\n".encode() for whole, name in _FORMATS.items()
+        }
         self._words = _FIRST_VALUE + 3 * num_views * len(self.keypoint_names)
         self._runs: list[_Run] = []
         self._num_rows = 0
@@ -134,14 +141,17 @@ class RowStore:
             raise self._not_written(error) from error
         self._note(np.asarray(frame_ids, dtype=np.int64))
 
-    def clear(self) -> None:
+    def clear(self, *, as_a_whole: bool = False) -> None:
         """Forget all rows.
+
+        Args:
+            as_a_whole: how frames are numbered from now on.
 
         Raises:
             WriteError: the file cannot be written.
         """
         try:
-            self._begin_anew()
+            self._begin_anew(as_a_whole)
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -203,9 +213,12 @@ class RowStore:
     def _take_up(self) -> None:
         """Find the rows in the file; begin anew if it was begun for something else."""
         self._file.seek(0)
-        if self._file.read(len(self._header)) != self._header:
-            self._begin_anew()
+        begun = self._file.read(max(map(len, self._headers.values())))
+        found = [whole for whole, header in self._headers.items() if begun.startswith(header)]
+        if not found:
+            self._begin_anew(as_a_whole=False)
             return
+        self.as_a_whole = found[0]
         seen, loose = 0, np.zeros(0, dtype=np.int64)  # rows whose last companion is to come
         while True:
             words = self._read_rows(seen, _AT_ONCE)
@@ -221,11 +234,11 @@ class RowStore:
                 break
         self._file.truncate(self._position(self._num_rows))
 
-    def _begin_anew(self) -> None:
-        self._runs, self._num_rows = [], 0
+    def _begin_anew(self, as_a_whole: bool) -> None:
+        self._runs, self._num_rows, self.as_a_whole = [], 0, as_a_whole
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(self._header)
+        self._file.write(self._headers[as_a_whole])
 
     def _note(self, frame_ids: Int[np.ndarray, " n"]) -> None:
         """Remember where the rows lie that were just found at the end."""
@@ -267,7 +280,7 @@ class RowStore:
         )
 
     def _position(self, row: int) -> int:
-        return len(self._header) + row * self._words * 4
+        return len(self._headers[self.as_a_whole]) + row * self._words * 4
 
     def _not_written(self, error: OSError) -> WriteError:
         return WriteError(why_not_written(self.path or Path("memory"), error))

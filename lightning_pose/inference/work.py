@@ -92,11 +92,11 @@ class Work:
         self.started = time.perf_counter()
         self.waited_s = 0.0
         self.attempt = 0
-        self._begin(source.segments())
+        self._begin(() if store.as_a_whole else source.segments())
 
     def begin_as_a_whole(self) -> None:
         """Forget all results, and have the source read from its beginning to its end."""
-        self.store.clear()
+        self.store.clear(as_a_whole=True)
         self.attempt += 1
         self._begin(())
 

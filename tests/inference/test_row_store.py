@@ -159,6 +159,17 @@ def test_it_can_be_begun_anew(tmp_path: Path) -> None:
     assert frames_of(opened(tmp_path / "rows")) == [1]
 
 
+def test_how_frames_are_numbered_is_kept(tmp_path: Path) -> None:
+    store = opened(tmp_path / "rows")
+    add(store, 0, 1)
+    store.clear(as_a_whole=True)
+    add(store, 0)
+    again = opened(tmp_path / "rows")
+    assert (again.as_a_whole, frames_of(again)) == (True, [0])
+    again.clear()
+    assert not opened(tmp_path / "rows").as_a_whole
+
+
 @pytest.mark.parametrize(
     ("added", "said"),
     [
