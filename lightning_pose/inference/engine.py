@@ -67,16 +67,16 @@ def predict_sessions(
         if on_progress is not None:
             on_progress(queue.task_of[work].session, progress)
 
-    for finished in model.pipeline().run(queue.works(), tell):
+    for work in model.pipeline().run(queue.works(), tell):
         yield from queue.aside()
-        work, task = finished.work, queue.task_of.pop(finished.work)
-        if finished.failed is not None:
-            yield Done(task=task, failed=finished.failed)
+        task = queue.task_of.pop(work)
+        if work.failed is not None:
+            yield Done(task=task, failed=work.failed)
             continue
         progress = progress_of(work)
         yield Done(
             task=task,
-            num_frames=finished.num_frames,
+            num_frames=work.store.num_rows,
             problems=work.problems(),
             seconds=progress.seconds,
             waited_s=progress.waited_s,

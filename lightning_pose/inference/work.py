@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.in_step import in_step, parts_in_step
 from lightning_pose.inference.row_store import RowStore
@@ -80,6 +81,7 @@ class Work:
         decoding: stretches that are being read.
         taken: frames predicted so far, those of earlier calls included.
         waited_s: seconds the network waited for its batches.
+        failed: why it cannot be predicted; None = it can, or was.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Work:
         self.boxes = source.box_tensors
         self.started = time.perf_counter()
         self.waited_s = 0.0
+        self.failed: LitposeError | None = None
         self.attempt = 0
         self._begin(() if store.as_a_whole else source.segments())
 
@@ -152,8 +155,8 @@ class Work:
         if sum(len(part.frame_ids) for part in held) >= length:
             self._put(place)
 
-    def finish(self) -> int:
-        """Put what is left into the store, and check that all frames are there; return how many.
+    def finish(self) -> None:
+        """Put what is left into the store, and check that all frames are there.
 
         Raises:
             VideoError: a frame is missing or was predicted twice.
@@ -163,7 +166,6 @@ class Work:
         frames = self.segments[-1].stop if self.segments else self.source.readers[0].num_frames
         if frames is not None:
             self.store.check_complete(frames)
-        return self.store.num_rows
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the files, one sentence each."""
