@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from lightning_pose.video.segments import DamagedError
 # Batches of a thread that the network has not taken. A limit for each thread, because on a GPU
 # memory that one decoder's stream has used is of no use to another's.
 _AHEAD = 3
+_ASIDE = 2  # of what needs no decoder, for all threads
 _POLL_S = 0.1
 
 
@@ -52,6 +54,13 @@ class DecodedBatch:
         return self.attempt != self.work.attempt or self.work.failed is not None
 
 
+@dataclass(frozen=True)
+class Aside:
+    """What came among the works and needs no decoder, on its way to who takes the batches."""
+
+    item: Any
+
+
 class _ThreadEnded:
     """Is put into the queue by a decoding thread that found nothing more to do."""
 
@@ -63,23 +72,25 @@ class Decoding:
     """Decodes works in threads of its own, each a few batches ahead of who takes them.
 
     Args:
-        works: asked for, one at a time, when a thread has nothing else to do, and from it.
+        works: asked for, one at a time, when a thread has nothing else to do, and from it. What is
+            no work is handed on.
         threads: how many.
     """
 
-    def __init__(self, works: Iterable[Work], *, threads: int) -> None:
+    def __init__(self, works: Iterable[Any], *, threads: int) -> None:
         self._works = iter(works)
         self._number = threads
-        self._queue: queue.Queue[DecodedBatch | _ThreadEnded] = queue.Queue()
+        self._queue: queue.Queue[DecodedBatch | Aside | _ThreadEnded] = queue.Queue()
         # The works may be long in coming: who asks for one holds this lock, never the other.
         self._asking = threading.Lock()
         self._lock = threading.Lock()
         self._to_read: list[Work] = []
+        self._room_aside = threading.Semaphore(_ASIDE)
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._running = 0
 
-    def batches(self) -> Iterator[DecodedBatch]:
+    def batches(self) -> Iterator[DecodedBatch | Aside]:
         """Yield what the threads deliver, in the order in which it comes, until all have ended."""
         for _ in range(self._number):
             self._start()
@@ -90,6 +101,10 @@ class Decoding:
                 self._running -= 1
                 if batch.error is not None:
                     raise batch.error
+                continue
+            if isinstance(batch, Aside):
+                self._room_aside.release()
+                yield batch
                 continue
             batch.work.waited_s += time.perf_counter() - before
             if isinstance(batch.error, DamagedError) and not batch.outdated:
@@ -168,8 +183,11 @@ class Decoding:
                 work = next(self._works, None)
                 if work is None:
                     return None
-                with self._lock:
-                    self._to_read.append(work)
+                if isinstance(work, Work):
+                    with self._lock:
+                        self._to_read.append(work)
+                elif self._wait_for(self._room_aside):
+                    self._queue.put(Aside(work))
         return None
 
     def _stretch_of_works(self) -> tuple[DecodedBatch, Generator[Views]] | None:
@@ -191,7 +209,7 @@ class Decoding:
         return None
 
     def _wait_for(self, room: threading.Semaphore) -> bool:
-        """Wait until the network has taken enough; return False if the caller has gone."""
+        """Wait until enough has been taken; return False if the caller has gone."""
         while not self._stopped.is_set():
             if room.acquire(timeout=_POLL_S):
                 return True

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from torch import Tensor
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
-from lightning_pose.inference.decoding import DecodedBatch, Decoding
+from lightning_pose.inference.decoding import Aside, DecodedBatch, Decoding
 from lightning_pose.inference.network import in_order
 from lightning_pose.inference.parallel import gpu_too_small, run_batches
 from lightning_pose.inference.prediction_handler import OnTheWay
@@ -31,6 +31,7 @@ from lightning_pose.video.batching import RawFrames
 
 # An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
 GPU_DECODERS, _CPU_DECODERS = 8, 2
+T = TypeVar("T")
 OnWork = Callable[[Work, Progress], None]
 
 
@@ -76,8 +77,12 @@ class Pipeline:
         wished = GPU_DECODERS if on_gpu else _CPU_DECODERS
         return cls(network, decoders=min(wished, os.cpu_count() or 1))
 
-    def run(self, works: Iterable[Work], on_progress: OnWork | None = None) -> Iterator[Work]:
+    def run(
+        self, works: Iterable[Work | T], on_progress: OnWork | None = None
+    ) -> Iterator[Work | T]:
         """Yield each work when it has ended, well or not (see its ``failed``).
+
+        What comes among the works and is none is handed on as it is, in its turn.
 
         Args:
             works: asked for, one at a time, when a decoding thread has nothing else to do, and
@@ -90,7 +95,9 @@ class Pipeline:
                 self._computed, decoding.batches(), compute=self._network.compute
             )
             for batch, result in in_order(computed, self._network.in_flight):
-                if not batch.outdated and self._ends(batch, result, decoding, on_progress):
+                if isinstance(batch, Aside):
+                    yield batch.item
+                elif not batch.outdated and self._ends(batch, result, decoding, on_progress):
                     yield batch.work
         finally:
             decoding.stop()
@@ -119,7 +126,11 @@ class Pipeline:
             on_progress(work, progress_of(work))
         return False
 
-    def _computed(self, batch: DecodedBatch) -> tuple[DecodedBatch, OnTheWay | None]:
+    def _computed(
+        self, batch: DecodedBatch | Aside
+    ) -> tuple[DecodedBatch | Aside, OnTheWay | None]:
+        if isinstance(batch, Aside):
+            return batch, None
         if batch.views is None or batch.work.failed is not None:
             return batch.taken(), None
         try:
