@@ -94,9 +94,11 @@ class Decoding:
         """Yield what the threads deliver, in the order in which it comes, until all have ended."""
         for _ in range(self._number):
             self._start()
+        waited_s = 0.0
         while self._running:
             before = time.perf_counter()
             batch = self._queue.get()
+            waited_s += time.perf_counter() - before
             if isinstance(batch, _ThreadEnded):
                 self._running -= 1
                 if batch.error is not None:
@@ -106,7 +108,8 @@ class Decoding:
                 self._room_aside.release()
                 yield batch
                 continue
-            batch.work.waited_s += time.perf_counter() - before
+            batch.work.waited_s += waited_s
+            waited_s = 0.0
             if isinstance(batch.error, DamagedError) and not batch.outdated:
                 try:
                     self._begin_as_a_whole(batch.work)

@@ -92,6 +92,7 @@ def _outcome_of(work: Work, session: Session) -> Outcome:
     return Outcome(
         inputs=session.inputs,
         num_frames=work.store.num_rows,
+        num_predicted=work.store.num_rows - work.kept,
         problems=work.problems(),
         seconds=progress.seconds,
         waited_s=progress.waited_s,
@@ -110,5 +111,9 @@ def _labels_predicted(model: Model, session: Session, store: RowStore) -> Outcom
         )
     except LitposeError as error:
         return Outcome(inputs=session.inputs, failed=error)
-    seconds = time.perf_counter() - before
-    return Outcome(inputs=session.inputs, num_frames=len(found[0]), seconds=seconds)
+    return Outcome(
+        inputs=session.inputs,
+        num_frames=store.num_rows,
+        num_predicted=store.num_rows,
+        seconds=time.perf_counter() - before,
+    )

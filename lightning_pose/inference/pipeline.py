@@ -151,4 +151,5 @@ def progress_of(work: Work) -> Progress:
         total=work.total,
         seconds=time.perf_counter() - work.started,
         waited_s=work.waited_s,
+        kept=work.kept,
     )

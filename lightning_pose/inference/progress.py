@@ -15,10 +15,11 @@ class Progress:
     """How far the work on one video has come.
 
     Attributes:
-        done: frames finished.
+        done: frames finished, those of earlier calls included.
         total: frames expected; None = unknown, and a guess where the file keeps no index.
         seconds: since the first frame was asked for.
-        waited_s: of these, spent waiting for the decoder.
+        waited_s: of these, spent waiting for frames of this video while none of another came.
+        kept: of the frames done, those of earlier calls.
         stage: what is being done with the frames: predicting or drawing.
     """
 
@@ -26,12 +27,13 @@ class Progress:
     total: int | None
     seconds: float
     waited_s: float = 0.0
+    kept: int = 0
     stage: str = "predicting"
 
     @property
     def fps(self) -> float:
-        """Return frames finished per second so far."""
-        return self.done / self.seconds if self.seconds > 0 else 0.0
+        """Return frames finished per second so far, without those of earlier calls."""
+        return (self.done - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
 OnProgress = Callable[[Progress], None]

@@ -80,7 +80,8 @@ class Work:
         attempt: how often reading has begun anew; results of an earlier attempt do not count.
         decoding: stretches that are being read.
         taken: frames predicted so far, those of earlier calls included.
-        waited_s: seconds the network waited for its batches.
+        kept: of these, those of earlier calls.
+        waited_s: seconds the network waited until a batch came, and it was of this work.
         failed: why it cannot be predicted; None = it can, or was.
     """
 
@@ -106,8 +107,7 @@ class Work:
     def _begin(self, segments: tuple[Segment, ...]) -> None:
         self.segments = segments
         self.decoding = 0
-        self.taken = self.store.num_rows
-        self._taken_up = self.taken > 0
+        self.taken = self.kept = self.store.num_rows
         self._starts = [segment.start for segment in segments]
         self._missing = [part for part in segments if not self.store.has(part.start, part.stop)]
         self._to_read = True
@@ -175,7 +175,7 @@ class Work:
         parts = sorted(self._held.pop(place), key=lambda part: int(part.frame_ids[0]))
         frame_ids = np.concatenate([part.frame_ids for part in parts])
         new = np.ones(len(frame_ids), dtype=bool)
-        if self._taken_up:  # from a call with batches of another size, perhaps: a part of one
+        if self.kept:  # from a call with batches of another size, perhaps: a part of one
             new[:] = [not self.store.has(number, number + 1) for number in frame_ids.tolist()]
         confidence = np.concatenate([part.confidence for part in parts])[new]
         self.store.add(

@@ -15,11 +15,13 @@ from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import ModelFiles
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.predict_files import predict_files
+from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.session import PredictSettings
 from lightning_pose.video import segments
 from tests.inference.batch_worker import number_run
 from tests.inference.number_tracker import number_tracker
+from tests.video.corpus import NUM_FRAMES
 
 Corpus = Callable[[str], Path]
 
@@ -71,3 +73,30 @@ def test_a_damaged_video_goes_on_in_the_numbering_it_was_begun_in(
     (again,) = predicting(model, corpus(name), tmp_path / "out")
     assert (again.num_frames, again.problems) == (quiet.num_frames, quiet.problems)
     assert again.predictions[0].read_bytes() == quiet.predictions[0].read_bytes()
+
+
+def test_frames_of_an_earlier_call_are_told_apart(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = RowStore.add
+
+    def add_until_killed(store: RowStore, frame_ids: np.ndarray, *values: np.ndarray) -> None:
+        add(store, frame_ids, *values)
+        if store.num_rows >= 30:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowStore, "add", add_until_killed)
+        with pytest.raises(Killed):
+            list(predicting(model, corpus("gop10.mp4"), tmp_path / "out"))
+    told: list[Progress] = []
+    (again,) = predict_files(
+        model,
+        expand_inputs([corpus("gop10.mp4")]),
+        out=tmp_path / "out",
+        on_progress=lambda _, progress: told.append(progress),
+    )
+    assert again.num_frames == told[-1].done == NUM_FRAMES
+    assert 0 < again.num_predicted <= 30
+    assert told[-1].kept == NUM_FRAMES - again.num_predicted
+    assert told[-1].fps == again.num_predicted / told[-1].seconds
