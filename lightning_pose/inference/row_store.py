@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Bool, Float, Int, UInt32
 
 from lightning_pose.contracts.errors import VideoError, WriteError
 from lightning_pose.contracts.files import why_not_written
@@ -109,6 +109,12 @@ class RowStore:
             start = max(start, run.stop)
         return start >= stop
 
+    def lacks(self, frame_ids: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Tell of each frame whether it is not there."""
+        runs = [_Run(-1, -1, 0), *self._in_order()]
+        starts, stops = np.array([(run.start, run.stop) for run in runs]).T
+        return frame_ids >= stops[np.searchsorted(starts, frame_ids, side="right") - 1]
+
     def add(
         self,
         frame_ids: Int[np.ndarray, " n"],
@@ -160,7 +166,9 @@ class RowStore:
         runs = self._in_order()
         last = max((run.stop for run in runs), default=0)
         stop = last if stop is None else stop
-        parts = [self._read(run, start, stop) for run in runs if run.start < stop]
+        parts = [
+            self._read(run, start, stop) for run in runs if run.start < stop and run.stop > start
+        ]
         rows = np.concatenate(parts or [np.zeros((0, self._words), dtype="<u4")])
         frame_ids = _frame_ids(rows)
         k = len(self.keypoint_names)
@@ -260,8 +268,8 @@ class RowStore:
 
     def _read(self, run: _Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
         first, end = max(run.start, start), min(run.stop, stop)
-        rows = self._read_rows(run.row + first - run.start, max(0, end - first))
-        if not np.array_equal(_frame_ids(rows), np.arange(first, max(first, end))):
+        rows = self._read_rows(run.row + first - run.start, end - first)
+        if not np.array_equal(_frame_ids(rows), np.arange(first, end)):
             raise WriteError(
                 f"{self.path} was changed while it was in use, by another worker on a disk "
                 "without locks perhaps. Delete it and predict again."

@@ -176,7 +176,7 @@ class Work:
         frame_ids = np.concatenate([part.frame_ids for part in parts])
         new = np.ones(len(frame_ids), dtype=bool)
         if self.kept:  # from a call with batches of another size, perhaps: a part of one
-            new[:] = [not self.store.has(number, number + 1) for number in frame_ids.tolist()]
+            new = self.store.lacks(frame_ids)
         confidence = np.concatenate([part.confidence for part in parts])[new]
         self.store.add(
             frame_ids[new],
