@@ -166,9 +166,8 @@ class RowStore:
         runs = self._in_order()
         last = max((run.stop for run in runs), default=0)
         stop = last if stop is None else stop
-        parts = [
-            self._read(run, start, stop) for run in runs if run.start < stop and run.stop > start
-        ]
+        asked = (run for run in runs if max(run.start, start) < min(run.stop, stop))
+        parts = [self._read(run, start, stop) for run in asked]
         rows = np.concatenate(parts or [np.zeros((0, self._words), dtype="<u4")])
         frame_ids = _frame_ids(rows)
         k = len(self.keypoint_names)
