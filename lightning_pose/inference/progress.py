@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,29 +37,15 @@ OnProgress = Callable[[Progress], None]
 
 
 class Stopwatch:
-    """Measures a loop over batches: all of it, and the wait for each batch."""
+    """Measures a loop over frames."""
 
     def __init__(
         self, total: int | None, on_progress: OnProgress | None, *, stage: str = "predicting"
     ) -> None:
         self.total = total
         self.stage = stage
-        self.waited_s = 0.0
         self._on_progress = on_progress
         self._start = time.perf_counter()
-
-    def timed(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yield the batches and add up how long each took to come."""
-        iterator = iter(batches)
-        while True:
-            before = time.perf_counter()
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                self.waited_s += time.perf_counter() - before
-            yield batch
 
     def report(self, done: int) -> Progress:
         """Tell the listener how many frames are done; return that."""
@@ -70,7 +53,6 @@ class Stopwatch:
             done=done,
             total=self.total,
             seconds=time.perf_counter() - self._start,
-            waited_s=self.waited_s,
             stage=self.stage,
         )
         if self._on_progress is not None:

@@ -143,16 +143,6 @@ class Session:
             batch_size=self._batch_size(model),
         )
 
-    def named(self, views: Sequence[Predictions], model: Model) -> tuple[Predictions, ...]:
-        """Return the tables of the views with the names of what they are of."""
-        pairs = zip(views, self.inputs, self.labels, strict=True)
-        return tuple(
-            _with_names(view, item)
-            if table is None
-            else view.with_images(table.images, self.sets(model))
-            for view, item, table in pairs
-        )
-
     def _batch_size(self, model: Model) -> int:
         return self.settings.batch_size or model.default_batch_size
 
@@ -200,10 +190,3 @@ def _boxes(path: Path | None, video: VideoInfo) -> Int[np.ndarray, "n 4"] | None
     boxes = read_video_bboxes(path)
     check_boxes_show(boxes, (video.height, video.width), name=video.path.name)
     return boxes
-
-
-def _with_names(predictions: Predictions, item: Input) -> Predictions:
-    """Return the rows of an image folder under the names of its images."""
-    if not item.images:
-        return predictions
-    return predictions.with_images([image.name for image in item.images], ())
