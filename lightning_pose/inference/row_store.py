@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt32
 from lightning_pose.contracts.errors import VideoError, WriteError
 from lightning_pose.contracts.files import why_not_written
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.frame_runs import Run, first_missing
 
 _FORMATS = {False: "litpose rows 1", True: "litpose rows 1 as a whole"}
 _SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
@@ -25,15 +25,6 @@ _SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
 # were added with it; then the values.
 _CHECK, _FOLLOWING, _FIRST_VALUE = 2, 3, 4
 _AT_ONCE = 4096  # rows read at a time when a file is taken up
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Consecutive frames that lie one after the other in the file."""
-
-    start: int
-    stop: int
-    row: int
 
 
 class RowStore:
@@ -78,7 +69,7 @@ class RowStore:
             whole: f"{name} {json.dumps(about)}\n".encode() for whole, name in _FORMATS.items()
         }
         self._words = _FIRST_VALUE + 3 * num_views * len(self.keypoint_names)
-        self._runs: list[_Run] = []
+        self._runs: list[Run] = []
         self._num_rows = 0
         try:
             self._file = io.BytesIO() if path is None else _opened(path)
@@ -92,7 +83,7 @@ class RowStore:
         try:
             with path.open("rb") as file:
                 first = file.readline()
-            return str(json.loads(first.removeprefix(_FORMAT.encode()))["key"])
+            return str(json.loads(first[first.index(b"{") :])["key"])
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
@@ -111,7 +102,7 @@ class RowStore:
 
     def lacks(self, frame_ids: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """Tell of each frame whether it is not there."""
-        runs = [_Run(-1, -1, 0), *self._in_order()]
+        runs = [Run(-1, -1, 0), *self._in_order()]
         starts, stops = np.array([(run.start, run.stop) for run in runs]).T
         return frame_ids >= stops[np.searchsorted(starts, frame_ids, side="right") - 1]
 
@@ -198,10 +189,7 @@ class RowStore:
                 )
         if self.num_rows == num_frames and self.has(0, num_frames):
             return
-        ends = [0, *(run.stop for run in runs)]
-        starts = [*(run.start for run in runs), num_frames]
-        gaps = itertools.chain.from_iterable(map(range, ends, starts))
-        missing = list(itertools.islice(gaps, 5))
+        missing = first_missing(runs, num_frames)
         raise VideoError(
             f"{self.num_rows} frames were predicted where the video has {num_frames}"
             + (f"; first missing: {missing}." if missing else ".")
@@ -257,15 +245,15 @@ class RowStore:
             start, row = int(frame_ids[first]), self._num_rows + first
             last = self._runs[-1] if self._runs else None
             if last is not None and last.stop == start:  # it lies right before, in the file too
-                self._runs[-1] = _Run(last.start, start + end - first, last.row)
+                self._runs[-1] = Run(last.start, start + end - first, last.row)
             else:
-                self._runs.append(_Run(start, start + end - first, row))
+                self._runs.append(Run(start, start + end - first, row))
         self._num_rows += len(frame_ids)
 
-    def _in_order(self) -> list[_Run]:
+    def _in_order(self) -> list[Run]:
         return sorted(self._runs, key=attrgetter("start"))
 
-    def _read(self, run: _Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
+    def _read(self, run: Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
         first, end = max(run.start, start), min(run.stop, stop)
         rows = self._read_rows(run.row + first - run.start, end - first)
         if not np.array_equal(_frame_ids(rows), np.arange(first, end)):
