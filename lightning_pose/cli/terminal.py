@@ -102,19 +102,22 @@ class ProgressLine:
             self.stream.write(CLEAR)
             self.stream.flush()
 
-    def update(self, done: int, total: int | None, *, more: str = "") -> None:
-        """Draw ``done`` of ``total`` (None = unknown), rate and time left."""
+    def update(self, done: int, total: int | None, *, before: int = 0, more: str = "") -> None:
+        """Draw ``done`` of ``total`` (None = unknown), rate and time left.
+
+        ``before`` of those done were there at the beginning.
+        """
         now = time.monotonic()
         if now - self._drawn < (0.1 if self.live else LINE_EVERY_S):
             return
         self._drawn = now
-        text = f"{self.label}  {self._amount(done, total, now - self._start)}{more}"
+        rate = (done - before) / (now - self._start)
+        text = f"{self.label}  {self._amount(done, total, rate)}{more}"
         width = shutil.get_terminal_size().columns
         self.stream.write(f"{CLEAR}{text[: width - 1]}" if self.live else f"{text}\n")
         self.stream.flush()
 
-    def _amount(self, done: int, total: int | None, seconds: float) -> str:
-        rate = done / seconds if seconds else 0.0
+    def _amount(self, done: int, total: int | None, rate: float) -> str:
         if not total:
             return f"{done} {self.unit}  {rate:.1f}/s"
         share = min(1.0, done / total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.inference.inputs import Kind
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.pipeline import progress_of
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.row_store import RowStore
@@ -21,31 +21,18 @@ from lightning_pose.inference.work import Work
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A session to predict, and where its rows go."""
-
-    session: Session
-    store: RowStore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """What became of a task.
+    """A session on its way through the engine.
 
     Attributes:
-        task: the task.
-        num_frames: of the session.
-        problems: what was wrong with the source, one sentence each.
-        seconds: from its first frame to its last.
-        waited_s: of these, spent waiting for the decoder.
-        failed: why not all rows are there.
+        session: what to predict.
+        store: where its rows go; None = nothing is to be predicted, it only comes in its turn.
     """
 
-    task: Task
-    num_frames: int = 0
-    problems: tuple[str, ...] = ()
-    seconds: float = 0.0
-    waited_s: float = 0.0
-    failed: LitposeError | None = None
+    session: Session
+    store: RowStore | None
+
+
+Predicted = tuple[Task, Outcome | None]
 
 
 def predict_sessions(
@@ -53,79 +40,80 @@ def predict_sessions(
     tasks: Iterable[Task],
     *,
     on_progress: Callable[[Session, Progress], None] | None = None,
-) -> Generator[Done]:
-    """Predict the sessions; yield each when its rows are in its store.
+) -> Generator[Predicted]:
+    """Predict the sessions; yield each when its rows are in its store, with what became of it.
+
+    Those without a store come with None. Only a few tasks are at work, or have ended and are not
+    yet yielded, at a time.
 
     Args:
         model: the model.
         tasks: are pulled as they are needed, from a thread that decodes.
         on_progress: is told how far each session is.
     """
-    queue = _Opening(model, tasks)
+    task_of: dict[Work, Task] = {}
 
     def tell(work: Work, progress: Progress) -> None:
         if on_progress is not None:
-            on_progress(queue.task_of[work].session, progress)
+            on_progress(task_of[work].session, progress)
 
-    for finished in model.pipeline().run(queue.works(), tell):
-        yield from queue.aside()
-        work, task = finished.work, queue.task_of.pop(finished.work)
-        if finished.failed is not None:
-            yield Done(task=task, failed=finished.failed)
+    for found in model.pipeline().run(_opened(model, tasks, task_of), tell):
+        if isinstance(found, Work):
+            task = task_of.pop(found)
+            yield task, _outcome_of(found, task.session)
             continue
-        progress = progress_of(work)
-        yield Done(
-            task=task,
-            num_frames=finished.num_frames,
-            problems=work.problems(),
-            seconds=progress.seconds,
-            waited_s=progress.waited_s,
-        )
-    yield from queue.aside()
+        task, outcome = found
+        if task.store is not None and task.session.kind is Kind.LABELS:
+            outcome = _labels_predicted(model, task.session, task.store)
+        yield task, outcome
 
 
-class _Opening:
-    """Opens the videos of tasks as they are asked for; what needs no decoder is put aside."""
-
-    def __init__(self, model: Model, tasks: Iterable[Task]) -> None:
-        self.task_of: dict[Work, Task] = {}
-        self._model = model
-        self._tasks = tasks
-        self._labels: deque[Task] = deque()
-        self._failed: deque[Done] = deque()
-
-    def works(self) -> Iterator[Work]:
-        """Yield the work of each video that can be opened."""
-        for task in self._tasks:
-            if task.session.kind is Kind.LABELS:
-                self._labels.append(task)
-                continue
-            try:
-                work = self._model.work(task.session.open(self._model), task.store)
-            except LitposeError as error:
-                self._failed.append(Done(task=task, failed=error))
-                continue
-            self.task_of[work] = task
-            yield work
-
-    def aside(self) -> Generator[Done]:
-        """Yield what was put aside: videos that cannot be opened, and label files, predicted."""
-        while self._failed:
-            yield self._failed.popleft()
-        while self._labels:
-            yield _labels_predicted(self._model, self._labels.popleft())
+def _opened(
+    model: Model, tasks: Iterable[Task], task_of: dict[Work, Task]
+) -> Iterator[Work | Predicted]:
+    """Yield the work of each video that can be opened, and the tasks that need no decoder."""
+    for task in tasks:
+        if task.store is None or task.session.kind is Kind.LABELS:
+            yield task, None
+            continue
+        try:
+            work = model.work(task.session.open(model), task.store)
+        except LitposeError as error:
+            yield task, Outcome(inputs=task.session.inputs, failed=error)
+            continue
+        task_of[work] = task
+        yield work
 
 
-def _labels_predicted(model: Model, task: Task) -> Done:
+def _outcome_of(work: Work, session: Session) -> Outcome:
+    if work.failed is not None:
+        return Outcome(inputs=session.inputs, failed=work.failed)
+    progress = progress_of(work)
+    return Outcome(
+        inputs=session.inputs,
+        num_frames=work.store.num_rows,
+        num_predicted=work.store.num_rows - work.kept,
+        problems=work.problems(),
+        seconds=progress.seconds,
+        waited_s=progress.waited_s,
+    )
+
+
+def _labels_predicted(model: Model, session: Session, store: RowStore) -> Outcome:
     before = time.perf_counter()
     try:
-        found = task.session.predict_labels(model)
-        task.store.clear()
-        task.store.add(
+        found = session.predict_labels(model)
+        store.clear()
+        store.add(
             np.arange(len(found[0]), dtype=np.int64),
             np.concatenate([view.xy_img for view in found], axis=1).astype(np.float32),
             np.concatenate([view.confidence for view in found], axis=1).astype(np.float32),
         )
     except LitposeError as error:
-        return Done(task=task, failed=error)
-    return Done(task=task, num_frames=len(found[0]), seconds=time.perf_counter() - before)
+        return Outcome(inputs=session.inputs, failed=error)
+    return Outcome(
+        inputs=session.inputs,
+        num_frames=store.num_rows,
+        num_predicted=store.num_rows,
+        seconds=time.perf_counter() - before,
+    )

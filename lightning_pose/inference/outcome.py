@@ -18,11 +18,14 @@ class Outcome:
         files: the files of the result, those that were there already included.
         predictions: of these, the table of each view.
         num_frames: rows of the predictions.
+        num_predicted: of these, those predicted now, not by an earlier call.
         skipped: everything was there already.
         claimed_by: another process is at work on it, this one; nothing was done here.
         problems: what was wrong with the source, one sentence each.
-        seconds: predicting took; 0 if it was not needed.
-        waited_s: of these, spent waiting for the decoder.
+        seconds: from opening it to its last frame; 0 if nothing was predicted. Several inputs are
+            at work at once: these seconds are not to be added up.
+        waited_s: of these, spent waiting for frames of this input while none of another came: what
+            the network waited for decoding, added up over all inputs.
         failed: why there is no result, or not all of it.
     """
 
@@ -30,6 +33,7 @@ class Outcome:
     files: tuple[Path, ...] = ()
     predictions: tuple[Path, ...] = ()
     num_frames: int = 0
+    num_predicted: int = 0
     skipped: bool = False
     claimed_by: str = ""
     problems: tuple[str, ...] = ()

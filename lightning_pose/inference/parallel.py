@@ -18,6 +18,14 @@ R = TypeVar("R")
 _MOST_WORKERS = 16  # beyond, threads wait for Python's lock more than they compute
 
 
+def gpu_too_small(error: torch.OutOfMemoryError) -> ModelError:
+    """Return the sentence on it; it keeps nothing that lies in the memory of the GPU."""
+    return ModelError(
+        f"The memory of the GPU is too small for this batch ({error.args[0]}). Take fewer "
+        "frames at a time (--batch-size)."
+    )
+
+
 def run_batches(work: Callable[[B], R], batches: Iterable[B], *, compute: Compute) -> Generator[R]:
     """Yield ``work(batch)`` for each batch, in order, without gradients and in the arithmetic set.
 
@@ -39,10 +47,7 @@ def run_batches(work: Callable[[B], R], batches: Iterable[B], *, compute: Comput
             with torch.inference_mode(), compute.active():
                 return work(batch)
         except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"The memory of the GPU is too small for this batch ({error.args[0]}). Take fewer "
-                "frames at a time (--batch-size)."
-            ) from error
+            raise gpu_too_small(error) from error
 
     cores = torch.get_num_threads()
     if compute.device.type != "cpu" or cores == 1:

@@ -9,34 +9,29 @@ hang on how many threads there are, or on where an earlier call was stopped.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.decoding import Aside, DecodedBatch, Decoding
 from lightning_pose.inference.network import in_order
-from lightning_pose.inference.parallel import run_batches
+from lightning_pose.inference.parallel import gpu_too_small, run_batches
 from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.inference.progress import Progress
-from lightning_pose.inference.work import Views, Work
+from lightning_pose.inference.work import Work
 from lightning_pose.video.batching import RawFrames
-from lightning_pose.video.segments import DamagedError
 
 # An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
 GPU_DECODERS, _CPU_DECODERS = 8, 2
-# Batches of a thread that the network has not taken. A limit for each thread, because on a GPU
-# memory that one decoder's stream has used is of no use to another's.
-_AHEAD = 3
-_POLL_S = 0.1
+T = TypeVar("T")
 OnWork = Callable[[Work, Progress], None]
 
 
@@ -63,45 +58,6 @@ class VideoNetwork(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """What became of a work.
-
-    Attributes:
-        work: it.
-        num_frames: rows in its store.
-        failed: why it could not be predicted; None = it was.
-    """
-
-    work: Work
-    num_frames: int = 0
-    failed: LitposeError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Batch:
-    """What a decoding thread delivers: frames, an error, or (neither) the end of a stretch."""
-
-    work: Work
-    attempt: int
-    views: Views | None = None
-    error: BaseException | None = None
-    room: threading.Semaphore | None = None
-
-    def taken(self) -> _Batch:
-        """Return the same without its frames, and let its thread decode the next ones."""
-        if self.room is not None:
-            self.room.release()
-        return replace(self, views=None, room=None)
-
-
-class _ThreadEnded:
-    """Is put into the queue by a decoding thread that found nothing more to do."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
 class Pipeline:
     """Predicts one work after the other, and several at a time where that keeps it busy.
 
@@ -113,14 +69,6 @@ class Pipeline:
     def __init__(self, network: VideoNetwork, *, decoders: int) -> None:
         self._network = network
         self._decoders = decoders
-        self._queue: queue.Queue[_Batch | _ThreadEnded] = queue.Queue()
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._running = 0
-        self._works: Iterator[Work] = iter(())
-        self._to_read: list[Work] = []
-        self._failed: set[Work] = set()
 
     @classmethod
     def on(cls, network: VideoNetwork) -> Pipeline:
@@ -129,55 +77,61 @@ class Pipeline:
         wished = GPU_DECODERS if on_gpu else _CPU_DECODERS
         return cls(network, decoders=min(wished, os.cpu_count() or 1))
 
-    def run(self, works: Iterable[Work], on_progress: OnWork | None = None) -> Iterator[Finished]:
-        """Yield what became of each work, in the order in which they end.
+    def run(
+        self, works: Iterable[Work | T], on_progress: OnWork | None = None
+    ) -> Iterator[Work | T]:
+        """Yield each work when it has ended, well or not (see its ``failed``).
+
+        What comes among the works and is none is handed on as it is, in its turn.
 
         Args:
             works: asked for, one at a time, when a decoding thread has nothing else to do, and
                 from that thread.
             on_progress: is told how far a work is after each of its batches.
         """
-        self._works = iter(works)
+        decoding = Decoding(works, threads=self._decoders)
         try:
-            for _ in range(self._decoders):
-                self._start_decoding()
-            computed = run_batches(self._computed, self._batches(), compute=self._network.compute)
+            computed = run_batches(
+                self._computed, decoding.batches(), compute=self._network.compute
+            )
             for batch, result in in_order(computed, self._network.in_flight):
-                yield from self._hand_in(batch, result, on_progress)
+                if isinstance(batch, Aside):
+                    yield batch.item
+                elif not batch.outdated and self._ends(batch, result, decoding, on_progress):
+                    yield batch.work
         finally:
-            self._stopped.set()
-            for thread in self._threads:
-                thread.join()
+            decoding.stop()
 
-    def _hand_in(
-        self, batch: _Batch, result: Prediction | None, on_progress: OnWork | None
-    ) -> Iterator[Finished]:
+    def _ends(
+        self,
+        batch: DecodedBatch,
+        result: Prediction | None,
+        decoding: Decoding,
+        on_progress: OnWork | None,
+    ) -> bool:
+        """Hand a batch in to its work; tell whether the work has ended with it."""
         work = batch.work
-        if batch.attempt != work.attempt or work in self._failed:
-            return
-        if batch.error is not None:
-            self._failed.add(work)
-            yield Finished(work=work, failed=_readable(batch.error))
-        elif result is not None:
-            try:
+        try:
+            if batch.error is not None:
+                raise batch.error
+            if result is not None:
                 work.take(result)
-            except LitposeError as error:  # its rows cannot be kept, on a full disk say
-                self._failed.add(work)
-                yield Finished(work=work, failed=error)
-                return
-            if on_progress is not None:
-                on_progress(work, progress_of(work))
-        elif self._ended(work):
-            yield _finished(work)
+            elif decoding.ended(work):
+                work.finish()
+                return True
+        except LitposeError as error:
+            work.failed = error
+            return True
+        if result is not None and on_progress is not None:
+            on_progress(work, progress_of(work))
+        return False
 
-    def _ended(self, work: Work) -> bool:
-        """Count a stretch that was read to its end; tell whether it was the last one."""
-        with self._lock:
-            work.decoding -= 1
-            return work.all_taken and not work.decoding
-
-    def _computed(self, batch: _Batch) -> tuple[_Batch, OnTheWay | None]:
-        if batch.views is None or batch.work in self._failed:
+    def _computed(
+        self, batch: DecodedBatch | Aside
+    ) -> tuple[DecodedBatch | Aside, OnTheWay | None]:
+        if isinstance(batch, Aside):
+            return batch, None
+        if batch.views is None or batch.work.failed is not None:
             return batch.taken(), None
         try:
             result = self._network(
@@ -185,92 +139,9 @@ class Pipeline:
             )
         except LitposeError as error:
             return replace(batch.taken(), error=error), None
+        except torch.OutOfMemoryError as error:
+            return replace(batch.taken(), error=gpu_too_small(error)), None
         return batch.taken(), result
-
-    def _batches(self) -> Iterator[_Batch]:
-        """Yield what decoding threads deliver, until all of them have ended."""
-        while self._running:
-            before = time.perf_counter()
-            batch = self._queue.get()
-            if isinstance(batch, _ThreadEnded):
-                self._running -= 1
-                if batch.error is not None:
-                    raise batch.error
-                continue
-            batch.work.waited_s += time.perf_counter() - before
-            if isinstance(batch.error, DamagedError) and batch.attempt == batch.work.attempt:
-                with self._lock:
-                    batch.work.begin_as_a_whole()
-                    self._to_read.append(batch.work)
-                self._start_decoding()
-                continue
-            yield batch
-
-    def _start_decoding(self) -> None:
-        thread = threading.Thread(target=self._decode, name="litpose-decode", daemon=True)
-        self._threads.append(thread)
-        self._running += 1
-        thread.start()
-
-    def _decode(self) -> None:
-        """Read one stretch after the other, in a thread of its own."""
-        end = _ThreadEnded()
-        try:
-            while (stretch := self._next_stretch()) is not None:
-                if not self._read(*stretch):
-                    break
-        except BaseException as error:  # raised again in the thread of the caller
-            end = _ThreadEnded(error)
-        self._queue.put(end)
-
-    def _read(self, last: _Batch, batches: Generator[Views]) -> bool:
-        """Put the batches of a stretch into the queue; return False if nobody wants them."""
-        work, whole = last.work, not last.work.segments
-        room = threading.Semaphore(_AHEAD)
-        try:
-            with contextlib.closing(batches):
-                while self._wait_for(room) and (views := next(batches, None)) is not None:
-                    if work.attempt != last.attempt or work in self._failed:
-                        break
-                    if whole and work.has(views):
-                        room.release()
-                        continue
-                    self._queue.put(replace(last, views=views, room=room))
-        except Exception as error:  # told of with the outcome of this work
-            last = replace(last, error=error)
-        self._queue.put(last)
-        return not self._stopped.is_set()
-
-    def _next_stretch(self) -> tuple[_Batch, Generator[Views]] | None:
-        """Return what is to be read next; None = nothing."""
-        with self._lock:
-            while not self._stopped.is_set():
-                if not self._to_read:
-                    work = next(self._works, None)
-                    if work is None:
-                        return None
-                    self._to_read.append(work)
-                work = self._to_read[0]
-                if work in self._failed:
-                    self._to_read.pop(0)
-                    continue
-                work.decoding += 1
-                last = _Batch(work=work, attempt=work.attempt)
-                if work.all_taken:  # an earlier call had predicted everything
-                    self._to_read.pop(0)
-                    return last, (views for views in ())
-                segments = work.next_stretch(self._decoders)
-                if work.all_taken:
-                    self._to_read.pop(0)
-                return last, work.source.read(segments)
-        return None
-
-    def _wait_for(self, room: threading.Semaphore) -> bool:
-        """Wait until the network has taken enough; return False if the caller has gone."""
-        while not self._stopped.is_set():
-            if room.acquire(timeout=_POLL_S):
-                return True
-        return False
 
 
 def progress_of(work: Work) -> Progress:
@@ -280,18 +151,5 @@ def progress_of(work: Work) -> Progress:
         total=work.total,
         seconds=time.perf_counter() - work.started,
         waited_s=work.waited_s,
+        kept=work.kept,
     )
-
-
-def _finished(work: Work) -> Finished:
-    try:
-        return Finished(work=work, num_frames=work.finish())
-    except LitposeError as error:
-        return Finished(work=work, failed=error)
-
-
-def _readable(error: BaseException) -> LitposeError:
-    """Return an error that is to be told; raise one that is a fault of this program."""
-    if isinstance(error, LitposeError):
-        return error
-    raise error

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 import torch
 
-from lightning_pose.inference.engine import Done, Task, predict_sessions
+from lightning_pose.inference.engine import Task, predict_sessions
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
@@ -110,7 +110,8 @@ class _Batch:
         self._stop = stop
         self._on_start = on_start
         self._on_progress = on_progress
-        self._running: dict[Session, ResultJob] = {}
+        # With what became of it, where nothing is to be done.
+        self._running: dict[Session, tuple[ResultJob, Outcome | None]] = {}
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
         writers = max(1, min(_MOST_WRITERS, torch.get_num_threads() // _CORES_A_WRITER))
         self._writers = ThreadPoolExecutor(writers, "litpose-write")
@@ -122,8 +123,13 @@ class _Batch:
         told = 0
         try:
             with closing(engine), self._stopping_on_error():
-                for done in engine:
-                    self._write(self._running.pop(done.task.session), done)
+                for task, predicted in engine:
+                    job, ended = self._running.pop(task.session)
+                    if ended is None:
+                        self._write(job, predicted)
+                    else:
+                        yield ended
+                        told += 1
                     while not self._ended.empty():
                         yield self._ended.get().result()
                         told += 1
@@ -137,22 +143,16 @@ class _Batch:
                 job.close()
 
     def _tasks(self) -> Iterator[Task]:
-        """Yield what is to be predicted; the engine may ask for it from a thread of its own."""
+        """Yield every job, with a store if it is to be predicted; in a thread of the engine."""
         for job in self.jobs:
             if self._stop.is_set():
                 return
             if self._on_start is not None:
                 self._on_start(job.session.inputs)
             ended = job.begin()
-            if ended is not None:
-                told: Future[Outcome] = Future()
-                told.set_result(ended)
-                self._ended.put(told)
-            elif job.store is None or job.rows is not None:
-                self._write(job, None)
-            else:
-                self._running[job.session] = job
-                yield Task(session=job.session, store=job.store)
+            self._running[job.session] = (job, ended)
+            there = ended is not None or job.rows is not None
+            yield Task(session=job.session, store=None if there else job.store)
 
     @contextmanager
     def _stopping_on_error(self) -> Iterator[None]:
@@ -163,10 +163,10 @@ class _Batch:
             self._stop.set()
             raise
 
-    def _write(self, job: ResultJob, done: Done | None) -> None:
+    def _write(self, job: ResultJob, predicted: Outcome | None) -> None:
         """Let a writer finish the session; wait while too many are being finished."""
         self._room.acquire()
-        self._writers.submit(job.finish, done).add_done_callback(self._take_back)
+        self._writers.submit(job.finish, predicted).add_done_callback(self._take_back)
 
     def _take_back(self, written: Future[Outcome]) -> None:
         self._room.release()

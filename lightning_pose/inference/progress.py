@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,10 +12,11 @@ class Progress:
     """How far the work on one video has come.
 
     Attributes:
-        done: frames finished.
+        done: frames finished, those of earlier calls included.
         total: frames expected; None = unknown, and a guess where the file keeps no index.
         seconds: since the first frame was asked for.
-        waited_s: of these, spent waiting for the decoder.
+        waited_s: of these, spent waiting for frames of this video while none of another came.
+        kept: of the frames done, those of earlier calls.
         stage: what is being done with the frames: predicting or drawing.
     """
 
@@ -26,41 +24,28 @@ class Progress:
     total: int | None
     seconds: float
     waited_s: float = 0.0
+    kept: int = 0
     stage: str = "predicting"
 
     @property
     def fps(self) -> float:
-        """Return frames finished per second so far."""
-        return self.done / self.seconds if self.seconds > 0 else 0.0
+        """Return frames finished per second so far, without those of earlier calls."""
+        return (self.done - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
 OnProgress = Callable[[Progress], None]
 
 
 class Stopwatch:
-    """Measures a loop over batches: all of it, and the wait for each batch."""
+    """Measures a loop over frames."""
 
     def __init__(
         self, total: int | None, on_progress: OnProgress | None, *, stage: str = "predicting"
     ) -> None:
         self.total = total
         self.stage = stage
-        self.waited_s = 0.0
         self._on_progress = on_progress
         self._start = time.perf_counter()
-
-    def timed(self, batches: Iterable[T]) -> Iterator[T]:
-        """Yield the batches and add up how long each took to come."""
-        iterator = iter(batches)
-        while True:
-            before = time.perf_counter()
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                self.waited_s += time.perf_counter() - before
-            yield batch
 
     def report(self, done: int) -> Progress:
         """Tell the listener how many frames are done; return that."""
@@ -68,7 +53,6 @@ class Stopwatch:
             done=done,
             total=self.total,
             seconds=time.perf_counter() - self._start,
-            waited_s=self.waited_s,
             stage=self.stage,
         )
         if self._on_progress is not None:

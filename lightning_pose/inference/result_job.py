@@ -23,7 +23,6 @@ from lightning_pose.contracts.file_hashes import has_stamp
 from lightning_pose.contracts.file_locks import FileLock, NoLocksError
 from lightning_pose.contracts.files import remove_leftovers
 from lightning_pose.contracts.predictions import Predictions
-from lightning_pose.inference.engine import Done
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
@@ -100,17 +99,17 @@ class ResultJob:
             self.close()
         return ended
 
-    def finish(self, done: Done | None) -> Outcome:
+    def finish(self, predicted: Outcome | None) -> Outcome:
         """Write what is missing, give the claim back and return what became of the session.
 
         Args:
-            done: what the engine says of it; None if the rows were there already.
+            predicted: what the engine says of it; None if the rows were there already.
         """
-        ended = self._ending(done)
+        ended = predicted or self._there_already()
         try:
-            if done is not None and done.failed is None:
-                done.task.store.check_complete(done.num_frames)
-                self.rows = self._named(done.task.store)
+            if self.rows is None and self.store is not None and ended.failed is None:
+                self.store.check_complete(ended.num_frames)
+                self.rows = self._named(self.store)
             if self.rows is not None:
                 ended = self._write(ended, self.rows)
         except (LitposeError, OSError) as error:
@@ -232,20 +231,11 @@ class ResultJob:
                     break
         return TableRows(tables) if len(tables) == len(self.files) else None
 
-    def _ending(self, done: Done | None) -> Outcome:
-        if done is None:
-            note = self._notes[0]
-            problems = note.problems if note else ()
-            count = len(self.rows) if self.rows else 0
-            return Outcome(inputs=self.session.inputs, num_frames=count, problems=problems)
-        return Outcome(
-            inputs=self.session.inputs,
-            num_frames=done.num_frames,
-            problems=done.problems,
-            seconds=done.seconds,
-            waited_s=done.waited_s,
-            failed=done.failed,
-        )
+    def _there_already(self) -> Outcome:
+        note = self._notes[0]
+        problems = note.problems if note else ()
+        count = len(self.rows) if self.rows else 0
+        return Outcome(inputs=self.session.inputs, num_frames=count, problems=problems)
 
     def _write(self, ended: Outcome, rows: Rows) -> Outcome:
         """Write the missing files of every view; return the outcome with them."""

@@ -7,33 +7,24 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Bool, Float, Int, UInt32
 
 from lightning_pose.contracts.errors import VideoError, WriteError
 from lightning_pose.contracts.files import why_not_written
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.frame_runs import Run, first_missing
 
-_FORMAT = "litpose rows 1"
+_FORMATS = {False: "litpose rows 1", True: "litpose rows 1 as a whole"}
 _SALT = np.uint32(0x6C697470)  # so that a block of zeros is no row
 # Words of a row: two of the frame's number, one of the check, one of how many rows follow that
 # were added with it; then the values.
 _CHECK, _FOLLOWING, _FIRST_VALUE = 2, 3, 4
 _AT_ONCE = 4096  # rows read at a time when a file is taken up
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Consecutive frames that lie one after the other in the file."""
-
-    start: int
-    stop: int
-    row: int
 
 
 class RowStore:
@@ -42,7 +33,8 @@ class RowStore:
     The file is a line that says what is in it, then one record of fixed size a row, each with a
     check sum. An existing file with the same first line is taken up: rows count that were added
     together and are all whole, up to the first that are not; what follows is cut off. With another
-    first line it begins anew.
+    first line it begins anew. The line says also how frames are numbered: by the index of the
+    video, or as they are decoded from its beginning, which in a damaged one is not the same.
 
     Args:
         path: the file; None = in memory.
@@ -50,6 +42,9 @@ class RowStore:
         keypoint_names: of one view, in column order.
         num_views: cameras whose keypoints lie side by side.
         run_id: which run made the model.
+
+    Attributes:
+        as_a_whole: whether frames have the numbers they get when the video is read as a whole.
 
     Raises:
         WriteError: the file cannot be written.
@@ -69,9 +64,12 @@ class RowStore:
         self.num_views = num_views
         self.run_id = run_id
         about = {"key": key, "keypoints": self.keypoint_names, "views": num_views}
-        self._header = f"{_FORMAT} {json.dumps(about)}\n".encode()
+        self.as_a_whole = False
+        self._headers = {
+            whole: f"{name} {json.dumps(about)}\n".encode() for whole, name in _FORMATS.items()
+        }
         self._words = _FIRST_VALUE + 3 * num_views * len(self.keypoint_names)
-        self._runs: list[_Run] = []
+        self._runs: list[Run] = []
         self._num_rows = 0
         try:
             self._file = io.BytesIO() if path is None else _opened(path)
@@ -85,7 +83,7 @@ class RowStore:
         try:
             with path.open("rb") as file:
                 first = file.readline()
-            return str(json.loads(first.removeprefix(_FORMAT.encode()))["key"])
+            return str(json.loads(first[first.index(b"{") :])["key"])
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
@@ -101,6 +99,12 @@ class RowStore:
                 break
             start = max(start, run.stop)
         return start >= stop
+
+    def lacks(self, frame_ids: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Tell of each frame whether it is not there."""
+        runs = [Run(-1, -1, 0), *self._in_order()]
+        starts, stops = np.array([(run.start, run.stop) for run in runs]).T
+        return frame_ids >= stops[np.searchsorted(starts, frame_ids, side="right") - 1]
 
     def add(
         self,
@@ -134,14 +138,17 @@ class RowStore:
             raise self._not_written(error) from error
         self._note(np.asarray(frame_ids, dtype=np.int64))
 
-    def clear(self) -> None:
+    def clear(self, *, as_a_whole: bool = False) -> None:
         """Forget all rows.
+
+        Args:
+            as_a_whole: how frames are numbered from now on.
 
         Raises:
             WriteError: the file cannot be written.
         """
         try:
-            self._begin_anew()
+            self._begin_anew(as_a_whole)
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -150,7 +157,8 @@ class RowStore:
         runs = self._in_order()
         last = max((run.stop for run in runs), default=0)
         stop = last if stop is None else stop
-        parts = [self._read(run, start, stop) for run in runs if run.start < stop]
+        asked = (run for run in runs if max(run.start, start) < min(run.stop, stop))
+        parts = [self._read(run, start, stop) for run in asked]
         rows = np.concatenate(parts or [np.zeros((0, self._words), dtype="<u4")])
         frame_ids = _frame_ids(rows)
         k = len(self.keypoint_names)
@@ -181,10 +189,7 @@ class RowStore:
                 )
         if self.num_rows == num_frames and self.has(0, num_frames):
             return
-        ends = [0, *(run.stop for run in runs)]
-        starts = [*(run.start for run in runs), num_frames]
-        gaps = itertools.chain.from_iterable(map(range, ends, starts))
-        missing = list(itertools.islice(gaps, 5))
+        missing = first_missing(runs, num_frames)
         raise VideoError(
             f"{self.num_rows} frames were predicted where the video has {num_frames}"
             + (f"; first missing: {missing}." if missing else ".")
@@ -203,9 +208,12 @@ class RowStore:
     def _take_up(self) -> None:
         """Find the rows in the file; begin anew if it was begun for something else."""
         self._file.seek(0)
-        if self._file.read(len(self._header)) != self._header:
-            self._begin_anew()
+        begun = self._file.read(max(map(len, self._headers.values())))
+        found = [whole for whole, header in self._headers.items() if begun.startswith(header)]
+        if not found:
+            self._begin_anew(as_a_whole=False)
             return
+        self.as_a_whole = found[0]
         seen, loose = 0, np.zeros(0, dtype=np.int64)  # rows whose last companion is to come
         while True:
             words = self._read_rows(seen, _AT_ONCE)
@@ -221,11 +229,11 @@ class RowStore:
                 break
         self._file.truncate(self._position(self._num_rows))
 
-    def _begin_anew(self) -> None:
-        self._runs, self._num_rows = [], 0
+    def _begin_anew(self, as_a_whole: bool) -> None:
+        self._runs, self._num_rows, self.as_a_whole = [], 0, as_a_whole
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(self._header)
+        self._file.write(self._headers[as_a_whole])
 
     def _note(self, frame_ids: Int[np.ndarray, " n"]) -> None:
         """Remember where the rows lie that were just found at the end."""
@@ -237,18 +245,18 @@ class RowStore:
             start, row = int(frame_ids[first]), self._num_rows + first
             last = self._runs[-1] if self._runs else None
             if last is not None and last.stop == start:  # it lies right before, in the file too
-                self._runs[-1] = _Run(last.start, start + end - first, last.row)
+                self._runs[-1] = Run(last.start, start + end - first, last.row)
             else:
-                self._runs.append(_Run(start, start + end - first, row))
+                self._runs.append(Run(start, start + end - first, row))
         self._num_rows += len(frame_ids)
 
-    def _in_order(self) -> list[_Run]:
+    def _in_order(self) -> list[Run]:
         return sorted(self._runs, key=attrgetter("start"))
 
-    def _read(self, run: _Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
+    def _read(self, run: Run, start: int, stop: int) -> UInt32[np.ndarray, "n words"]:
         first, end = max(run.start, start), min(run.stop, stop)
-        rows = self._read_rows(run.row + first - run.start, max(0, end - first))
-        if not np.array_equal(_frame_ids(rows), np.arange(first, max(first, end))):
+        rows = self._read_rows(run.row + first - run.start, end - first)
+        if not np.array_equal(_frame_ids(rows), np.arange(first, end)):
             raise WriteError(
                 f"{self.path} was changed while it was in use, by another worker on a disk "
                 "without locks perhaps. Delete it and predict again."
@@ -267,7 +275,7 @@ class RowStore:
         )
 
     def _position(self, row: int) -> int:
-        return len(self._header) + row * self._words * 4
+        return len(self._headers[self.as_a_whole]) + row * self._words * 4
 
     def _not_written(self, error: OSError) -> WriteError:
         return WriteError(why_not_written(self.path or Path("memory"), error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 from lightning_pose.contracts.predictions import Predictions
@@ -40,9 +41,9 @@ def video_result(
         if on_progress is not None:
             on_progress(progress)
 
-    (finished,) = pipeline.run([work], tell)
-    if finished.failed is not None:
-        raise finished.failed
+    deque(pipeline.run([work], tell), maxlen=0)
+    if work.failed is not None:
+        raise work.failed
     progress = progress_of(work)
     tell(work, progress)
     readers = work.source.readers

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.in_step import in_step, parts_in_step
 from lightning_pose.inference.row_store import RowStore
@@ -79,7 +80,9 @@ class Work:
         attempt: how often reading has begun anew; results of an earlier attempt do not count.
         decoding: stretches that are being read.
         taken: frames predicted so far, those of earlier calls included.
-        waited_s: seconds the network waited for its batches.
+        kept: of these, those of earlier calls.
+        waited_s: seconds the network waited until a batch came, and it was of this work.
+        failed: why it cannot be predicted; None = it can, or was.
     """
 
     def __init__(
@@ -91,20 +94,20 @@ class Work:
         self.boxes = source.box_tensors
         self.started = time.perf_counter()
         self.waited_s = 0.0
+        self.failed: LitposeError | None = None
         self.attempt = 0
-        self._begin(source.segments())
+        self._begin(() if store.as_a_whole else source.segments())
 
     def begin_as_a_whole(self) -> None:
         """Forget all results, and have the source read from its beginning to its end."""
-        self.store.clear()
+        self.store.clear(as_a_whole=True)
         self.attempt += 1
         self._begin(())
 
     def _begin(self, segments: tuple[Segment, ...]) -> None:
         self.segments = segments
         self.decoding = 0
-        self.taken = self.store.num_rows
-        self._taken_up = self.taken > 0
+        self.taken = self.kept = self.store.num_rows
         self._starts = [segment.start for segment in segments]
         self._missing = [part for part in segments if not self.store.has(part.start, part.stop)]
         self._to_read = True
@@ -152,8 +155,8 @@ class Work:
         if sum(len(part.frame_ids) for part in held) >= length:
             self._put(place)
 
-    def finish(self) -> int:
-        """Put what is left into the store, and check that all frames are there; return how many.
+    def finish(self) -> None:
+        """Put what is left into the store, and check that all frames are there.
 
         Raises:
             VideoError: a frame is missing or was predicted twice.
@@ -163,7 +166,6 @@ class Work:
         frames = self.segments[-1].stop if self.segments else self.source.readers[0].num_frames
         if frames is not None:
             self.store.check_complete(frames)
-        return self.store.num_rows
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the files, one sentence each."""
@@ -173,8 +175,8 @@ class Work:
         parts = sorted(self._held.pop(place), key=lambda part: int(part.frame_ids[0]))
         frame_ids = np.concatenate([part.frame_ids for part in parts])
         new = np.ones(len(frame_ids), dtype=bool)
-        if self._taken_up:  # from a call with batches of another size, perhaps: a part of one
-            new[:] = [not self.store.has(number, number + 1) for number in frame_ids.tolist()]
+        if self.kept:  # from a call with batches of another size, perhaps: a part of one
+            new = self.store.lacks(frame_ids)
         confidence = np.concatenate([part.confidence for part in parts])[new]
         self.store.add(
             frame_ids[new],

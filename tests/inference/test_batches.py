@@ -356,7 +356,7 @@ def test_a_table_whose_note_a_kill_prevented_is_known_to_be_ours(
         patch.setattr(Note, "with_file", die)
         with pytest.raises(Killed):
             predict(model, folder, out)
-    assert "v0.csv" in names_in(out)
+    assert names_in(out) & {"v0.csv", "v1.csv", "v2.csv"}  # of the first that ended
     found = predict(model, folder, out)
     assert [outcome.failed for outcome in found.values()] == [None] * 3
     assert len(Predictions.read(out / "v0.csv")) == NUM_FRAMES

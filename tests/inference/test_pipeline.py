@@ -51,7 +51,7 @@ def test_each_row_is_its_frame(corpus: Corpus, context: bool) -> None:
     works = [work_on(model, corpus(name)) for name in ("plain.mp4", "gop10.mp4", "plain.mkv")]
     assert [len(work.segments) > 3 for work in works] == [True, True, False]
     finished = list(model.pipeline().run(works))
-    assert {one.work for one in finished} == set(works)
+    assert set(finished) == set(works)
     assert [one.failed for one in finished] == [None] * 3
     assert all(numbers(work) == list(range(NUM_FRAMES)) for work in works)
 
@@ -115,7 +115,7 @@ def test_a_video_that_fails_costs_no_other(
     monkeypatch.setattr(PyAVReader, "read", broken)
     names = ("gop10.mp4", "plain.mp4", "open_gop.mp4")
     works = [work_on(model, corpus(name)) for name in names]
-    failed = {one.work: one.failed for one in model.pipeline().run(works)}
+    failed = {work: work.failed for work in model.pipeline().run(works)}
     assert [str(failed[work]) for work in works] == ["the disk is gone", "None", "None"]
     assert all(numbers(work) == list(range(NUM_FRAMES)) for work in works[1:])
 

@@ -30,6 +30,7 @@ from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles, unique_stems
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.progress import Progress
+from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.rows import TableRows
 from lightning_pose.inference.session import PredictSettings
 from lightning_pose.video.decode import count_frames
@@ -463,6 +464,25 @@ def test_a_label_file_is_predicted_with_the_part_of_each_image(
     assert header[0].endswith(",set")
     assert header[3].endswith(",train")
     assert (tmp_path / "out" / "CollectedData_temporal_norm.csv").exists()
+
+
+def test_a_disk_that_is_full_for_a_label_file_costs_no_video(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = RowStore.add
+
+    def add_or_fail(store: RowStore, frame_ids: np.ndarray, *values: np.ndarray) -> None:
+        if len(frame_ids) == 4:
+            raise WriteError("no more space")
+        add(store, frame_ids, *values)
+
+    monkeypatch.setattr(RowStore, "add", add_or_fail)
+    csv = labelled_set(tmp_path / "data")
+    found = predict(model, csv, corpus("plain.mp4"), out=tmp_path / "out")
+    assert {o.inputs[0].path.suffix: str(o.failed) for o in found} == {
+        ".csv": "no more space",
+        ".mp4": "None",
+    }
 
 
 def test_a_label_file_elsewhere_is_told_where_its_images_are(model: Model, tmp_path: Path) -> None:

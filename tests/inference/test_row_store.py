@@ -77,6 +77,37 @@ def test_what_is_there_is_known_by_frames() -> None:
     assert not store.has(29, 31)
 
 
+def test_frames_that_lack_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(None)
+    ids = np.arange(40)
+    assert store.lacks(ids).all()
+    for frame_ids in ([10, 11, 12], [30], [0, 1, 2, 3], [13, 14]):
+        add(store, *frame_ids)
+    assert store.lacks(ids).tolist() == [not store.has(i, i + 1) for i in range(40)]
+    assert store.lacks(ids[::-3]).tolist() == store.lacks(ids)[::-3].tolist()
+    asked: list[int] = []
+    in_order = store._in_order
+    monkeypatch.setattr(store, "_in_order", lambda: asked.append(1) or in_order())
+    store.lacks(ids)
+    assert len(asked) == 1
+
+
+def test_only_the_rows_asked_for_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(None)
+    for start in range(90, -1, -10):
+        add(store, *range(start, start + 10))
+    read: list[int] = []
+    read_rows = store._read_rows
+
+    def count(row: int, number: int) -> np.ndarray:
+        read.append(number)
+        return read_rows(row, number)
+
+    monkeypatch.setattr(store, "_read_rows", count)
+    assert store.views(75, 92)[0].frame_ids.tolist() == list(range(75, 92))
+    assert read == [5, 10, 2]
+
+
 def test_another_process_takes_up_what_is_there(tmp_path: Path) -> None:
     first = opened(tmp_path / "rows")
     add(first, *range(9000))  # more than are read at once
@@ -157,6 +188,17 @@ def test_it_can_be_begun_anew(tmp_path: Path) -> None:
     assert not store.has(0, 1)
     add(store, 1)
     assert frames_of(opened(tmp_path / "rows")) == [1]
+
+
+def test_how_frames_are_numbered_is_kept(tmp_path: Path) -> None:
+    store = opened(tmp_path / "rows")
+    add(store, 0, 1)
+    store.clear(as_a_whole=True)
+    add(store, 0)
+    again = opened(tmp_path / "rows")
+    assert (again.as_a_whole, frames_of(again)) == (True, [0])
+    again.clear()
+    assert not opened(tmp_path / "rows").as_a_whole
 
 
 @pytest.mark.parametrize(

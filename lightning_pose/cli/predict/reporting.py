@@ -13,7 +13,7 @@ from lightning_pose.data.wording import count
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.shard import Shard
 
-HEADER = ("input", "outcome", "frames", "time", "frames/s", "waiting for decode")
+HEADER = ("input", "outcome", "frames", "time", "frames/s")
 
 
 def report(
@@ -53,8 +53,7 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         _state(outcome),
         outcome.num_frames or None,
         duration(took) if took else "-",
-        outcome.num_frames / took if took else None,
-        f"{outcome.waited_s / took:.0%}" if took else None,
+        outcome.num_predicted / took if took else None,
     )
 
 
@@ -75,10 +74,10 @@ def _sums(outcomes: Sequence[Outcome], wall_s: float, shard: Shard | None) -> st
     told = "".join(f", {number} {state}" for state, number in states.items() if number)
     which = f"shard {shard.number} of {shard.of}: " if shard else ""
     predicted = [outcome for outcome in outcomes if outcome.seconds]
-    frames, seconds = sum(o.num_frames for o in predicted), sum(o.seconds for o in predicted)
+    frames = sum(o.num_predicted for o in predicted)
     rate = (
         f"; {count(frames, 'frame')} in {duration(wall_s)}, {frames / wall_s:.1f} frames/s, "
-        f"{sum(o.waited_s for o in predicted) / seconds:.0%} of the time waiting for decode"
+        f"{sum(o.waited_s for o in predicted) / wall_s:.0%} of the time waiting for decode"
         if predicted
         else ""
     )

@@ -42,7 +42,9 @@ class Show:
             first, *others = self._now
             if first == inputs:
                 more = "".join(f"; {_briefly(other, self._now[other])}" for other in others)
-                self._lines[inputs].update(progress.done, progress.total, more=more)
+                self._lines[inputs].update(
+                    progress.done, progress.total, before=progress.kept, more=more
+                )
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Say how it ended; return the outcome with what was said of the source beforehand."""

@@ -1,0 +1,138 @@
+"""What fails costs one video, whatever failed, and nobody waits for what is long in coming."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lightning_pose.contracts.errors import ModelError, WriteError
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.pipeline import Pipeline
+from lightning_pose.inference.row_store import RowStore
+from lightning_pose.inference.work import Work
+from lightning_pose.video import segments
+from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.segments import DamagedError
+from tests.inference.test_pipeline import number_model, numbers, work_on
+from tests.video.corpus import NUM_FRAMES
+
+Corpus = Callable[[str], Path]
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
+EASY = ("gop10.mp4", "plain.mp4", "plain.mkv")
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "SEGMENT_FRAMES", 8)
+    monkeypatch.setattr(segments, "_REACH", 4)
+
+
+@pytest.fixture(params=[1, 2])
+def cores(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def check_first_alone_fails(
+    works: list[Work], pipeline: Pipeline, kind: type[Exception], said: str
+) -> None:
+    ended = list(pipeline.run(works))
+    assert len(ended) == len(works)
+    failed = {id(getattr(one, "work", one)): one.failed for one in ended}
+    assert isinstance(failed[id(works[0])], kind)
+    assert said in str(failed[id(works[0])])
+    for work in works[1:]:
+        assert failed[id(work)] is None
+        assert numbers(work) == list(range(NUM_FRAMES))
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_for_one_video(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    model = number_model()
+    works = [work_on(model, corpus(name)) for name in ("gop10.mp4", "plain.mp4", "plain.mkv")]
+    file = type("Full", (), {"seek": works[0].store._file.seek, "write": full})()
+    monkeypatch.setattr(works[0].store, "_file", file)
+    check_first_alone_fails(works, model.pipeline(), WriteError, "the disk is full")
+
+
+def test_a_disk_that_is_full_when_a_damaged_video_begins_anew(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(self: PyAVReader, parts: object) -> Iterator[object]:
+        raise DamagedError("frame 0 cannot be had by its number")
+        yield
+
+    def clear(store: RowStore, **_: bool) -> None:
+        raise WriteError("no more space")
+
+    model = number_model()
+    monkeypatch.setattr(PyAVReader, "read", damaged)
+    monkeypatch.setattr(RowStore, "clear", clear)
+    works = [work_on(model, corpus(name)) for name in ("gop10.mp4", "plain.mkv")]
+    check_first_alone_fails(works, model.pipeline(), WriteError, "no more space")
+
+
+def test_a_gpu_whose_memory_is_too_small_for_one_video(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    model = number_model()
+    works = [work_on(model, corpus(name), size=7 - i) for i, name in enumerate(EASY)]
+    predict = model.tracker.predict_batch
+
+    def too_large(batch: Any) -> Any:
+        if len(batch.frames) == 7:
+            raise OUT_OF_MEMORY
+        return predict(batch)
+
+    monkeypatch.setattr(model.tracker, "predict_batch", too_large)
+    check_first_alone_fails(works, model.pipeline(), ModelError, "--batch-size")
+
+
+def test_a_gpu_whose_memory_is_too_small_to_decode_one_video(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = PyAVReader.read
+
+    def too_large(self: PyAVReader, parts: Any) -> Iterator[object]:
+        if self.info.path.name == "gop10.mp4":
+            raise OUT_OF_MEMORY
+        return read(self, parts)
+
+    monkeypatch.setattr(PyAVReader, "read", too_large)
+    model = number_model()
+    works = [work_on(model, corpus(name)) for name in EASY]
+    check_first_alone_fails(works, model.pipeline(), ModelError, "memory of the GPU is too small")
+    assert getattr(works[0].failed, "__cause__", None) is None  # it would hold frames on the GPU
+
+
+def test_a_video_ends_while_the_next_one_is_long_in_coming(corpus: Corpus) -> None:
+    model: Model = number_model()
+    first, second = (work_on(model, corpus(name)) for name in EASY[:2])
+    asked, ended = threading.Event(), threading.Event()
+
+    def works() -> Iterator[Work]:
+        yield first
+        asked.set()
+        assert ended.wait(20), "the first did not end while the second was awaited"
+        yield second
+
+    def tell(work: Work, progress: object) -> None:
+        if work is first and work.taken > NUM_FRAMES // 2:
+            asked.wait(20)  # a decoding thread is at it from now on
+
+    for _ in Pipeline(model._network, decoders=2).run(works(), tell):
+        ended.set()
+    assert numbers(first) == numbers(second) == list(range(NUM_FRAMES))
