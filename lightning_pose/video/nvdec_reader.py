@@ -19,12 +19,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
 from lightning_pose.video.excerpt import spans
-from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.nvdec_decoders import (
     BUFFERED,
     DECODERS,
@@ -33,6 +33,7 @@ from lightning_pose.video.nvdec_decoders import (
     why_no_codec,
 )
 from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_decoded
+from lightning_pose.video.preflight import is_known_to_be_damaged
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
@@ -216,9 +217,10 @@ def why_not_plain(video: Path) -> str | None:
         return "It has frames that are not shown, or does not begin with a key frame."
     if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
         return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
-    with open_video(video) as (container, _):
-        if len(container.streams.video) > 1:
-            return "It has several picture tracks."
+    if info.picture_tracks > 1:
+        return "It has several picture tracks."
+    if _is_damaged(*_state(video)):
+        return "It is damaged inside, over which NVDEC would pass in silence."
     return None
 
 
@@ -251,6 +253,14 @@ def _state(path: Path) -> tuple[Path, int, int]:
     """Return a file's name, size and time of last change."""
     found = path.stat()
     return path, found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=16)
+def _is_damaged(path: Path, size: int, changed_ns: int) -> bool:
+    try:
+        return is_known_to_be_damaged(path)
+    except DataError as error:
+        raise VideoError(str(error)) from error
 
 
 @functools.lru_cache(maxsize=16)

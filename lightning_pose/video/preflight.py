@@ -97,6 +97,16 @@ def preflight(
     return described if counted is None else counted.added_to(described, info)
 
 
+def is_known_to_be_damaged(path: Path) -> bool:
+    """Tell whether every frame was decoded once, and not all of them as they were recorded.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    counted = _counted_before(preflight_cache.place_of(path))
+    return counted is not None and bool(counted.damage or counted.error)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Counted:
     """What decoding every frame showed, whatever the name of the file."""

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_pose.video import segments
+from lightning_pose.video import nvdec_reader, segments
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_reader import NvdecReader
+from lightning_pose.video.nvdec_reader import NvdecReader, why_not_plain
 from lightning_pose.video.nvdec_rules import is_h264_without_colour
+from lightning_pose.video.preflight import preflight
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError, Segment
@@ -47,6 +48,14 @@ def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
         assert not is_h264_without_colour(settings_of(corpus(name)))
     assert not is_h264_without_colour(None)
     assert not is_h264_without_colour(b"\x01" + bytes(20))
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "spoilt.mp4"])
+def test_what_preflight_found_damaged_is_left_to_pyav(corpus: Corpus, name: str) -> None:
+    assert why_not_plain(corpus(name)) is None
+    preflight(corpus(name))
+    nvdec_reader._is_damaged.cache_clear()
+    assert (why_not_plain(corpus(name)) is None) == (name == "plain.mp4")
 
 
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
