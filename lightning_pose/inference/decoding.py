@@ -17,7 +17,7 @@ from lightning_pose.inference.parallel import gpu_too_small
 from lightning_pose.inference.work import Views, Work
 from lightning_pose.video.segments import DamagedError
 
-# Batches of a thread that the network has not taken. A limit for each thread, because on a GPU
+# Batches of a thread that nobody has taken from the queue. A limit for each, because on a GPU
 # memory that one decoder's stream has used is of no use to another's.
 _AHEAD = 3
 _ASIDE = 2  # of what needs no decoder, for all threads
@@ -33,7 +33,7 @@ class DecodedBatch:
         attempt: of reading the work; batches of an earlier one count no more.
         views: the frames, one item a camera.
         error: why there are no more.
-        room: is given back when the frames are taken.
+        room: is given back when the batch is taken from the queue.
     """
 
     work: Work
@@ -41,12 +41,6 @@ class DecodedBatch:
     views: Views | None = None
     error: BaseException | None = None
     room: threading.Semaphore | None = None
-
-    def taken(self) -> DecodedBatch:
-        """Return the same without its frames, and let its thread decode the next ones."""
-        if self.room is not None:
-            self.room.release()
-        return replace(self, views=None, room=None)
 
     @property
     def outdated(self) -> bool:
@@ -116,6 +110,8 @@ class Decoding:
                     continue
                 except LitposeError as error:
                     batch = replace(batch, error=error)
+            if batch.room is not None:
+                batch.room.release()
             yield batch
 
     def ended(self, work: Work) -> bool:

@@ -132,16 +132,16 @@ class Pipeline:
         if isinstance(batch, Aside):
             return batch, None
         if batch.views is None or batch.work.failed is not None:
-            return batch.taken(), None
+            return replace(batch, views=None), None
         try:
             result = self._network(
                 batch.views, batch.work.boxes, capacity=batch.work.source.batch_size
             )
         except LitposeError as error:
-            return replace(batch.taken(), error=error), None
+            return replace(batch, views=None, error=error), None
         except torch.OutOfMemoryError as error:
-            return replace(batch.taken(), error=gpu_too_small(error)), None
-        return batch.taken(), result
+            return replace(batch, views=None, error=gpu_too_small(error)), None
+        return replace(batch, views=None), result
 
 
 def progress_of(work: Work) -> Progress:
