@@ -41,26 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="predict the I-th of N equal shares of the inputs, for N workers side by side",
     )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        type=int,
-        help="start N workers, a share each, and wait for them; with --launcher",
-    )
-    parser.add_argument(
-        "--launcher",
-        metavar="NAME",
-        default="processes",
-        help="what starts the workers, of the group hydra/launcher: processes, slurm_gpu, "
-        "ray_gpu, or one of Hydra's own [processes]",
-    )
-    parser.add_argument(
-        "--launch",
-        metavar="K=V",
-        nargs="+",
-        default=[],
-        help="settings of the launcher, as in --launch partition=gpu timeout_min=60",
-    )
+    _add_worker_options(parser)
     parser.add_argument("--reader", default="auto", help="auto or the name of a video reader")
     parser.add_argument(
         "--compile",
@@ -85,6 +66,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="change the run's configuration for this prediction (eval.* and dali.* keys)",
     )
     add_opening_options(parser)
+
+
+def _add_worker_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="start N workers, a share each, and wait for them; with --launcher",
+    )
+    parser.add_argument(
+        "--launcher",
+        metavar="NAME",
+        default="processes",
+        help="what starts the workers, of the group hydra/launcher: processes, slurm_gpu, "
+        "ray_gpu, or one of Hydra's own [processes]",
+    )
+    parser.add_argument(
+        "--launch",
+        metavar="K=V",
+        nargs="+",
+        default=[],
+        help="settings of the launcher, as in --launch partition=gpu timeout_min=60",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
