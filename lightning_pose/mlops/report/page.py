@@ -54,8 +54,9 @@ def page_of(
         section("Configuration: keys that differ", configuration(results)),
         section("Where the runs came from", "".join(provenance(run) for run in results)),
     ]
-    title = f"Report on {' and '.join(run.name for run in runs)}"
-    return document(title, [*parts, page.scripts()])
+    *others, last = (run.name for run in runs)
+    names = f"{', '.join(others)} and {last}" if others else last
+    return document(f"Report on {names}", [*parts, page.scripts()])
 
 
 def _frames(runs: Sequence[RunResults], edges: Edges) -> Iterator[str]:
