@@ -170,25 +170,6 @@ def test_results_are_kept_until_a_member_changes(tmp_path: Path) -> None:
     assert (again.failed, again.skipped) == (None, False)
 
 
-def test_a_table_whose_note_a_kill_prevented_is_known_to_be_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    made, out = folders(tmp_path, "day1"), tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(Note, "with_file", die)
-        with pytest.raises(Killed):
-            smooth(made, out)
-    assert (out / "day1.csv").exists()
-    assert smooth(made, out)[0].failed is None
-    assert smooth(made, out)[0].skipped
-
-
 def test_a_drawing_is_made_again_with_other_dots(tmp_path: Path, corpus: Corpus) -> None:
     made, out = folders(tmp_path, "gop10", source=corpus("gop10.mp4")), tmp_path / "out"
     wish = {"labeled_video": True, "metrics": (Speed(),)}

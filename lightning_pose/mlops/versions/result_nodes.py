@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def _makers(noted: Noted, archive: Archive) -> Iterator[Node]:
     if not members:
         yield _model_of(noted, archive)
     stamps = noted.note.made_from.get("members", ())
-    for member, stamp in zip(members, stamps, strict=False):
+    for member, stamp in itertools.zip_longest(members, stamps[: len(members)], fillvalue=""):
         path = relocated(Path(member), beside=noted.path)
         beside = ResultFiles(path.parent, path.stem).note
         note = Note.read(beside)
