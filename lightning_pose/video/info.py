@@ -20,6 +20,7 @@ from jaxtyping import Int
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.mp4_boxes import boxes
+from lightning_pose.video.once import once_per_file
 from lightning_pose.video.orientation import UPRIGHT, Orientation
 
 # Containers whose index names every frame; the others are known only once they have been read.
@@ -97,7 +98,11 @@ def probe(path: Path | str) -> VideoInfo:
         VideoError: the file is missing, empty, no video, cut off before its index was written, has
             only sound, or not one frame of it can be decoded.
     """
-    path = Path(path)
+    return _probed(Path(path))
+
+
+@once_per_file(kept=32)
+def _probed(path: Path) -> VideoInfo:
     with open_video(path) as (container, stream):
         frame = _first_frame(path, container, stream)
         orientation = Orientation.of(frame, path)

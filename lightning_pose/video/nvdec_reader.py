@@ -9,7 +9,6 @@ a start further on is off by one near open groups of pictures.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -75,10 +74,6 @@ class NvdecReader(PyAVReader):
         index = torch.device(device).index
         self.gpu = torch.cuda.current_device() if index is None else index
 
-    @property
-    def _table(self) -> SampleTable | None:
-        return _cached_table(*_state(self.info.path))
-
     @classmethod
     def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
         """Return None if this reader can be trusted with ``video``, else why not."""
@@ -95,7 +90,7 @@ class NvdecReader(PyAVReader):
             DamagedError: NVDEC does not deliver each frame; read the video as a whole.
         """
         start, stop = check_consecutive(segments)
-        table = _table_of(self.info)
+        table = self._table or _table_of(self.info)
         part = Part(start, stop, table.num_frames)
         buffered = max(BUFFERED, self._batch_size)
         num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
@@ -219,7 +214,7 @@ def why_not_plain(video: Path) -> str | None:
         return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
     if info.picture_tracks > 1:
         return "It has several picture tracks."
-    if _is_damaged(*_state(video)):
+    if _is_damaged(video):
         return "It is damaged inside, over which NVDEC would pass in silence."
     return None
 
@@ -238,31 +233,19 @@ def _conversion(info: VideoInfo) -> YuvToRgb:
 
 
 def _table_of(info: VideoInfo) -> SampleTable:
-    """Return the table of frames of a file; it is made once as long as the file stays the same.
+    """Return the table of frames of a file.
 
     Raises:
         VideoError: its index does not name every frame.
     """
-    table = _cached_table(*_state(info.path))
+    table = trusted_table(info)
     if table is None:
         raise VideoError(f"The index of {info.path} does not name every frame.")
     return table
 
 
-def _state(path: Path) -> tuple[Path, int, int]:
-    """Return a file's name, size and time of last change."""
-    found = path.stat()
-    return path, found.st_size, found.st_mtime_ns
-
-
-@functools.lru_cache(maxsize=16)
-def _is_damaged(path: Path, size: int, changed_ns: int) -> bool:
+def _is_damaged(path: Path) -> bool:
     try:
         return is_known_to_be_damaged(path)
     except DataError as error:
         raise VideoError(str(error)) from error
-
-
-@functools.lru_cache(maxsize=16)
-def _cached_table(path: Path, size: int, changed_ns: int) -> SampleTable | None:
-    return trusted_table(probe(path))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from av.codec import CodecContext
@@ -21,7 +21,8 @@ from jaxtyping import Bool, Int32, Int64
 
 from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.info import VideoInfo, open_video
-from lightning_pose.video.mp4_boxes import track_tables
+from lightning_pose.video.mp4_boxes import TrackTables, track_tables
+from lightning_pose.video.once import once_per_file
 
 # Codecs of which every stored frame is a packet the decoder takes as it is.
 _CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
@@ -130,16 +131,52 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
     or hide frames are honoured; FFmpeg drops stored frames of those that cut more away, and such
     files are left to it. Frames beyond the end of a file cut off are left out.
     """
+    index = _index(container, stream, path)
+    return None if index is None else _table(index, path)
+
+
+def trusted_table(info: VideoInfo) -> SampleTable | None:
+    """Return the table of a file if it names all frames that its header promises; else None.
+
+    It is made once as long as the file stays the same, and shared.
+    """
+    table = None if info.problems else _table_at(info.path)
+    return table if table is not None and table.num_frames == info.num_frames else None
+
+
+@once_per_file(kept=2)  # who works with one keeps it
+def _table_at(path: Path) -> SampleTable | None:
+    with open_video(path) as (container, stream):
+        index = _index(container, stream, path)
+    return None if index is None else _table(index, path)  # with FFmpeg's own index gone
+
+
+class _Index(NamedTuple):
+    """What FFmpeg and the boxes of a file say of a track."""
+
+    entries: np.ndarray
+    tables: TrackTables
+    unit_s: Fraction
+    settings: DecoderSettings
+
+
+def _index(container: InputContainer, stream: VideoStream, path: Path) -> _Index | None:
     codec = stream.codec_context.codec.name
     if not container.format.name.startswith("mov,mp4") or codec not in _CODECS:
         return None
     entries = entries_of(stream)
-    more = track_tables(path, track_id=stream.id, num_samples=len(entries))
-    if more is None or len(entries) != stream.frames:
+    tables = track_tables(path, track_id=stream.id, num_samples=len(entries))
+    if tables is None or len(entries) != stream.frames:
         return None
+    unit_s = stream.time_base or Fraction(1)
+    return _Index(entries, tables, unit_s, DecoderSettings.of(stream))
+
+
+def _table(index: _Index, path: Path) -> SampleTable | None:
+    entries = index.entries
     there = entries["pos"] + entries["size"] <= path.stat().st_size
     whole = len(entries) if there.all() else int(there.argmin())
-    entries, times = entries[:whole], (entries["time"] + more.offsets)[:whole]
+    entries, times = entries[:whole], (entries["time"] + index.tables.offsets)[:whole]
     keys = np.flatnonzero(entries["key"])
     if not len(keys):
         return None
@@ -156,19 +193,10 @@ def sample_table(container: InputContainer, stream: VideoStream, path: Path) -> 
         keys=keys.astype(np.int32),
         first_shown=np.searchsorted(in_order, times[keys]).astype(np.int32),
         times=in_order,
-        unit_s=stream.time_base or Fraction(1),
-        description=more.description,
-        settings=DecoderSettings.of(stream),
+        unit_s=index.unit_s,
+        description=index.tables.description,
+        settings=index.settings,
     )
-
-
-def trusted_table(info: VideoInfo) -> SampleTable | None:
-    """Return the table of a file if it names all frames that its header promises; else None."""
-    if info.problems:
-        return None
-    with open_video(info.path) as (container, stream):
-        table = sample_table(container, stream, info.path)
-    return table if table is not None and table.num_frames == info.num_frames else None
 
 
 def _numbers(
