@@ -33,7 +33,7 @@ def fold_batch_norms(network: N, run: Callable[[N], Tensor]) -> tuple[N, int]:
         conv, norm = folded.get_submodule(conv_name), folded.get_submodule(norm_name)
         _replace(folded, conv_name, fuse_conv_bn_eval(conv, norm))  # pyright: ignore
         _replace(folded, norm_name, _what_is_left(norm))
-    if not pairs or not _same(run(network), run(folded)):
+    if not pairs or not same(run(network), run(folded)):
         return network, 0
     return folded, len(pairs)
 
@@ -86,7 +86,8 @@ def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
     setattr(network.get_submodule(parent), child, module)
 
 
-def _same(expected: Tensor, got: Tensor) -> bool:
+def same(expected: Tensor, got: Tensor) -> bool:
+    """Tell whether two outputs differ only by what re-ordered sums in 32 bits may."""
     unknown = expected.isnan()
     if not torch.equal(unknown, got.isnan()):
         return False

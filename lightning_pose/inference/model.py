@@ -25,7 +25,7 @@ from lightning_pose.inference.network import Network
 from lightning_pose.inference.parallel import run_batches
 from lightning_pose.inference.pipeline import Pipeline, VideoNetwork
 from lightning_pose.inference.prediction_handler import OnTheWay, PredictionHandler
-from lightning_pose.inference.preparing import prepared
+from lightning_pose.inference.preparing import arithmetic_of, prepared
 from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.video_result import VideoResult, video_result
@@ -66,6 +66,7 @@ class Model:
         self.files = files
         self.calibration = calibration
         self.tracker = prepared(tracker, self.compute, compiled=compiled)
+        self.arithmetic = arithmetic_of(self.tracker, self.compute)
         self.data_spec: DataSpec = tracker.data_spec
         self.keypoint_names: tuple[str, ...] = tracker.spec.keypoint_names
         self.view_names: tuple[str, ...] = tracker.spec.view_names

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from lightning_pose.inference.compute import Compute
-from lightning_pose.inference.folding import fold_batch_norms
+from lightning_pose.inference.folding import fold_batch_norms, same
 from lightning_pose.inference.fused_layers import fuse_layers
+from lightning_pose.inference.onnx_backbone import OnnxBackbone, in_onnx_runtime
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.network_input import NetworkInput
@@ -19,7 +20,10 @@ N = TypeVar("N", bound=BaseSupervisedTracker)
 
 
 def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
-    """Return the tracker in evaluation mode, on its device, folded, and fused or compiled.
+    """Return the tracker in evaluation mode, on its device, folded, and made faster beyond that.
+
+    On a GPU layers are fused, or torch compiles them. On a CPU that computes in 32 bits ONNX
+    Runtime runs the backbone.
 
     Args:
         tracker: a trained one.
@@ -49,4 +53,15 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
             part.compile(dynamic=False)
     elif compute.device.type == "cuda":
         fuse_layers(ready, features)
+    elif compute.precision == "fp32":
+        expected, backbone = features(ready), ready.backbone
+        ready.backbone = in_onnx_runtime(backbone, batch.frames.flatten(0, 1))
+        if not same(expected, features(ready)):
+            ready.backbone = backbone
     return ready
+
+
+def arithmetic_of(tracker: BaseSupervisedTracker, compute: Compute) -> str:
+    """Return in which arithmetic it computes, and what runs the backbone if torch does not."""
+    in_onnx = isinstance(tracker.backbone, OnnxBackbone)
+    return compute.precision + " in ONNX Runtime" * in_onnx

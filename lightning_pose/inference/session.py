@@ -85,7 +85,7 @@ class Session:
             "run": model.run_id,
             "code": code_version(),
             "plugins": plugin_code(),
-            "precision": model.compute.precision,
+            "precision": model.arithmetic,
             "reader": self.settings.reader,
             "calibration": calibration.identity() if calibration else "none: raw confidence",
         }

@@ -36,7 +36,7 @@ class Speed:
         frames: of the video.
         reader: what decodes.
         device: where the network runs.
-        precision: in which arithmetic.
+        precision: in which arithmetic, and what runs the backbone if torch does not.
         batch_size: frames at a time.
         start_s: seconds that the first run took beyond the later ones: kernels chosen, recorded
             or compiled, decoders made.
@@ -105,7 +105,7 @@ def measure_speed(
         frames=frames,
         reader=result.reader,
         device=str(model.compute.device),
-        precision=model.compute.precision,
+        precision=model.arithmetic,
         batch_size=size,
         start_s=max(0.0, first_s - statistics.median(whole)),
         rates={

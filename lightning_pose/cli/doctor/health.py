@@ -68,6 +68,16 @@ def _pyav(folder: Path) -> Finding:
     return Finding(name="PyAV", state=OK, detail=_version("av") or "installed")
 
 
+def _onnx(folder: Path) -> Finding:
+    name, wanted = "ONNX Runtime", ("onnx", "onnxruntime")
+    absent = [package for package in wanted if not importlib.util.find_spec(package)]
+    if absent:
+        cure = f"pip install {' '.join(absent)}"
+        detail = "missing: predicting on a CPU in fp32 takes longer"
+        return Finding(name=name, state=LIMITED, detail=detail, cure=cure)
+    return Finding(name=name, state=OK, detail=_version("onnxruntime") or "installed")
+
+
 def _weights(folder: Path) -> Finding:
     from lightning_pose.models.backbones.recipes import backbones_on_this_machine
 
@@ -178,6 +188,7 @@ _CHECKS: tuple[Callable[[Path], Finding], ...] = (
     dali,
     nvdec,
     _pyav,
+    _onnx,
     _weights,
     _mlflow,
     _fiftyone,
