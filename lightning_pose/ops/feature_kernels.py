@@ -17,10 +17,13 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_pose.ops.devices import on_its_gpu
+
 STEM_CHANNELS = 16  # of four pixels of three colours, filled up to what tensor cores like
 _BLOCK = 1024
 
 
+@on_its_gpu
 def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h//2 w//2"]:
     """Return each square of four pixels as one of twelve channels and four of zeros.
 
@@ -35,6 +38,7 @@ def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h//2
     return out
 
 
+@on_its_gpu
 def bias_relu_max_pool(
     maps: Float[Tensor, "n c _ _"], bias: Float[Tensor, " c"], height: int, width: int
 ) -> Float[Tensor, "n c {height//2} {width//2}"]:
@@ -56,6 +60,7 @@ def bias_relu_max_pool(
     return out
 
 
+@on_its_gpu
 def side_by_side(
     fine: Float[Tensor, "n c h w"], coarse: Float[Tensor, "n d _ _"]
 ) -> Float[Tensor, "n c+d h w"]:
@@ -71,6 +76,7 @@ def side_by_side(
     return out
 
 
+@on_its_gpu
 def shuffle_pixels(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c//4 2*h 2*w"]:
     """Return pixel_shuffle(maps, 2)."""
     n, channels, height, width = maps.shape

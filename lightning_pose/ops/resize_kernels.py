@@ -19,9 +19,12 @@ import triton.language as tl
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from lightning_pose.ops.devices import on_its_gpu
+
 _BLOCK = 256
 
 
+@on_its_gpu
 def resize_and_normalise(
     frames: UInt8[Tensor, "n H W 3"],
     height: int,

@@ -13,11 +13,13 @@ import triton.language as tl
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from lightning_pose.ops.devices import on_its_gpu
 from lightning_pose.ops.yuv import YuvToRgb
 
 _BLOCK = 1024
 
 
+@on_its_gpu
 def nv12_at_to_rgb(
     addresses: Int[Tensor, " n"], rgb: UInt8[Tensor, "n height width 3"], conversion: YuvToRgb
 ) -> None:

@@ -97,3 +97,18 @@ def test_a_frame_alone_is_the_frame_of_the_video(corpus: Corpus, tmp_path: Path)
     for number, picture in enumerate(Decoder(corpus("plain.mp4"))):
         one = model.predict_frame(picture.pixels.copy()).xy_img[0]
         assert np.abs(one - table[number]).max() < CLOSE
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_another_gpu_than_the_first_is_the_one_that_works(corpus: Corpus, tmp_path: Path) -> None:
+    found = []
+    for device in ("cuda:0", "cuda:1"):
+        model = tracker_model(device=device)
+        table = points(model, [corpus("plain.mp4")], tmp_path / device[-1], size=8)[0]
+        picture = next(iter(Decoder(corpus("plain.mp4")))).pixels.copy()
+        alone = model.predict_frame(picture).xy_img[0]
+        raw = RawFrames(frames=torch.from_numpy(picture)[None], frame_ids=torch.zeros(1).long())
+        assert model.to_network(raw).frames.device == torch.device(device)
+        assert np.abs(alone - table[0]).max() < CLOSE
+        found.append(table)
+    assert np.abs(found[1] - found[0]).max() < CLOSE

@@ -1,0 +1,29 @@
+"""Which GPU kernels are started on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_its_gpu(
+    function: Callable[Concatenate[Tensor, P], R],
+) -> Callable[Concatenate[Tensor, P], R]:
+    """Return the function with the GPU of its first tensor as the current one inside.
+
+    Triton starts kernels on the current GPU, wherever their tensors are.
+    """
+
+    @functools.wraps(function)
+    def there(tensor: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.cuda.device_of(tensor):
+            return function(tensor, *args, **kwargs)
+
+    return there
