@@ -68,6 +68,27 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
     return np.array(boxes, dtype=np.int64).reshape(len(boxes), 4)
 
 
+def check_boxes(boxes: object, *, name: str) -> None:
+    """Refuse what are no boxes of a video, one a frame.
+
+    Raises:
+        DataError: it is no array of whole numbers with four columns, or a box is empty.
+    """
+    if not (
+        isinstance(boxes, np.ndarray)
+        and boxes.ndim == 2
+        and boxes.shape[1] == 4
+        and np.issubdtype(boxes.dtype, np.integer)
+    ):
+        raise DataError(
+            f"The boxes of {name} should be an array of whole numbers with a row x, y, height, "
+            "width for each frame."
+        )
+    empty = np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1))
+    if len(empty):
+        raise DataError(f"The box of frame {empty[0]} of {name} is empty: {boxes[empty[0]]}.")
+
+
 def check_boxes_show(
     boxes: Int[np.ndarray, "n 4"], frame_hw: tuple[int, int], *, name: str
 ) -> None:

@@ -137,7 +137,7 @@ class Model:
             VideoError: the video cannot be read.
             ModelError: the model needs several views.
         """
-        size = batch_size or self.default_batch_size
+        size = self.default_batch_size if batch_size is None else batch_size
         opened = open_reader(
             Path(video),
             batch_size=size,
@@ -176,7 +176,7 @@ class Model:
         source = Source(
             readers=tuple(readers),
             boxes=tuple(boxes) or (None,) * len(readers),
-            batch_size=batch_size or self.default_batch_size,
+            batch_size=self.default_batch_size if batch_size is None else batch_size,
         )
         store = RowStore(
             None,
@@ -251,7 +251,7 @@ class Model:
         """
         tables = [tables] if isinstance(tables, LabelTable) else list(tables)
         self._check_views(len(tables))
-        size = batch_size or self.default_batch_size
+        size = self.default_batch_size if batch_size is None else batch_size
         results = label_results(
             self.tracker, tables, sets, compute=self.compute, bboxes=bboxes, batch_size=size
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import OutputSettings, ResultFiles, unique_stems
+from lightning_pose.inference.products import owners_of
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.result_job import ResultJob
 from lightning_pose.inference.session import PredictSettings, Session
@@ -67,16 +69,20 @@ def predict_files(
     files = [tuple(ResultFiles(out, next(stems)) for _ in items) for items in sessions]
     chosen = range(len(sessions)) if shard is None else sorted(shard.members(sessions))
     sources = frozenset(item.path.resolve() for item in inputs)
+    outputs = outputs or OutputSettings()
+    pairs = zip(itertools.chain(*files), itertools.chain(*sessions), strict=True)
+    owners = owners_of(pairs, outputs)
     stop = threading.Event()
     jobs = [
         ResultJob(
             model=model,
             session=Session(sessions[number], settings or PredictSettings()),
             files=files[number],
-            outputs=outputs or OutputSettings(),
+            outputs=outputs,
             on_progress=partial(on_progress, sessions[number]) if on_progress else None,
             stop=stop,
             sources=sources,
+            owners=owners,
         )
         for number in chosen
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -181,6 +181,35 @@ def check_not_inputs(wanted: Iterable[Path], sources: Collection[Path]) -> None:
                 f"{path} is to be predicted itself, but would be replaced by a result of this "
                 "name. Choose another folder (--out)."
             )
+
+
+def check_owned(
+    wanted: Iterable[Path], inputs: Sequence[Input], owners: Mapping[Path, Path]
+) -> None:
+    """Check that no file of a result is also one of another input's, as names may have it.
+
+    Raises:
+        WriteError: one is.
+    """
+    own = {item.path for item in inputs}
+    for path in wanted:
+        owner = owners.get(path)
+        if owner is not None and owner not in own:
+            raise WriteError(
+                f"{path.name} would be a result of {inputs[0].path} and of {owner}. Rename one of "
+                "them, or predict them into different folders (--out)."
+            )
+
+
+def owners_of(
+    results: Iterable[tuple[ResultFiles, Input]], settings: OutputSettings
+) -> dict[Path, Path]:
+    """Return of every file of some results the first input that it is made of."""
+    owners: dict[Path, Path] = {}
+    for files, item in results:
+        for path in Products(files=files, settings=settings, source=item).wanted():
+            owners.setdefault(path, item.path)
+    return owners
 
 
 def write_files(

@@ -7,7 +7,7 @@ import functools
 import itertools
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,13 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
-from lightning_pose.inference.products import Product, Products, check_not_inputs, write_files
+from lightning_pose.inference.products import (
+    Product,
+    Products,
+    check_not_inputs,
+    check_owned,
+    write_files,
+)
 from lightning_pose.inference.progress import OnProgress
 from lightning_pose.inference.result_key import result_key
 from lightning_pose.inference.row_store import RowStore
@@ -48,6 +54,7 @@ class ResultJob:
         on_progress: is told how far the drawing of a video is.
         stop: when it is set, writing is given up.
         sources: all that is predicted, resolved; no result replaces one of these.
+        owners: of the files of all results, the input whose file it is.
 
     Attributes:
         rows: those of an earlier call, if :meth:`begin` has found them all.
@@ -64,6 +71,7 @@ class ResultJob:
         on_progress: OnProgress | None,
         stop: threading.Event,
         sources: Collection[Path],
+        owners: Mapping[Path, Path],
     ) -> None:
         self.model = model
         self.session = session
@@ -74,6 +82,7 @@ class ResultJob:
         self._on_progress = on_progress
         self._stop = stop
         self._sources = sources
+        self._owners = owners
         self._claim: FileLock | None = None
         self._identity: dict[str, Any] = {}
         self._key = ""
@@ -134,6 +143,7 @@ class ResultJob:
         self._missing = [self._missing_of(view, note) for view, note in enumerate(self._notes)]
         for files, note, wanted in zip(self.files, self._notes, self._missing, strict=True):
             check_not_inputs(wanted, self._sources)
+            check_owned(wanted, self.session.inputs, self._owners)
             files.check_ours(wanted, note, self.outputs)
         if any(self._missing):
             return None

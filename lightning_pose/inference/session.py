@@ -146,7 +146,8 @@ class Session:
         )
 
     def _batch_size(self, model: Model) -> int:
-        return self.settings.batch_size or model.default_batch_size
+        wished = self.settings.batch_size
+        return model.default_batch_size if wished is None else wished
 
     def _reader(self, item: Input, model: Model) -> VideoReader:
         size = self._batch_size(model)

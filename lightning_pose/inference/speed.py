@@ -86,7 +86,7 @@ def measure_speed(
         VideoError: the video cannot be read.
         ModelError: the model looks at several views.
     """
-    size = batch_size or model.default_batch_size
+    size = model.default_batch_size if batch_size is None else batch_size
 
     def opened() -> VideoReader:
         device, halo = model.compute.device, model.data_spec.halo

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
+from lightning_pose.data.bboxes import check_boxes
 from lightning_pose.inference.in_step import in_step, parts_in_step
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.video.batching import RawFrames
@@ -32,11 +33,19 @@ class Source:
         readers: one a view, made with the model's halo.
         boxes: of each view, the part of each frame shown to the network; None = all of it.
         batch_size: frames the readers put into a batch.
+
+    Raises:
+        DataError: boxes are no boxes.
     """
 
     readers: tuple[VideoReader, ...]
     boxes: tuple[Int[np.ndarray, " _ 4"] | None, ...]
     batch_size: int
+
+    def __post_init__(self) -> None:
+        for reader, boxes in zip(self.readers, self.boxes, strict=True):
+            if boxes is not None:
+                check_boxes(boxes, name=reader.info.path.name)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return parts that all views can be read in; none where they must be read as a whole."""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lightning_pose.cli.main import main
+from lightning_pose.cli.predict.workers import device_of_worker
 from lightning_pose.config.assets import conf_dir
 from lightning_pose.config.shares import EXTRAS
 from lightning_pose.contracts.model_spec import ModelSpec
@@ -53,6 +54,24 @@ def test_each_share_is_predicted_by_one_worker(
     assert predicted(here / "out") == dict.fromkeys("abc", NUM_FRAMES)
     told = capsys.readouterr().out
     assert told.count("done") == 5  # three videos, two shares
+
+
+@pytest.mark.parametrize(
+    ("wished", "gpus", "devices"),
+    [
+        ("auto", 2, ["cuda:0", "cuda:1", "cuda:0"]),
+        ("cuda", 3, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("auto", 1, ["auto"] * 3),
+        ("auto", 0, ["auto"] * 3),
+        ("cpu", 2, ["cpu"] * 3),
+        ("cuda:1", 2, ["cuda:1"] * 3),
+    ],
+)
+def test_workers_take_the_gpus_in_turns(
+    wished: str, gpus: int, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert [device_of_worker(number, wished) for number in (1, 2, 3)] == devices
 
 
 @pytest.mark.long

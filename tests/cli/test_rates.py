@@ -51,3 +51,14 @@ def test_the_bar_tells_the_rate_of_now(
     now = 20.0
     line.update(1000, 1200, before=900)
     assert "1000/1200 frames  5.0/s  40 s left" in capsys.readouterr().err
+
+
+def test_names_that_occur_twice_are_told_apart_and_long_ones_shortened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paths = ("a/v.mp4", "b/v.mp4", "c/w.mp4", f"{'long' * 60}.mp4")
+    lines = told(capsys, *(outcome(path, seconds=1.0) for path in paths), wall_s=0.24)
+    assert [line.split()[0] for line in lines[2:5]] == ["a/v.mp4", "b/v.mp4", "w.mp4"]
+    assert max(map(len, lines)) < 120
+    assert lines[5].split()[0].endswith("long.mp4")
+    assert "frames in 0.2 s" in lines[-2]

@@ -10,7 +10,13 @@ import pytest
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.bboxes import boxes_of, check_boxes_show, read_bboxes, read_video_bboxes
+from lightning_pose.data.bboxes import (
+    boxes_of,
+    check_boxes,
+    check_boxes_show,
+    read_bboxes,
+    read_video_bboxes,
+)
 
 Write = Callable[..., Path]
 
@@ -68,3 +74,18 @@ def test_an_image_without_a_box_is_named(make_table: Callable[..., LabelTable]) 
 def test_a_box_that_shows_nothing_is_refused(box: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"frame 1 of a.mp4 shows nothing.* 60 high and 80 wide"):
         check_boxes_show(np.array([(-2, -2, 3, 3), box]), (60, 80), name="a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "reason"),
+    [
+        ([[0, 0, 10, 10]], "array of whole numbers"),
+        (np.zeros((3, 4)), "array of whole numbers"),
+        (np.ones((3, 5), dtype=int), "a row x, y, height, width"),
+        (np.ones(4, dtype=int), "a row x, y, height, width"),
+        (np.array([(0, 0, 5, 5), (0, 0, 0, 5)]), "box of frame 1 of a.mp4 is empty"),
+    ],
+)
+def test_what_are_no_boxes_is_refused(boxes: object, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        check_boxes(boxes, name="a.mp4")

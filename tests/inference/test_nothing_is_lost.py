@@ -52,6 +52,20 @@ def test_a_video_is_not_replaced_by_the_labelled_copy_of_another(
     assert own.read_bytes() == before
 
 
+def test_no_result_has_a_file_in_common_with_that_of_another_input(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    for name in ("day", "day_temporal_norm"):
+        copyfile(corpus("plain.mp4"), tmp_path / f"{name}.mp4")
+    both = (tmp_path / "day.mp4", tmp_path / "day_temporal_norm.mp4")
+    outcomes = predict(model, *both, out=tmp_path / "out", metrics=(Speed(),))
+    told = {one.inputs[0].path.name: str(one.failed) for one in outcomes}
+    assert told["day.mp4"] == "None"
+    assert "would be a result of" in told["day_temporal_norm.mp4"]
+    assert "day_temporal_norm.litpose.json" not in names_in(tmp_path / "out")
+    assert predict(model, both[1], out=tmp_path / "else", metrics=(Speed(),))[0].failed is None
+
+
 def test_a_file_that_no_note_names_is_not_replaced(model: Model, videos: Path) -> None:
     before = (videos / "day_labeled.mp4").read_bytes()
     assert predict(model, videos / "day.mp4", out=videos)[0].failed is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lightning_pose.data.wording import count
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.shard import Shard
 
+_WIDEST = 60  # letters of a name
 HEADER = ("input", "outcome", "frames", "time", "frames/s")
 
 
@@ -27,7 +29,7 @@ def report(
         wall_s: seconds it took by the clock; several inputs may have been predicted at once.
         shard: which share of the inputs they are of.
     """
-    say_table(map(_row, outcomes), HEADER)
+    say_table(map(_row, outcomes, _names(outcomes)), HEADER)
     say(_sums(outcomes, wall_s, shard))
     say(f"results: {out}")
 
@@ -46,10 +48,23 @@ def as_plain(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _row(outcome: Outcome) -> tuple[object, ...]:
+def _names(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what each is called in the table: with its folder where names occur twice."""
+    paths = {item.path for outcome in outcomes for item in outcome.inputs}
+    uses = Counter(path.name for path in paths)
+
+    def name(path: Path) -> str:
+        called = path.name if uses[path.name] == 1 else str(path)
+        half = _WIDEST // 2
+        return called if len(called) <= _WIDEST else f"{called[:half]}...{called[-half:]}"
+
+    return [", ".join(name(item.path) for item in outcome.inputs) for outcome in outcomes]
+
+
+def _row(outcome: Outcome, name: str) -> tuple[object, ...]:
     took = outcome.seconds
     return (
-        ", ".join(item.path.name for item in outcome.inputs),
+        name,
         _state(outcome),
         outcome.num_frames or None,
         duration(took) if took else "-",

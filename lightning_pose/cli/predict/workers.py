@@ -23,10 +23,24 @@ class _Share:
     def __call__(self, number: int) -> int:
         try:
             shard = Shard(number=number, of=self.of)
-            return predict_and_report(replace(self.request, shard=shard))
+            device = device_of_worker(number, self.request.device)
+            return predict_and_report(replace(self.request, shard=shard, device=device))
         except LitposeError as error:
             print_error(str(error))
             return 1
+
+
+def device_of_worker(number: int, wished: str) -> str:
+    """Return the device of a worker: of several GPUs that ``auto`` may mean, each has its own.
+
+    Args:
+        number: of the worker, from 1.
+        wished: auto, cpu, cuda or cuda:N.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if wished in ("auto", "cuda") else 0
+    return f"cuda:{(number - 1) % gpus}" if gpus > 1 else wished
 
 
 def predict_in_workers(
