@@ -50,7 +50,7 @@ class Model:
         compute: where and in which arithmetic it runs.
         files: where it came from, if from files.
         calibration: what the confidence of predictions goes through; None = it stays as it is.
-        compiled: whether torch compiles the network first: 17 s on an H200, then a sixth faster.
+        compiled: whether torch compiles the network first: faster, but for ResNets; 9 s and more.
     """
 
     def __init__(

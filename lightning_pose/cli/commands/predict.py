@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="let torch compile the network first (17 s and more); ResNets are faster without",
+        help="let torch compile the network first (9 s and more); ResNets are faster without",
     )
     parser.add_argument("--batch-size", type=int, help="frames at a time")
     parser.add_argument("--data-dir", type=Path, help="folder the images of a csv are relative to")

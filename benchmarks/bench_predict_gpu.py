@@ -1,0 +1,215 @@
+"""Time the whole command `litpose predict` on a GPU, and what a long film costs in memory.
+
+    python benchmarks/bench_predict_gpu.py VIDEO OUT [--size 1280x1024] [--rounds 3] [--memory]
+
+VIDEO is an MP4 whose index names every frame; it is looped ten times by copying its packets, and,
+with ``--size``, enlarged first. Trackers with random weights, 17 keypoints and 256 x 256 networks
+predict one such film and eight; each command writes csv and metric files and runs in a fork of a
+process that has imported everything. What the same command takes on the first 64 frames is start,
+and taken off; medians of all rounds. With ``--memory`` VIDEO is also looped a thousand times, and
+the peaks of the memory of the process and of the GPU are printed for both lengths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+
+from lightning_pose.contracts.model_spec import ModelSpec
+from lightning_pose.models.build import build_tracker, save_weights
+
+LOOPS, LONG_LOOPS, SHORT, MANY = 10, 1010, 64, 8
+TRACKERS = {
+    "heatmap": ("heatmap", "resnet50"),
+    "mhcrnn": ("heatmap_mhcrnn", "resnet50"),
+    "lite0": ("heatmap", "efficientnet_lite0"),
+}
+WATCHED = """
+import json, resource, sys, threading, time, torch
+from lightning_pose.cli.main import main
+used = [0]
+def watch():
+    while True:
+        free, total = torch.cuda.mem_get_info()
+        used[0] = max(used[0], total - free)
+        time.sleep(0.2)
+threading.Thread(target=watch, daemon=True).start()
+code = main(sys.argv[2:])
+found = {
+    "host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "gpu": used[0],
+    "held by torch": torch.cuda.max_memory_reserved(),
+    "in tensors": torch.cuda.max_memory_allocated(),
+}
+with open(sys.argv[1], "w") as file:
+    json.dump(found, file)
+sys.exit(code)
+"""
+
+
+def main() -> None:
+    """Make models and films, run the commands, print the table."""
+    options = parse_options()
+    out: Path = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    for name, (kind, backbone) in TRACKERS.items():
+        spec = ModelSpec(
+            model_type=kind,
+            backbone=backbone,
+            keypoint_names=tuple(f"k{number}" for number in range(17)),
+            image_height=256,
+            image_width=256,
+        )
+        save_weights(build_tracker(spec), out / f"{name}.ckpt")
+    films = {"as it is": options.video}
+    if options.size:
+        films[options.size] = enlarged(options.video, out / "enlarged.mp4", options.size)
+    import_everything()
+    for size, film in films.items():
+        names = TRACKERS if film is options.video else ["heatmap"]
+        for name in names:
+            time_commands(out, name, size, film, rounds=options.rounds)
+    if options.memory:
+        compare_memory(out, options.video)
+
+
+def parse_options() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("video", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--size", help="of a second film, WIDTHxHEIGHT")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
+    return parser.parse_args()
+
+
+def import_everything() -> None:
+    """Import what a prediction imports, without touching the GPU."""
+    import lightning_pose.cli.commands.predict
+    import lightning_pose.cli.predict.predicting
+    import lightning_pose.ops.feature_kernels
+    import lightning_pose.ops.resize_kernels
+    import lightning_pose.ops.yuv_kernels
+    import lightning_pose.video.nvdec_reader  # noqa: F401
+    from lightning_pose.contracts import registry
+
+    for known in (registry.BACKBONES, registry.TRACKERS, registry.READERS):
+        known.names()
+
+
+def time_commands(out: Path, model: str, size: str, film: Path, *, rounds: int) -> None:
+    """Print what one film and eight take, start taken off."""
+    folder = out / f"{model}_{size.replace(' ', '_')}"
+    short = looped(film, folder / "short" / "v.mp4", loops=1, frames=SHORT)
+    one = looped(film, folder / "one" / "v.mp4", loops=LOOPS)
+    for number in range(MANY):
+        (folder / "many").mkdir(exist_ok=True)
+        shutil.copyfile(one, folder / "many" / f"v{number}.mp4")
+    with av.open(str(one)) as container:
+        frames = container.streams.video[0].frames
+    command(out, model, short.parent)  # kernels are compiled once
+    start = statistics.median(command(out, model, short.parent) for _ in range(rounds))
+    for what, videos in (("one", 1), ("many", MANY)):
+        took = [command(out, model, folder / what) for _ in range(rounds)]
+        whole = statistics.median(took)
+        rate = videos * frames / (whole - start)
+        runs = ", ".join(f"{seconds:.2f}" for seconds in took)
+        print(
+            f"{model:8} {size:10} {videos} x {frames} frames: start {start:.2f} s, whole "
+            f"{whole:.2f} s ({runs}), {rate:.0f} frames/s",
+            flush=True,
+        )
+    shutil.rmtree(folder)
+
+
+def command(out: Path, model: str, videos: Path) -> float:
+    """Return the seconds that a prediction took, in a fork of this process."""
+    results = out / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    words = ["predict", str(out / f"{model}.ckpt"), str(videos), "--out", str(results)]
+    before = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        run_quietly(words, out / "log.txt")
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SystemExit(f"{' '.join(words)} failed; see {out / 'log.txt'}.")
+    return time.perf_counter() - before
+
+
+def run_quietly(words: list[str], log: Path) -> None:
+    """Run a command and end the process; what it prints goes into a file."""
+    from lightning_pose.cli.main import main as litpose
+
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())
+    code = litpose(words)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def compare_memory(out: Path, video: Path) -> None:
+    """Print the peaks of memory for two lengths of one film."""
+    peaks: list[dict[str, int]] = []
+    for loops in (LOOPS, LONG_LOOPS):
+        film = looped(video, out / "film" / "v.mp4", loops=loops)
+        found = out / "peaks.json"
+        words = ["predict", str(out / "heatmap.ckpt"), str(film), "--out", str(out / "results")]
+        code = [sys.executable, "-c", WATCHED, str(found), *words, "--overwrite"]
+        subprocess.run(code, check=True, stdout=subprocess.DEVNULL)
+        peaks.append(json.loads(found.read_text()))
+    for what, short in peaks[0].items():
+        long = peaks[1][what]
+        print(f"{what:14} {short / 2**20:8.0f} -> {long / 2**20:8.0f} MB, {long / short - 1:+.1%}")
+
+
+def looped(source: Path, path: Path, *, loops: int, frames: int | None = None) -> Path:
+    """Write the packets of a film, or those of its first frames, several times in a row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        track = old.streams.video[0]
+        stream = new.add_stream_from_template(track)
+        step = round(Fraction(track.frames) / track.average_rate / track.time_base)
+        packets = [p for p in old.demux(track) if p.size][:frames]
+        kept = [(bytes(p), p.pts, p.dts, p.is_keyframe, p.duration) for p in packets]
+        for number in range(loops):
+            for data, pts, dts, is_key, length in kept:
+                packet = av.Packet(data)
+                packet.pts, packet.dts = pts + number * step, dts + number * step
+                packet.is_keyframe, packet.duration = is_key, length
+                packet.time_base, packet.stream = track.time_base, stream
+                new.mux(packet)
+    return path
+
+
+def enlarged(source: Path, path: Path, size: str) -> Path:
+    """Write a film in another size, as H.264."""
+    width, height = map(int, size.split("x"))
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream("libx264", rate=old.streams.video[0].average_rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "23", "preset": "veryfast"}
+        for frame in old.decode(video=0):
+            pixels = cv2.resize(frame.to_ndarray(format="rgb24"), (width, height))
+            new.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        new.mux(stream.encode(None))
+    return path
+
+
+if __name__ == "__main__":
+    main()
