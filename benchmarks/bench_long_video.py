@@ -19,15 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import cv2
+from films import enlarged, looped
 
 from lightning_pose.data.toy import make_toy_dataset, make_toy_video
-from lightning_pose.video.decode import Decoder
-from lightning_pose.video.writer import VideoWriter
+from lightning_pose.video.info import probe
 
 SECONDS, FPS, ENLARGED = 10, 30, 2
 CHILD = """
@@ -60,7 +57,7 @@ def main() -> None:
         short = enlarged_toy_video(folder / "short.mp4")
         lengths = {"a minute": 6, f"{options.hours:g} hours": round(options.hours * 360)}
         videos = {
-            length: loop(short, folder / length.replace(" ", "_") / "video.mp4", loops=loops)
+            length: looped(short, folder / length.replace(" ", "_") / "video.mp4", loops=loops)
             for length, loops in lengths.items()
         }
         measured: dict[str, list[dict[str, float]]] = {length: [] for length in videos}
@@ -87,30 +84,9 @@ def parse_options() -> tuple[argparse.Namespace, list[str]]:
 def enlarged_toy_video(path: Path) -> Path:
     """Write ten seconds of the toy animal, enlarged."""
     small = make_toy_video(path.with_name("small.mp4"), session=7, num_frames=SECONDS * FPS)
-    decoder = Decoder(small)
-    width, height = ENLARGED * decoder.info.width, ENLARGED * decoder.info.height
-    with VideoWriter(path, fps=FPS, width=width, height=height, crf=32) as video:
-        for picture in decoder:
-            video.write(cv2.resize(picture.pixels, (width, height)))
-    return path
-
-
-def loop(source: Path, path: Path, *, loops: int) -> Path:
-    """Write ``source`` ``loops`` times one after the other, without decoding."""
-    path.parent.mkdir()
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        track = old.streams.video[0]
-        stream = new.add_stream_from_template(track)
-        step = round(Fraction(SECONDS) / track.time_base)
-        kept = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in old.demux(track) if p.size]
-        for number in range(loops):
-            for data, pts, dts, is_keyframe in kept:
-                packet = av.Packet(data)
-                packet.pts, packet.dts = pts + number * step, dts + number * step
-                packet.is_keyframe = is_keyframe
-                packet.time_base, packet.stream = track.time_base, stream
-                new.mux(packet)
-    return path
+    info = probe(small)
+    width, height = ENLARGED * info.width, ENLARGED * info.height
+    return enlarged(small, path, width=width, height=height, crf=32)
 
 
 def train(data: Path, videos: Path, run_dir: Path, overrides: list[str]) -> dict[str, float]:

@@ -20,11 +20,10 @@ import statistics
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
+from films import enlarged, looped
 
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.build import build_tracker, save_weights
@@ -74,7 +73,9 @@ def main() -> None:
         save_weights(build_tracker(spec), out / f"{name}.ckpt")
     films = {"as it is": options.video}
     if options.size:
-        films[options.size] = enlarged(options.video, out / "enlarged.mp4", options.size)
+        width, height = map(int, options.size.split("x"))
+        larger = out / "enlarged.mp4"
+        films[options.size] = enlarged(options.video, larger, width=width, height=height, crf=23)
     import_everything()
     for size, film in films.items():
         names = TRACKERS if film is options.video else ["heatmap"]
@@ -176,39 +177,6 @@ def compare_memory(out: Path, video: Path) -> None:
     for what, short in peaks[0].items():
         long = peaks[1][what]
         print(f"{what:14} {short / 2**20:8.0f} -> {long / 2**20:8.0f} MB, {long / short - 1:+.1%}")
-
-
-def looped(source: Path, path: Path, *, loops: int, frames: int | None = None) -> Path:
-    """Write the packets of a film, or those of its first frames, several times in a row."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        track = old.streams.video[0]
-        stream = new.add_stream_from_template(track)
-        step = round(Fraction(track.frames) / track.average_rate / track.time_base)
-        packets = [p for p in old.demux(track) if p.size][:frames]
-        kept = [(bytes(p), p.pts, p.dts, p.is_keyframe, p.duration) for p in packets]
-        for number in range(loops):
-            for data, pts, dts, is_key, length in kept:
-                packet = av.Packet(data)
-                packet.pts, packet.dts = pts + number * step, dts + number * step
-                packet.is_keyframe, packet.duration = is_key, length
-                packet.time_base, packet.stream = track.time_base, stream
-                new.mux(packet)
-    return path
-
-
-def enlarged(source: Path, path: Path, size: str) -> Path:
-    """Write a film in another size, as H.264."""
-    width, height = map(int, size.split("x"))
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        stream = new.add_stream("libx264", rate=old.streams.video[0].average_rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": "23", "preset": "veryfast"}
-        for frame in old.decode(video=0):
-            pixels = cv2.resize(frame.to_ndarray(format="rgb24"), (width, height))
-            new.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        new.mux(stream.encode(None))
-    return path
 
 
 if __name__ == "__main__":

@@ -23,16 +23,16 @@ EXAMPLE = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 FRAMES = np.random.default_rng(0).integers(0, 256, (11, 70, 90, 3), dtype=np.uint8)
 
 
-def seeded(kind: str = "heatmap", *, backbone: str = "resnet18") -> Model:
+def seeded(kind: str = "heatmap", *, precision: str = "fp32") -> Model:
     torch.manual_seed(0)
     spec = ModelSpec(
         model_type=kind,
-        backbone=backbone,
+        backbone="resnet18",
         keypoint_names=("nose", "tail"),
         image_height=64,
         image_width=64,
     )
-    compute = Compute.choose(device="cpu", precision="fp32")
+    compute = Compute.choose(device="cpu", precision=precision)
     return Model(build_tracker(spec).eval(), compute=compute)
 
 
@@ -88,13 +88,4 @@ def test_what_onnx_cannot_express_stays_in_torch(
 
 
 def test_with_bf16_torch_is_the_faster_one() -> None:
-    torch.manual_seed(0)
-    spec = ModelSpec(
-        model_type="heatmap",
-        backbone="resnet18",
-        keypoint_names=("nose",),
-        image_height=64,
-        image_width=64,
-    )
-    compute = Compute.choose(device="cpu", precision="bf16")
-    assert Model(build_tracker(spec), compute=compute).arithmetic == "bf16"
+    assert seeded(precision="bf16").arithmetic == "bf16"
