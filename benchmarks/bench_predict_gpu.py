@@ -20,6 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -62,6 +64,28 @@ def main() -> None:
     options = parse_options()
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    films = {"as it is": options.video}
+    # Whatever computes starts threads, and of a process with threads no fork can compute.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
+        elsewhere.submit(make_models, out).result()
+        if options.size:
+            width, height = map(int, options.size.split("x"))
+            larger = out / "enlarged.mp4"
+            making = elsewhere.submit(
+                enlarged, options.video, larger, width=width, height=height, crf=23
+            )
+            films[options.size] = making.result()
+    import_everything()
+    for size, film in films.items():
+        names = TRACKERS if film is options.video else ["heatmap"]
+        for name in names:
+            time_commands(out, name, size, film, rounds=options.rounds)
+    if options.memory:
+        compare_memory(out, options.video)
+
+
+def make_models(out: Path) -> None:
+    """Write checkpoints of trackers with random weights."""
     for name, (kind, backbone) in TRACKERS.items():
         spec = ModelSpec(
             model_type=kind,
@@ -71,18 +95,6 @@ def main() -> None:
             image_width=256,
         )
         save_weights(build_tracker(spec), out / f"{name}.ckpt")
-    films = {"as it is": options.video}
-    if options.size:
-        width, height = map(int, options.size.split("x"))
-        larger = out / "enlarged.mp4"
-        films[options.size] = enlarged(options.video, larger, width=width, height=height, crf=23)
-    import_everything()
-    for size, film in films.items():
-        names = TRACKERS if film is options.video else ["heatmap"]
-        for name in names:
-            time_commands(out, name, size, film, rounds=options.rounds)
-    if options.memory:
-        compare_memory(out, options.video)
 
 
 def parse_options() -> argparse.Namespace:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from lightning_pose.models.backbones.recipes import PyramidBackbone
 from lightning_pose.models.heads.heatmap import Mixer
+from lightning_pose.models.heads.mhcrnn import ContextHead
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -120,6 +121,12 @@ def _is_mixer(module: nn.Module) -> bool:
     )
 
 
+def _is_context_head(module: nn.Module) -> bool:
+    return type(module) is ContextHead and all(
+        _is_plain_conv(step) for step in (module.forwards, module.backwards)
+    )
+
+
 def _is_shuffle(module: nn.Module) -> bool:
     return type(module) is nn.PixelShuffle and module.upscale_factor == 2
 
@@ -169,6 +176,17 @@ class _ConvMixer(Mixer):
         return _conv_relu(self[0], x)
 
 
+class _ConvContextHead(ContextHead):
+    def recur(self, step: nn.Conv2d, frames: Sequence[Tensor]) -> Tensor:
+        around: Any = (step.stride, step.padding, step.dilation, step.groups)
+        state = frames[0].relu()
+        for frame in frames[1:]:
+            state = torch.cudnn_convolution_add_relu(
+                state, step.weight, frame, 1.0, step.bias, *around
+            )
+        return state
+
+
 class _JoiningBackbone(PyramidBackbone):
     def joined(self, maps: list[Tensor]) -> Tensor:
         kernels = _kernels()
@@ -190,6 +208,7 @@ _FUSED: tuple[tuple[Callable[[nn.Module], bool], type[nn.Module]], ...] = (
     (lambda module: isinstance(module, Bottleneck) and _is_folded(module, 3), _ConvBottleneck),
     (lambda module: isinstance(module, BasicBlock) and _is_folded(module, 2), _ConvBasicBlock),
     (_is_mixer, _ConvMixer),
+    (_is_context_head, _ConvContextHead),
     (lambda module: type(module) is PyramidBackbone, _JoiningBackbone),
     (_is_shuffle, _Shuffle),
 )

@@ -71,15 +71,17 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
                 if shared is None
                 else shared.movedim(2, 0)
             )
-            window = list(over_leading_axes(self.context_head.embed, features))
-            centre = features[self.data_spec.halo]
         else:
             features = self.features_of(batch)
-            embedded = over_leading_axes(self.context_head.embed, features)
-            n = len(features) - 2 * self.data_spec.halo
+        maps = over_leading_axes(self.static_head.shuffle, features)
+        embedded = over_leading_axes(self.context_head.mix, maps)
+        if isinstance(batch, LabeledBatch):
+            window, centre = list(embedded), maps[self.data_spec.halo]
+        else:
+            n = len(maps) - 2 * self.data_spec.halo
             window = [embedded[first : first + n] for first in range(self.context)]
-            centre = features[self.data_spec.halo : self.data_spec.halo + n]
-        static = over_leading_axes(self.static_head, centre)
+            centre = maps[self.data_spec.halo : self.data_spec.halo + n]
+        static = over_leading_axes(self.static_head.of_shuffled, centre)
         context = self.context_head([frames.flatten(0, 1) for frames in window])
         return static.flatten(1, 2), context.unflatten(0, static.shape[:2]).flatten(1, 2)
 

@@ -95,7 +95,9 @@ class PyAVReader:
     def segments(self) -> tuple[Segment, ...]:
         """Return the parts that can be read one by one; none if the file has no good index."""
         table = self._table
-        return () if table is None else cut_into_segments(table.num_frames, table.entries)
+        if table is None:
+            return ()
+        return cut_into_segments(table.num_frames, table.entries, halo=self._halo)
 
     def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
         """Yield the frames of consecutive segments, in batches that lie in one segment each.

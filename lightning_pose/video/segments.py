@@ -26,7 +26,7 @@ class Segment:
     Attributes:
         start: its first frame.
         stop: the first frame after it.
-        entry: whether its first frame can be decoded without any other.
+        entry: whether it, and the context before it, can be decoded without any other frame.
     """
 
     start: int
@@ -38,19 +38,26 @@ class Segment:
         return self.stop - self.start
 
 
-def cut_into_segments(num_frames: int, entries: Int[np.ndarray, " m"]) -> tuple[Segment, ...]:
+def cut_into_segments(
+    num_frames: int, entries: Int[np.ndarray, " m"], *, halo: int = 0
+) -> tuple[Segment, ...]:
     """Return consecutive segments of about a thousand frames, which begin at entries if they can.
 
-    The cuts hang on the file alone, so that work taken up again goes on between the same ones.
+    With context they begin so much later that the context begins at the entry: before it lie as
+    many frames as from one key frame to the next, which would be decoded for nothing.
+    The cuts hang on the file and the context alone, so that work taken up again goes on between
+    the same ones.
 
     Args:
         num_frames: of the video.
         entries: frames that can be decoded without any other, in order.
+        halo: frames of context before each segment.
 
     Example:
-        >>> [part.start for part in cut_into_segments(4000, np.array([0, 900, 3000]))]
-        [0, 900, 2048, 3000]
+        >>> [part.start for part in cut_into_segments(4000, np.array([0, 900, 3000]), halo=2)]
+        [0, 902, 2048, 3002]
     """
+    entries = entries + halo
     cuts: list[tuple[int, bool]] = [(0, True)]
     for target in range(SEGMENT_FRAMES, num_frames - _REACH, SEGMENT_FRAMES):
         near = entries[np.searchsorted(entries, [target - _REACH, target + _REACH])[0] :]

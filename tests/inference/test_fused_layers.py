@@ -14,6 +14,7 @@ from lightning_pose.inference.folding import fold_batch_norms
 from lightning_pose.inference.fused_layers import _weights_of_squares, fuse_layers
 from lightning_pose.models.backbones.build import build_backbone
 from lightning_pose.models.heads.heatmap import HeatmapHead
+from lightning_pose.models.heads.mhcrnn import ContextHead
 
 
 def test_weights_of_squares_do_the_same_convolution() -> None:
@@ -30,6 +31,34 @@ def test_a_network_on_a_cpu_stays_as_it_is() -> None:
     kinds = [type(module) for module in net.modules()]
     fuse_layers(net, lambda network: network(torch.zeros(1, 3, 64, 64)))
     assert [type(module) for module in net.modules()] == kinds
+
+
+@pytest.mark.gpu
+def test_a_context_head_says_the_same() -> None:
+    torch.manual_seed(0)
+    head = ContextHead(
+        in_channels=64, stride=16, num_keypoints=5, factor=2, hidden_channels=32
+    ).cuda()
+    window = [
+        torch.randn(3, 32, 16, 24, device="cuda").to(memory_format=torch.channels_last)
+        for _ in range(5)
+    ]
+    compute = Compute(device=torch.device("cuda"), precision="bf16")
+    exact = [head.recur(head.forwards, window), head.recur(head.backwards, window)]
+    net = compute.with_weights(copy.deepcopy(head).to(memory_format=torch.channels_last))
+    halves = [frames.to(torch.bfloat16) for frames in window]
+
+    def states(network: ContextHead) -> torch.Tensor:
+        with torch.inference_mode():
+            return torch.cat(
+                [network.recur(step, halves).float() for step in (net.forwards, net.backwards)]
+            )
+
+    expected, before = torch.cat(exact), states(net)
+    fused = fuse_layers(net, states)
+    assert type(fused) is not ContextHead
+    off_before, off_now = ((maps - expected).abs().max() for maps in (before, states(fused)))
+    assert off_now < 2 * off_before + 1e-3 * expected.abs().max()
 
 
 @pytest.mark.gpu

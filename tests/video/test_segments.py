@@ -12,6 +12,7 @@ import torch
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video import segments
 from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import (
     DamagedError,
     Segment,
@@ -32,12 +33,23 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("num_frames", [1, 500, 1535, 1536, 1537, 5000, 100_000])
 @pytest.mark.parametrize("every", [1, 250, 4000, 10**9])
-def test_segments_fill_the_video_in_order(num_frames: int, every: int) -> None:
-    parts = cut_into_segments(num_frames, np.arange(0, num_frames, every))
+@pytest.mark.parametrize("halo", [0, 2])
+def test_segments_fill_the_video_in_order(num_frames: int, every: int, halo: int) -> None:
+    parts = cut_into_segments(num_frames, np.arange(0, num_frames, every), halo=halo)
     assert check_consecutive(parts) == (0, num_frames)
-    assert all(part.start % every == 0 for part in parts if part.entry)
+    assert all((part.start - halo) % every == 0 for part in parts[1:] if part.entry)
     assert max(map(len, parts)) <= 2 * segments.SEGMENT_FRAMES
     assert num_frames < 1536 or min(map(len, parts)) > segments.SEGMENT_FRAMES // 3
+
+
+@pytest.mark.usefixtures("short")
+def test_the_context_of_a_segment_begins_at_a_key_frame(corpus: Corpus) -> None:
+    reader = PyAVReader(corpus("gop10.mp4"), batch_size=5, halo=2)
+    table = trusted_table(reader.info)
+    assert table is not None
+    starts = [part.start for part in reader.segments[1:] if part.entry]
+    assert len(starts) > 2
+    assert {start - 2 for start in starts} <= set(table.entries.tolist())
 
 
 def test_batches_do_not_cross_segments() -> None:

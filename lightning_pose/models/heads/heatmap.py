@@ -130,4 +130,8 @@ class HeatmapHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
         """Return heatmaps that sum to 1."""
-        return spatial_softmax(self.scores(features))
+        return self.of_shuffled(self.shuffle(features))
+
+    def of_shuffled(self, maps: Float[Tensor, "n c2 h2 w2"]) -> Float[Tensor, "n k height width"]:
+        """Return the heatmaps, where the pixels were shuffled already."""
+        return spatial_softmax(self.upsample(self.mix(maps)))

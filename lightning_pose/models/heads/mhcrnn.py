@@ -23,7 +23,7 @@ class ContextHead(nn.Module):
     With embedded frames e_1 .. e_5, the state runs h_1 = relu(e_1), h_t = relu(e_t + W h_(t-1)) to
     the centre e_3, and the same way, with other weights, from e_5 down to e_3. The heatmaps are
     read off both states. The embedding of a frame does not depend on the window it is in, so on
-    video it is made once a frame.
+    video ``mix`` makes it once a frame, of the shuffled maps that the static head reads too.
 
     Args:
         in_channels, stride: of the backbone.
@@ -42,7 +42,6 @@ class ContextHead(nn.Module):
         hidden_channels: int,
     ) -> None:
         super().__init__()
-        self.shuffle = nn.PixelShuffle(2)
         self.mix = Mixer(shuffled_channels(in_channels), hidden_channels, linear=True)
         self.forwards = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1)
         self.backwards = nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1)
@@ -55,10 +54,6 @@ class ContextHead(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # pyright: ignore
 
-    def embed(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n hidden h2 w2"]:
-        """Return what the recurrence reads of each frame."""
-        return self.mix(self.shuffle(features))
-
     def forward(
         self, window: Sequence[Float[Tensor, "n hidden h w"]]
     ) -> Float[Tensor, "n k height width"]:
@@ -69,13 +64,15 @@ class ContextHead(nn.Module):
                 frame of every window.
         """
         centre = len(window) // 2
-        before = _recur(self.forwards, window[: centre + 1])
-        after = _recur(self.backwards, window[centre:][::-1])
+        before = self.recur(self.forwards, window[: centre + 1])
+        after = self.recur(self.backwards, window[centre:][::-1])
         return spatial_softmax(self.upsample(torch.cat([before, after], dim=1)))
 
-
-def _recur(step: nn.Conv2d, frames: Sequence[Tensor]) -> Tensor:
-    state = frames[0].relu()
-    for frame in frames[1:]:
-        state = (frame + step(state)).relu()
-    return state
+    def recur(
+        self, step: nn.Conv2d, frames: Sequence[Float[Tensor, "n hidden h w"]]
+    ) -> Float[Tensor, "n hidden h w"]:
+        """Return the state after the last of some embedded frames, with W = ``step``."""
+        state = frames[0].relu()
+        for frame in frames[1:]:
+            state = (frame + step(state)).relu()
+        return state
