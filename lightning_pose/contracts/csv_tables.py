@@ -1,4 +1,4 @@
-"""Tables of numbers as csv, written block by block: fast, and in memory never whole."""
+"""Tables of numbers as csv, written block by block: by some threads, and in memory never whole."""
 
 # pyright: basic
 # (pyarrow has no types)
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +24,8 @@ from lightning_pose.contracts.files import write_atomically
 _PLAIN = WriteOptions(include_header=False, quoting_style="none")
 _QUOTED = WriteOptions(include_header=False, quoting_style="needed")
 _STRUCTURAL = frozenset(',"\r\n')
+_THREADS = 4  # pyarrow writes 10,000 rows of 50 numbers in 70 ms, and lets go of Python's lock
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +63,25 @@ def write_csv_table(
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(header)
             file.write(text.getvalue().encode())
-            for block in blocks:
-                _append(file, block)
+            for part in _in_order(_text_of, blocks):
+                file.write(part)
 
     return write_atomically(path, write)
 
 
-def _append(file: BinaryIO, block: CsvBlock) -> None:
+def _in_order(work: Callable[[CsvBlock], T], blocks: Iterable[CsvBlock]) -> Iterator[T]:
+    """Yield ``work(block)`` for each block; a few are at work at a time, each in a thread."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(_THREADS, "litpose-csv") as threads:
+        for block in blocks:
+            waiting.append(threads.submit(work, block))
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _text_of(block: CsvBlock) -> memoryview:
     words = [
         column for column in (block.index, block.ending) if not isinstance(column, np.ndarray)
     ]
@@ -74,7 +90,9 @@ def _append(file: BinaryIO, block: CsvBlock) -> None:
     columns += [pa.array(column, from_pandas=True) for column in block.values.T]
     if block.ending:
         columns.append(pa.array(block.ending))
+    text = pa.BufferOutputStream()
     if len(columns[0]):
         names = [str(number) for number in range(len(columns))]
         options = _QUOTED if needs_quotes else _PLAIN
-        write_csv(pa.RecordBatch.from_arrays(columns, names), file, options)
+        write_csv(pa.RecordBatch.from_arrays(columns, names), text, options)
+    return memoryview(text.getvalue())

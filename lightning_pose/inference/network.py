@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -14,11 +15,14 @@ from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.models.base import BaseSupervisedTracker
+from lightning_pose.ops.recording import RECORDINGS, after_failed_recording
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.network_input import NetworkInput
 
 B = TypeVar("B")
+_logger = logging.getLogger(__name__)
 _IN_FLIGHT = 4
+_TRIES = 3
 Outputs = tuple[Tensor, Tensor]
 _Memory = Any  # torch names no type for what a graph is given its memory from
 
@@ -41,6 +45,7 @@ class Network:
         self._on_gpu = compute.device.type == "cuda"
         self._recordings: dict[tuple[int, int], _Recording] = {}
         self._memory: _Memory | None = None
+        self._tries = _TRIES
 
     @property
     def in_flight(self) -> int:
@@ -73,10 +78,28 @@ class Network:
         key = (capacity, batch.halo)
         recording = self._recordings.get(key)
         if recording is None:
-            self._memory = self._memory or torch.cuda.graph_pool_handle()
-            recording = _Recording(batch, capacity, self.tracker.predict_batch, self._memory)
+            recording = _Recording(batch, capacity, self.tracker.predict_batch)
+            if not self._tries or not self._recorded(recording, batch.frames.device):
+                return recording.call(batch)
             self._recordings[key] = recording
         return recording.replay(batch)
+
+    def _recorded(self, recording: _Recording, device: torch.device) -> bool:
+        """Record, and tell whether that went well; if not, it is tried again with other batches.
+
+        CUDA gives a recording up if somebody else's thread waits for the whole GPU meanwhile.
+        """
+        self._memory = self._memory or torch.cuda.graph_pool_handle()
+        try:
+            recording.record(self._memory)
+        except RuntimeError as error:
+            after_failed_recording(device, self._memory)
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            self._memory, self._tries = None, self._tries - 1
+            _logger.info("The network could not be recorded: %s", error)
+            return False
+        return True
 
 
 class _Recording:
@@ -86,38 +109,59 @@ class _Recording:
         batch: an example.
         capacity: frames to record for.
         predict: what is recorded.
-        memory: shared with other recordings: only one is replayed at a time, and what it says is
-            copied before the next one.
     """
 
     def __init__(
-        self,
-        batch: VideoBatch,
-        capacity: int,
-        predict: Callable[[VideoBatch], Outputs],
-        memory: _Memory,
+        self, batch: VideoBatch, capacity: int, predict: Callable[[VideoBatch], Outputs]
     ) -> None:
-        device = batch.frames.device
+        self._predict = predict
         self._held = _empty(batch, capacity)
+        self._graph: torch.cuda.CUDAGraph
+        self._outputs: Outputs
+
+    def record(self, memory: _Memory) -> None:
+        """Record a call.
+
+        Args:
+            memory: shared with other recordings: only one is replayed at a time, and what it says
+                is copied before the next one.
+
+        Raises:
+            RuntimeError: CUDA has given it up, or there is too little memory.
+        """
+        device = self._held.frames.device
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             for _ in range(3):  # kernels are chosen and memory is allocated before recording
-                predict(self._held)
+                self._predict(self._held)
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads decode meanwhile: what they do must not end the recording.
-        with torch.cuda.graph(
-            self._graph, pool=memory, stream=stream, capture_error_mode="thread_local"
+        # Other threads decode meanwhile: what they do must not end the recording. Where it fails,
+        # the context of torch leaves its stream the current one; the one around it does not.
+        with (
+            RECORDINGS.recording(),
+            torch.cuda.stream(stream),
+            torch.cuda.graph(
+                self._graph, pool=memory, stream=stream, capture_error_mode="thread_local"
+            ),
         ):
-            self._outputs = predict(self._held)
+            self._outputs = self._predict(self._held)
 
     def replay(self, batch: VideoBatch) -> Outputs:
         """Return the outputs; they are overwritten by the next call."""
-        self._held.frames[: len(batch.frames)].copy_(batch.frames)
-        self._held.net_to_image[: len(batch.frame_ids)].copy_(batch.net_to_image)
+        self._hold(batch)
         self._graph.replay()
         return self._outputs
+
+    def call(self, batch: VideoBatch) -> Outputs:
+        """Return the outputs, computed as they would be recorded: of as many frames."""
+        self._hold(batch)
+        return self._predict(self._held)
+
+    def _hold(self, batch: VideoBatch) -> None:
+        self._held.frames[: len(batch.frames)].copy_(batch.frames)
+        self._held.net_to_image[: len(batch.frame_ids)].copy_(batch.net_to_image)
 
 
 def _empty(batch: VideoBatch, capacity: int) -> VideoBatch:

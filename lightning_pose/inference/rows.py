@@ -12,7 +12,7 @@ from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.inference.inputs import Input
 from lightning_pose.inference.row_store import RowStore
 
-_PART = 8192
+_PART = 4096
 
 
 @runtime_checkable

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_pose.ops.recording import after_failed_recording
+
 logger = logging.getLogger(__name__)
 
 SHAPES_KEPT = 3  # whole batches, the last one of an epoch, and labelled frames without video
@@ -88,18 +90,11 @@ class TrainingGraphs:
             logger.warning("%s is trained without CUDA graphs: %s", self._what, error)
             self._possible = False
             captured = None
-            _end_capture_of_random_numbers(inputs[0].device)
+            after_failed_recording(inputs[0].device)
         torch.cuda.set_rng_state(random, inputs[0].device)
         for buffer, value in zip(self._net.buffers(), before, strict=True):
             buffer.copy_(value)
         return captured
-
-
-def _end_capture_of_random_numbers(device: torch.device) -> None:
-    """Give the generator of a device a new state: a failed capture leaves it unusable."""
-    index = torch.cuda.current_device() if device.index is None else device.index
-    fresh = torch.Generator(device).graphsafe_get_state()
-    torch.cuda.default_generators[index].graphsafe_set_state(fresh)
 
 
 class _Shell(nn.Module):

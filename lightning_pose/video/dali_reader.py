@@ -15,12 +15,14 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.registry import READERS
+from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.batching import RawFrames, sequences_in_batches
 from lightning_pose.video.dali_graph import dali_modules
 from lightning_pose.video.info import VideoInfo, open_video, probe
 from lightning_pose.video.nvdec_rules import why_not_decoded
+from lightning_pose.video.preflight import is_damaged_inside
 from lightning_pose.video.sequence_input import why_no_dali
 
 _BT601 = (2, 5, 6)  # FFmpeg's numbers: not stated, PAL, NTSC
@@ -32,7 +34,8 @@ class DaliReader:
     """Decodes plain constant-rate video on a GPU; frames never leave it.
 
     It takes only what it can be trusted with, by the rule of :func:`unsuitable`, and of that files
-    with one track and no edit list. All else it refuses, to be left to PyAV.
+    with one track and no edit list, all of whose pictures were found whole: where one is damaged
+    NVDEC may leave it out, and DALI counts on. All else it refuses, to be left to PyAV.
 
     Args:
         video: the file.
@@ -73,7 +76,7 @@ class DaliReader:
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        return why_no_dali() or why_not_plain(video)
+        return why_no_dali() or why_not_plain(video) or why_not_sound(video)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -106,12 +109,14 @@ class DaliReader:
 
         Each lies in memory of its own: that of the pipeline is used again in its next run.
         """
-        pipeline = _pipeline(self.info.path, self._batch_size, self._device)
+        with RECORDINGS.disturbing():
+            pipeline = _pipeline(self.info.path, self._batch_size, self._device)
         stream = None if self._device.type == "cpu" else torch.cuda.current_stream(self._device)
         first = 0
         try:
             for _ in range(-(-promised // self._batch_size)):
-                frames, numbers = pipeline.run() if stream is None else pipeline.run(stream)
+                with RECORDINGS.disturbing():
+                    frames, numbers = pipeline.run() if stream is None else pipeline.run(stream)
                 ids = torch.from_dlpack(numbers.as_cpu()[0])
                 number = _count_in_order(ids, first, self.info.path)
                 yield torch.from_dlpack(frames[0])[:number].clone()
@@ -140,10 +145,22 @@ def unsuitable(info: VideoInfo) -> str | None:
     A rule, decided before a frame is decoded: MP4 or MOV with an index that names every frame,
     evenly spaced, upright, in a codec and size NVDEC takes, as 8-bit 4:2:0 with the colours of
     BT.601 and video range, which is what DALI makes of all pictures whatever their tags say.
-    Damage inside the pictures cannot be seen so early: NVDEC patches over it in its own way, up to
-    the next key frame.
     """
     return why_not_decoded(info) or _what_is_not_as_expected(info)
+
+
+def why_not_sound(video: Path) -> str | None:
+    """Return why the pictures inside may not be whole, in one sentence; None if they are."""
+    try:
+        damaged = is_damaged_inside(video)
+    except DataError as error:
+        return str(error)
+    if damaged is None:
+        return (
+            "Nobody has looked whether its pictures are whole, and DALI tells of no damage; "
+            "`litpose preflight` looks once for all."
+        )
+    return "It is damaged inside, of which DALI would not tell." if damaged else None
 
 
 def _what_is_not_as_expected(info: VideoInfo) -> str | None:

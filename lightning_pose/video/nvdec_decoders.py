@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, num_bytes
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
@@ -121,7 +122,8 @@ class Decoders:
         try:
             yield decoder
         except BaseException:
-            decoder.end()
+            with RECORDINGS.disturbing():
+                decoder.end()
             raise
         else:
             self.keep(decoder)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.registry import READERS
+from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
 from lightning_pose.video.excerpt import spans
@@ -32,7 +33,7 @@ from lightning_pose.video.nvdec_decoders import (
     why_no_codec,
 )
 from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_decoded
-from lightning_pose.video.preflight import is_known_to_be_damaged
+from lightning_pose.video.preflight import is_damaged_inside
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
@@ -143,13 +144,14 @@ class _Frames:
         # Here, because it imports Triton, which not every machine has.
         from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
 
-        try:
-            frames = self._found.send(len(rgb))
-        except StopIteration:
-            return 0
-        places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
-        nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
-        self._decoder.stream.synchronize()  # then the decoder may reuse the memory
+        with RECORDINGS.disturbing():  # a decoder may begin a file, and kernels may be loaded
+            try:
+                frames = self._found.send(len(rgb))
+            except StopIteration:
+                return 0
+            places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
+            nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
+            self._decoder.stream.synchronize()  # then the decoder may reuse the memory
         return len(frames)
 
     def _decoded(self, table: SampleTable, start: int, stop: int) -> Generator[list[Any], int]:
@@ -187,7 +189,8 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
         number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
-            decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
+            with RECORDINGS.disturbing():
+                decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
             DECODERS.keep(decoder)
 
 
@@ -246,6 +249,6 @@ def _table_of(info: VideoInfo) -> SampleTable:
 
 def _is_damaged(path: Path) -> bool:
     try:
-        return is_known_to_be_damaged(path)
+        return bool(is_damaged_inside(path))
     except DataError as error:
         raise VideoError(str(error)) from error

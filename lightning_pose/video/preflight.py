@@ -97,14 +97,14 @@ def preflight(
     return described if counted is None else counted.added_to(described, info)
 
 
-def is_known_to_be_damaged(path: Path) -> bool:
-    """Tell whether every frame was decoded once, and not all of them as they were recorded.
+def is_damaged_inside(path: Path) -> bool | None:
+    """Tell whether not all frames can be decoded as they were recorded; None if nobody looked.
 
     Raises:
         DataError: the file cannot be read.
     """
     counted = _counted_before(preflight_cache.place_of(path))
-    return counted is not None and bool(counted.damage or counted.error)
+    return None if counted is None else bool(counted.damage or counted.error)
 
 
 @dataclass(frozen=True, kw_only=True)

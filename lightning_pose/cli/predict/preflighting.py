@@ -27,7 +27,7 @@ from lightning_pose.video.repair import Repair, repair
 from lightning_pose.video.video_problems import Cure, Problem
 
 _HOW = {Cure.NONE: None, Cure.COPY: "copying", Cure.ENCODE: "encoding"}
-_PATCHING = ("pynvvc", "dali")
+_PATCHING = "pynvvc"
 _PATCHED = (
     "Damage inside pictures was not looked for, as a GPU's decoder patches over it: `litpose "
     "preflight` finds it, and --reader pyav tells of it."
@@ -72,10 +72,9 @@ def damage_remark(outcomes: Sequence[Outcome], *, reader: str, device: str) -> s
         reader: name of the reader that was asked for.
         device: of the model.
     """
-    name = "pynvvc" if reader == "auto" else reader
-    if name not in _PATCHING or not device.startswith("cuda"):
+    if reader not in ("auto", _PATCHING) or not device.startswith("cuda"):
         return None
-    kind = READERS.get(name)
+    kind = READERS.get(_PATCHING)
     done = [item for outcome in outcomes if outcome.seconds for item in outcome.inputs]
     videos = [item.path for item in done if item.kind is Kind.VIDEO]
     uncounted = (path for path in videos if not preflight(path, count=False).counted)

@@ -1,0 +1,73 @@
+"""Recording what a GPU does (CUDA graphs) while other threads have it do other things."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+
+
+class Recordings:
+    """Lets one thread at a time record, and nobody meanwhile do what would spoil it.
+
+    CUDA gives up every recording on a GPU once any thread waits for all that this GPU does,
+    whatever the mode of the recording is (CUDA C++ Programming Guide, prohibited operations of
+    stream capture). Decoders do so when they are made or are given another file. Nothing that
+    waits for the thread that records may be done within :meth:`disturbing`.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._disturbing = 0
+        self._wishing = 0
+        self._recording = False
+
+    @contextmanager
+    def recording(self) -> Generator[None]:
+        """Wait until nobody disturbs or records; whoever would, waits until this ends."""
+        with self._changed:
+            self._wishing += 1
+            self._changed.wait_for(lambda: not self._disturbing and not self._recording)
+            self._wishing -= 1
+            self._recording = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._recording = False
+                self._changed.notify_all()
+
+    @contextmanager
+    def disturbing(self) -> Generator[None]:
+        """Wait until nobody records or wishes to; several threads may disturb at a time."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._recording and not self._wishing)
+            self._disturbing += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._disturbing -= 1
+                self._changed.notify_all()
+
+
+RECORDINGS = Recordings()
+
+
+def after_failed_recording(device: torch.device, pool: Any = None) -> None:
+    """Put right what torch leaves behind when CUDA has given up a recording.
+
+    Args:
+        device: the GPU, as a tensor on it names it.
+        pool: of the memory that was recorded with, if it was named.
+    """
+    if pool is not None:
+        # Else the memory of tensors used on several streams is never free again.
+        with suppress(RuntimeError):
+            torch._C._cuda_endAllocateToPool(device.index, pool)  # pyright: ignore
+    # The generator of random numbers would take the recording to be still going on.
+    fresh = torch.Generator(device).graphsafe_get_state()
+    torch.cuda.default_generators[device.index].graphsafe_set_state(fresh)
