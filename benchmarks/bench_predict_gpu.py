@@ -65,7 +65,7 @@ def main() -> None:
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     films = {"as it is": options.video}
-    # Whatever computes starts threads, and of a process with threads no fork can compute.
+    # Elsewhere, as a fork of a process that has started threads to compute cannot compute.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
         elsewhere.submit(make_models, out).result()
         if options.size:

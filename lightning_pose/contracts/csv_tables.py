@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,8 @@ from lightning_pose.contracts.files import write_atomically
 _PLAIN = WriteOptions(include_header=False, quoting_style="none")
 _QUOTED = WriteOptions(include_header=False, quoting_style="needed")
 _STRUCTURAL = frozenset(',"\r\n')
-_THREADS = 4  # pyarrow writes 10,000 rows of 50 numbers in 70 ms, and lets go of Python's lock
+# pyarrow writes 10,000 rows of 50 numbers in 70 ms, and lets go of Python's lock meanwhile.
+_THREADS = min(4, os.cpu_count() or 1)
 T = TypeVar("T")
 
 

@@ -11,6 +11,7 @@ takes. Classes of modules are exchanged for subclasses, as in
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -31,7 +32,7 @@ _TOLERANCE = 0.03  # of the largest output: bf16 has 8 bits, and the sums are in
 _logger = logging.getLogger(__name__)
 
 
-def fuse_layers(network: N, run: Callable[[N], Tensor]) -> N:
+def fuse_layers(network: N, run: Callable[[N], Sequence[Tensor]]) -> N:
     """Let layers of ResNets and heatmap heads do what comes after them, on a GPU, in place.
 
     What comes out is compared with what came out before; where it differs, or cuDNN refuses,
@@ -39,7 +40,8 @@ def fuse_layers(network: N, run: Callable[[N], Tensor]) -> N:
 
     Args:
         network: in evaluation mode, its batch norms folded, its weights in bf16 or fp16.
-        run: calls a network on an example and returns its output.
+        run: calls a network on an example and returns its outputs, and whatever else is to stay
+            the same.
     """
     before = {module: module.__class__ for module in network.modules()}
     expected = run(network)
@@ -47,7 +49,7 @@ def fuse_layers(network: N, run: Callable[[N], Tensor]) -> N:
     if not changed:
         return network
     try:
-        if _same(expected, run(network)):
+        if all(itertools.starmap(_same, zip(expected, run(network), strict=True))):
             return network
     except RuntimeError as error:
         _logger.info("These layers cannot be fused here: %s", error)

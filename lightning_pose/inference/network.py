@@ -94,10 +94,15 @@ class Network:
             recording.record(self._memory)
         except RuntimeError as error:
             after_failed_recording(device, self._memory)
+            self._memory = None
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            self._memory, self._tries = None, self._tries - 1
-            _logger.info("The network could not be recorded: %s", error)
+            self._tries -= 1
+            _logger.debug("A recording was given up: %s", error)
+            if not self._tries:
+                _logger.warning(
+                    "The network's kernels cannot be recorded, so it runs more slowly: %s", error
+                )
             return False
         return True
 
@@ -138,7 +143,7 @@ class _Recording:
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads decode meanwhile: what they do must not end the recording. Where it fails,
-        # the context of torch leaves its stream the current one; the one around it does not.
+        # the context of torch before 2.15 leaves its stream the current one.
         with (
             RECORDINGS.recording(),
             torch.cuda.stream(stream),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from lightning_pose.contracts.batches import VideoBatch
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms, same
 from lightning_pose.inference.fused_layers import fuse_layers
@@ -17,6 +19,7 @@ from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.network_input import NetworkInput
 
 N = TypeVar("N", bound=BaseSupervisedTracker)
+_SMALLEST = 1e-30
 
 
 def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
@@ -46,19 +49,35 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
         with torch.inference_mode(), compute.active():
             return network.extract(batch.frames).float()
 
+    def features_and_maps(network: BaseSupervisedTracker) -> list[Tensor]:
+        with torch.inference_mode(), compute.active():
+            return [features(network), *_log_heatmaps(network, batch)]
+
     folded = fold_batch_norms(tracker, keypoints)[0].to(memory_format=torch.channels_last)
     ready = compute.with_weights(folded)
     if compiled:
         for part in ready.children():
             part.compile(dynamic=False)
     elif compute.device.type == "cuda":
-        fuse_layers(ready, features)
+        fuse_layers(ready, features_and_maps)
     elif compute.precision == "fp32":
         expected, backbone = features(ready), ready.backbone
         ready.backbone = in_onnx_runtime(backbone, batch.frames.flatten(0, 1))
         if not same(expected, features(ready)):
             ready.backbone = backbone
     return ready
+
+
+def _log_heatmaps(network: BaseSupervisedTracker, batch: VideoBatch) -> list[Tensor]:
+    """Return the logarithms of the heatmaps of each head: its scores, but for a constant."""
+    predict: Callable[[VideoBatch], Any] | None = getattr(network, "predict_heatmaps", None)
+    if predict is None:
+        return []
+    maps = predict(batch)
+    return [
+        head.float().clamp(min=_SMALLEST).log()
+        for head in (maps if isinstance(maps, tuple) else (maps,))
+    ]
 
 
 def arithmetic_of(tracker: BaseSupervisedTracker, compute: Compute) -> str:

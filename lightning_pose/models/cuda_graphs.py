@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_pose.ops.recording import after_failed_recording
+from lightning_pose.ops.recording import RECORDINGS, after_failed_recording
 
 logger = logging.getLogger(__name__)
 
@@ -81,17 +81,24 @@ class TrainingGraphs:
         before = [buffer.clone() for buffer in self._net.buffers()]
         random = torch.cuda.get_rng_state(inputs[0].device)
         samples = tuple(x.detach().clone() for x in inputs)
+        pool, device = torch.cuda.graph_pool_handle(), inputs[0].device
         try:
-            with torch.autocast(
-                "cuda", dtype=dtype, enabled=dtype is not None, cache_enabled=False
+            with (
+                RECORDINGS.recording(),
+                torch.cuda.stream(torch.cuda.current_stream(device)),
+                torch.autocast(
+                    "cuda", dtype=dtype, enabled=dtype is not None, cache_enabled=False
+                ),
             ):
-                captured: Any = torch.cuda.make_graphed_callables(_Shell(self._net), samples)
+                captured: Any = torch.cuda.make_graphed_callables(
+                    _Shell(self._net), samples, pool=pool
+                )
         except RuntimeError as error:
             logger.warning("%s is trained without CUDA graphs: %s", self._what, error)
             self._possible = False
             captured = None
-            after_failed_recording(inputs[0].device)
-        torch.cuda.set_rng_state(random, inputs[0].device)
+            after_failed_recording(device, pool)
+        torch.cuda.set_rng_state(random, device)
         for buffer, value in zip(self._net.buffers(), before, strict=True):
             buffer.copy_(value)
         return captured

@@ -7,6 +7,7 @@ After the multi-head convolutional recurrent network of Biderman, Whiteway et al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -81,7 +82,7 @@ class HeatmapTrackerMHCRNN(BaseHeatmapTracker):
             n = len(maps) - 2 * self.data_spec.halo
             window = [embedded[first : first + n] for first in range(self.context)]
             centre = maps[self.data_spec.halo : self.data_spec.halo + n]
-        static = over_leading_axes(self.static_head.of_shuffled, centre)
+        static = over_leading_axes(partial(self.static_head, shuffled=True), centre)
         context = self.context_head([frames.flatten(0, 1) for frames in window])
         return static.flatten(1, 2), context.unflatten(0, static.shape[:2]).flatten(1, 2)
 

@@ -76,7 +76,7 @@ class DaliReader:
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        return why_no_dali() or why_not_plain(video) or why_not_sound(video)
+        return why_no_dali() or why_not_plain(video) or _why_not_sound(video)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def unsuitable(info: VideoInfo) -> str | None:
     return why_not_decoded(info) or _what_is_not_as_expected(info)
 
 
-def why_not_sound(video: Path) -> str | None:
+def _why_not_sound(video: Path) -> str | None:
     """Return why the pictures inside may not be whole, in one sentence; None if they are."""
     try:
         damaged = is_damaged_inside(video)
@@ -158,7 +158,7 @@ def why_not_sound(video: Path) -> str | None:
     if damaged is None:
         return (
             "Nobody has looked whether its pictures are whole, and DALI tells of no damage; "
-            "`litpose preflight` looks once for all."
+            "`litpose preflight` looks, and keeps what it finds."
         )
     return "It is damaged inside, of which DALI would not tell." if damaged else None
 

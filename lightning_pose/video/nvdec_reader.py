@@ -191,6 +191,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
             decoder = Decoder(reader.gpu, BUFFERED)
             with RECORDINGS.disturbing():
                 decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
+                decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
             DECODERS.keep(decoder)
 
 

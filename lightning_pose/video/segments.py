@@ -26,7 +26,8 @@ class Segment:
     Attributes:
         start: its first frame.
         stop: the first frame after it.
-        entry: whether it, and the context before it, can be decoded without any other frame.
+        entry: whether it, and the context before it, can be decoded without any other frame; in a
+            session of several views, of the first one.
     """
 
     start: int
@@ -43,8 +44,8 @@ def cut_into_segments(
 ) -> tuple[Segment, ...]:
     """Return consecutive segments of about a thousand frames, which begin at entries if they can.
 
-    With context they begin so much later that the context begins at the entry: before it lie as
-    many frames as from one key frame to the next, which would be decoded for nothing.
+    With context they begin so much later that the context begins at the entry: from the entry
+    itself on, all frames since the one before would have to be decoded for a few of context.
     The cuts hang on the file and the context alone, so that work taken up again goes on between
     the same ones.
 

@@ -64,6 +64,16 @@ def test_every_frame_of_the_window_matters_to_the_context_head_alone(
             assert torch.allclose(changed[0], static) == (frame != 2)
 
 
+def test_both_heads_are_called_as_a_whole(tracker: HeatmapTrackerMHCRNN, spots: Spots) -> None:
+    """As torch compiles what is called, and hooks hang on it."""
+    called: list[str] = []
+    for name, part in tracker.eval().named_children():
+        part.register_forward_hook(lambda *_, name=name: called.append(name))
+    with torch.inference_mode():
+        tracker.predict_batch(spots(tracker.data_spec, rows=2))
+    assert called == ["backbone", "static_head", "context_head"]
+
+
 def test_a_video_is_predicted_as_its_windows_are_and_each_frame_is_seen_once(
     tracker: HeatmapTrackerMHCRNN, monkeypatch: pytest.MonkeyPatch
 ) -> None:

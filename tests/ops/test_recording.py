@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 import torch
 
 from lightning_pose.ops.recording import Recordings, after_failed_recording
 
-LONG_S = 60.0  # what never takes so long
+LONG_S = 30.0  # what never takes so long
+
+
+def in_threads(works: Sequence[Callable[[], object]]) -> None:
+    """Do all at a time; fail where one does not end."""
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_nobody_disturbs_a_recording() -> None:
@@ -37,10 +48,11 @@ def test_nobody_disturbs_a_recording() -> None:
             with lock:
                 recording[0] -= 1
 
-    with ThreadPoolExecutor(8) as threads:
-        done = [threads.submit(record if n % 5 == 0 else disturb, n) for n in range(400)]
-        for one in done:
-            one.result(timeout=LONG_S)
+    def work(first: int) -> None:
+        for number in range(first, 400, 8):
+            (record if number % 5 == 0 else disturb)(number)
+
+    in_threads([partial(work, first) for first in range(8)])
     assert len(seen) == 400
     assert {disturbers for disturbers, recorders in seen if recorders} == {0}
     assert max(recorders for _, recorders in seen) == 1
@@ -66,11 +78,12 @@ def test_who_wishes_to_record_is_next() -> None:
         with recordings.disturbing():
             order.append("second")
 
-    threads = [threading.Thread(target=work) for work in (first, record, second)]
+    threads = [threading.Thread(target=work, daemon=True) for work in (first, record, second)]
     threads[0].start()
     assert first_in.wait(LONG_S)
     threads[1].start()
-    while not recordings._wishing:
+    until = time.monotonic() + LONG_S
+    while not recordings._wishing and time.monotonic() < until:
         time.sleep(0.001)
     threads[2].start()
     time.sleep(0.05)  # the second one would be through by now
@@ -78,6 +91,7 @@ def test_who_wishes_to_record_is_next() -> None:
     first_may_go.set()
     for thread in threads:
         thread.join(LONG_S)
+    assert len(order) == 3
     assert order.index("recorded") < order.index("second")
 
 
@@ -86,6 +100,33 @@ def test_an_error_ends_either() -> None:
     for turn in (recordings.recording, recordings.disturbing, recordings.recording):
         with pytest.raises(KeyError), turn():
             raise KeyError
+
+
+def test_who_is_interrupted_while_waiting_wishes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = Recordings()
+
+    def interrupted(_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings._changed, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt), recordings.recording():
+            pass
+    in_threads([lambda: recordings.disturbing().__enter__()])
+
+
+def test_who_is_inside_already_disturbs_at_once() -> None:
+    recordings = Recordings()
+
+    def nested() -> None:
+        with recordings.disturbing(), recordings.disturbing():
+            pass
+        with recordings.recording(), recordings.disturbing():
+            pass
+        with recordings.recording():
+            pass
+
+    in_threads([nested] * 4)
 
 
 @pytest.mark.gpu

@@ -17,12 +17,7 @@ import torch
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video import dali_reader
 from lightning_pose.video.batching import in_batches, sequences_in_batches
-from lightning_pose.video.dali_reader import (
-    DaliReader,
-    unsuitable,
-    why_not_plain,
-    why_not_sound,
-)
+from lightning_pose.video.dali_reader import DaliReader, unsuitable, why_not_plain
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.preflight import preflight
@@ -201,12 +196,14 @@ def test_only_pictures_known_to_be_whole_are_left_to_dali(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(dali_reader, "why_no_dali", lambda: None)
     for name in ("gop10.mp4", *sorted(DAMAGED_INSIDE)):
-        assert "Nobody has looked" in (why_not_sound(corpus(name)) or "")
+        assert "Nobody has looked" in (DaliReader.usable(corpus(name), device="cuda") or "")
         preflight(corpus(name))
-    assert why_not_sound(corpus("gop10.mp4")) is None
+    assert DaliReader.usable(corpus("gop10.mp4"), device="cuda") is None
     for name in DAMAGED_INSIDE:
-        assert "damaged inside" in (why_not_sound(corpus(name)) or "")
+        assert "damaged inside" in (DaliReader.usable(corpus(name), device="cuda") or "")
 
 
 def assert_like_pyav(path: Path) -> None:

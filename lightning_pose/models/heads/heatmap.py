@@ -128,10 +128,14 @@ class HeatmapHead(nn.Module):
         """Return the maps before the softmax."""
         return self.upsample(self.mix(self.shuffle(features)))
 
-    def forward(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
-        """Return heatmaps that sum to 1."""
-        return self.of_shuffled(self.shuffle(features))
+    def forward(
+        self, features: Float[Tensor, "n c h w"], *, shuffled: bool = False
+    ) -> Float[Tensor, "n k height width"]:
+        """Return heatmaps that sum to 1.
 
-    def of_shuffled(self, maps: Float[Tensor, "n c2 h2 w2"]) -> Float[Tensor, "n k height width"]:
-        """Return the heatmaps, where the pixels were shuffled already."""
+        Args:
+            features: of the backbone.
+            shuffled: whether the pixels of these were shuffled already.
+        """
+        maps = features if shuffled else self.shuffle(features)
         return spatial_softmax(self.upsample(self.mix(maps)))
