@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_pose.contracts.batches import VideoBatch
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.inference import network
 from lightning_pose.inference.compute import Compute
@@ -123,26 +123,29 @@ def test_a_frame_alone_is_the_frame_of_the_video(corpus: Corpus, tmp_path: Path)
         assert np.abs(one - table[number]).max() < CLOSE
 
 
-def test_recordings_that_are_spoilt_change_nothing() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (300, 80, 112, 3), dtype=np.uint8)
+@pytest.mark.parametrize("failures", [1, network._TRIES])
+def test_recordings_that_are_spoilt_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (500, 80, 112, 3), dtype=np.uint8)
     expected = tracker_model().predict_frames(frames)
-    model, done = tracker_model(), threading.Event()
+    model, left = tracker_model(), [failures]
+    predict = model.tracker.predict_batch
 
-    def spoil() -> None:
-        while not done.is_set():
+    def spoiling(batch: VideoBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        if left[0] and torch.cuda.is_current_stream_capturing():
+            left[0] -= 1
             torch.cuda.synchronize()
+        return predict(batch)
 
-    spoiler = threading.Thread(target=spoil)
-    spoiler.start()
-    try:
-        found = model.predict_frames(frames)
-    finally:
-        done.set()
-        spoiler.join()
-    assert model._network._tries < network._TRIES
+    monkeypatch.setattr(model.tracker, "predict_batch", spoiling)
+    found = model.predict_frames(frames)
+    assert left == [0]
+    assert model._network._tries == network._TRIES - failures
     again = model.predict_frames(frames)
     for predictions in (found, again):
         assert np.abs(predictions.xy_img - expected.xy_img).max() < CLOSE
+    assert torch.rand(3, device="cuda").shape == (3,)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
