@@ -75,8 +75,12 @@ def test_workers_take_the_gpus_in_turns(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("launcher", ["processes", "submitit_local"])
-def test_workers_may_be_processes(here: Path, launcher: str) -> None:
+@pytest.mark.parametrize(
+    ("launcher", "plugin"),
+    [("processes", "hydra_joblib_launcher"), ("submitit_local", "hydra_submitit_launcher")],
+)
+def test_workers_may_be_processes(here: Path, launcher: str, plugin: str) -> None:
+    pytest.importorskip(f"hydra_plugins.{plugin}", reason="comes with the extra launchers")
     assert predict("--workers", "2", "--launcher", launcher) == 0
     assert predicted(here / "out") == dict.fromkeys("abc", NUM_FRAMES)
 
