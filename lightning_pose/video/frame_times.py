@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-
-import av
 
 _ROUNDING_S = 0.001  # Matroska counts milliseconds, and times once rounded stay so when copied
 
@@ -54,16 +51,25 @@ class FrameTimes:
     last_key: int = 0
     widest_key_gap: int = 0
 
-    def add(self, frame: av.VideoFrame, time_s: Fraction | None) -> None:
-        """Take down the next frame, and when it is shown (None = the file does not say)."""
-        if frame.key_frame:
+    def add(
+        self, time_s: float | None, *, is_key: bool, is_interlaced: bool, tick_s: float | None
+    ) -> None:
+        """Take down the next frame.
+
+        Args:
+            time_s: when it is shown; None = the file does not say.
+            is_key: whether it is a key frame.
+            is_interlaced: whether it holds two half-pictures.
+            tick_s: unit in which the file counts time; None = not known of this frame.
+        """
+        if is_key:
             self.widest_key_gap = max(self.widest_key_gap, self.num_frames - self.last_key)
             self.last_key = self.num_frames
-        self.num_interlaced += frame.interlaced_frame
-        if frame.time_base is not None:  # those that the decoder held back to the end have none
-            self.tick_s = float(frame.time_base)
+        self.num_interlaced += is_interlaced
+        if tick_s is not None:
+            self.tick_s = tick_s
         if time_s is not None:
-            self._add_time(float(time_s))
+            self._add_time(time_s)
         self.num_frames += 1
 
     @property

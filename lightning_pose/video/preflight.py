@@ -8,20 +8,17 @@ the content of the file.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.video import preflight_cache
 from lightning_pose.video.decode import Decoder
+from lightning_pose.video.frame_count import OnFrame, times_by_all_cores
 from lightning_pose.video.frame_times import FrameTimes
 from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.preflight_cache import Plain
 from lightning_pose.video.video_problems import Cure, Problem, of_frames, of_header
-
-# Is told how many frames are done, and how many there are (None = not known).
-OnFrame = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +134,22 @@ class _Counted:
 
 
 def _count(path: Path, on_frame: OnFrame | None) -> _Counted:
+    times = times_by_all_cores(probe(path), on_frame)
+    return _count_in_order(path, on_frame) if times is None else _Counted(times=times)
+
+
+def _count_in_order(path: Path, on_frame: OnFrame | None) -> _Counted:
     decoder = Decoder(path)
     times, total = FrameTimes(), decoder.info.approximate_frames
     try:
         for frame in decoder.frames():
-            times.add(frame, decoder.time_s)
+            time_s, tick_s = decoder.time_s, frame.time_base  # None of those held back to the end
+            times.add(
+                None if time_s is None else float(time_s),
+                is_key=frame.key_frame,
+                is_interlaced=frame.interlaced_frame,
+                tick_s=None if tick_s is None else float(tick_s),
+            )
             if on_frame is not None:
                 on_frame(times.num_frames, total)
     except VideoError as error:

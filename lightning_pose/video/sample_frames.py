@@ -28,6 +28,9 @@ class SampleFrames:
         path: the video.
         table: of its frames.
         orientation: how they are shown.
+
+    Attributes:
+        failures: how often a stored frame could not be decoded.
     """
 
     exact = True
@@ -36,6 +39,7 @@ class SampleFrames:
         self._path = path
         self._table = table
         self._orientation = orientation
+        self.failures = 0
         self._file: int | None = None
         self._decoder: VideoCodecContext | None = None
 
@@ -86,12 +90,21 @@ class SampleFrames:
         Each is a view, to be copied if it is kept.
 
         Raises:
+            DamagedError, OSError: as :meth:`whole`.
+        """
+        reformatter = VideoReformatter()
+        for frame in self.whole(start, stop):
+            yield self._orientation.apply(rgb_pixels(reformatter, frame))
+
+    def whole(self, start: int, stop: int) -> Iterator[av.VideoFrame]:
+        """Yield frames ``start`` to ``stop - 1`` as they are decoded, one after the other.
+
+        Raises:
             DamagedError: one of them, or of those they hang on, cannot be decoded, or only with
                 damage, or is of another size than the first.
             OSError: the file cannot be read.
         """
         numbers = self._table.numbers
-        reformatter = VideoReformatter()
         expected, size = start, None
         places = self._table.places_of(start, stop - start)
         lead = int(numbers[self._table.key_before(start, int(places[0]))])
@@ -103,7 +116,7 @@ class SampleFrames:
             size = size or (frame.width, frame.height)
             if number != expected or frame.is_corrupt or (frame.width, frame.height) != size:
                 raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
-            yield self._orientation.apply(rgb_pixels(reformatter, frame))
+            yield frame
             expected += 1
         if expected != stop:
             raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
@@ -121,8 +134,10 @@ class SampleFrames:
             packet = av.Packet(self._bytes(file, place))
             packet.pts = packet.dts = place
             decoder.skip_frame = "DEFAULT" if wanted[place] else "NONREF"
-            with contextlib.suppress(FFmpegError):  # damaged: its frame will be missing
+            try:
                 yield from decoder.decode(packet)
+            except FFmpegError:  # damaged: its frame will be missing
+                self.failures += 1
         with contextlib.suppress(FFmpegError):
             yield from decoder.decode(None)
 
