@@ -101,11 +101,11 @@ class SampleFrames:
 
         Raises:
             DamagedError: one of them, or of those they hang on, cannot be decoded, or only with
-                damage, or is of another size than the first.
+                damage, or is of another size than the header says.
             OSError: the file cannot be read.
         """
-        numbers = self._table.numbers
-        expected, size = start, None
+        numbers, settings = self._table.numbers, self._table.settings
+        expected, size = start, (settings.width, settings.height)
         places = self._table.places_of(start, stop - start)
         lead = int(numbers[self._table.key_before(start, int(places[0]))])
         for frame in self._frames(places):
@@ -113,7 +113,6 @@ class SampleFrames:
             wanted = start <= number < stop
             if not wanted and not (lead <= number < start and frame.is_corrupt):
                 continue
-            size = size or (frame.width, frame.height)
             if number != expected or frame.is_corrupt or (frame.width, frame.height) != size:
                 raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
             yield frame

@@ -148,15 +148,15 @@ MORE: dict[str, Maker] = {
     ),
     "cut.webm": lambda path, of: truncate(of("vp9.webm"), path, keep=0.6),
     "cut_mjpeg.avi": lambda path, of: truncate(of("mjpeg.avi"), path, keep=0.5),
-    "two_sizes.mkv": lambda path, of: _joined_in_one(of("two_sizes.ts"), path),
-    "two_sizes.mp4": lambda path, of: _joined_in_one(of("two_sizes.ts"), path),
+    "two_sizes.mkv": lambda path, of: joined_in_one(of("two_sizes.ts"), path),
+    "two_sizes.mp4": lambda path, of: joined_in_one(of("two_sizes.ts"), path),
 }
 MORE_NOT_READABLE = {"cover.mp4", "two_sizes.mkv", "two_sizes.mp4"}
 EVERY: dict[str, Maker] = MAKERS | MORE
 NEVER_READABLE = NOT_READABLE | MORE_NOT_READABLE
 
 
-def _joined_in_one(source: Path, path: Path) -> Path:
+def joined_in_one(source: Path, path: Path) -> Path:
     """Copy the pictures of a transport stream into one track, their times following on."""
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
         track = old.streams.video[0]

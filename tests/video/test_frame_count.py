@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.video import frame_count, preflight
+from lightning_pose.video import frame_count, preflight, segments
 from lightning_pose.video.frame_count import times_by_all_cores
 from lightning_pose.video.info import probe
-from tests.video.corpus import NUM_FRAMES, encode
-from tests.video.corpus_more import EVERY, NEVER_READABLE
+from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.segments import DamagedError
+from tests.video.corpus import NUM_FRAMES, concatenate, encode
+from tests.video.corpus_more import EVERY, NEVER_READABLE, joined_in_one
 
 Corpus = Callable[[str], Path]
 BY_ALL = {"gop10.mp4", "late_start.mp4", "lost.mp4", "two_tracks.mp4"}  # with key frames inside
@@ -65,6 +67,27 @@ def test_whatever_the_codec_and_the_spacing(
     assert found is not None
     assert found == preflight._count_in_order(path, None).times
     assert found.uneven
+
+
+def test_another_size_from_a_key_frame_on_is_no_frame_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither to be counted nor to be predicted part by part, where no part has both sizes."""
+    monkeypatch.setattr(segments, "SEGMENT_FRAMES", 20)
+    monkeypatch.setattr(segments, "_REACH", 10)
+    options = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=0"}
+    halves = [
+        encode(tmp_path / f"{width}.ts", range(NUM_FRAMES), size=(width, 64), options=options)
+        for width in (112, 96)
+    ]
+    path = joined_in_one(concatenate(halves, tmp_path / "both.ts"), tmp_path / "both.mp4")
+    assert times_by_all_cores(probe(path)) is None
+    assert f"frame {NUM_FRAMES} is 96 x 64" in (preflight.preflight(path).error or "")
+    reader = PyAVReader(path, batch_size=20)
+    first, later = reader.segments[0], reader.segments[-1]
+    assert len(list(reader.read([first]))) == 1
+    with pytest.raises(DamagedError):
+        list(reader.read([later]))
 
 
 def test_progress_is_told_of_all_frames(corpus: Corpus) -> None:
