@@ -23,12 +23,12 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
+from films import looped
 
 from lightning_pose.contracts.batches import DataSpec
 from lightning_pose.data.unlabeled import UnlabeledLoader
@@ -57,7 +57,8 @@ def main() -> None:
     if arguments.hours:
         loops = round(arguments.hours * 60)
         suffixes = ("mp4", "mkv")
-        videos += [loop(minute, arguments.folder / f"long.{s}", loops=loops) for s in suffixes]
+        for path in (arguments.folder / f"long.{suffix}" for suffix in suffixes):
+            videos.append(path if path.exists() else looped(minute, path, loops=loops))
     for video in videos:
         command = [sys.executable, __file__, "--measure", str(video), "--device", arguments.device]
         subprocess.run(command, check=True)
@@ -93,27 +94,6 @@ def make_minute(path: Path) -> Path:
             frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    return path
-
-
-def loop(source: Path, path: Path, *, loops: int) -> Path:
-    """Write ``source`` ``loops`` times one after the other, without decoding."""
-    if path.exists():
-        return path
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        track = old.streams.video[0]
-        stream = new.add_stream_from_template(track)
-        step = round(Fraction(MINUTE, FPS) / track.time_base)
-        packets = [
-            (bytes(p), p.pts, p.dts, p.duration, p.is_keyframe) for p in old.demux(track) if p.size
-        ]
-        for number in range(loops):
-            for data, pts, dts, duration, is_key in packets:
-                packet = av.Packet(data)
-                packet.pts, packet.dts = pts + number * step, dts + number * step
-                packet.duration, packet.is_keyframe = duration, is_key
-                packet.time_base, packet.stream = track.time_base, stream
-                new.mux(packet)
     return path
 
 

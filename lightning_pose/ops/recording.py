@@ -13,10 +13,10 @@ import torch
 class Recordings:
     """Lets one thread at a time record, and nobody meanwhile do what would spoil it.
 
-    CUDA gives up every recording on a GPU once any thread waits for all that this GPU does,
-    whatever the mode of the recording is (CUDA C++ Programming Guide, prohibited operations of
-    stream capture). Decoders do so when they are made or are given another file. Nothing that
-    waits for the thread that records may be done within :meth:`disturbing`, nor may recording
+    To wait for a whole GPU is prohibited while anything is recorded on it (CUDA C++ Programming
+    Guide, prohibited operations of stream capture), and CUDA may give the recording up, whichever
+    thread it was. One was seen to be given up while decoders were made in other threads. Nothing
+    that waits for the thread that records may be done within :meth:`disturbing`, nor may recording
     begin there; :meth:`disturbing` within either is let through at once.
     """
 

@@ -62,6 +62,7 @@ class NvdecReader(PyAVReader):
     """
 
     priority: ClassVar[int] = 10
+    patches_damage: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -21,7 +21,8 @@ class VideoReader(Protocol):
 
     A reader registers itself with ``@READERS.register(name)`` and is made as
     ``Reader(video, batch_size=..., halo=..., device=...)``. It decides for itself where it
-    decodes; the frames it yields may lie on any device.
+    decodes; the frames it yields may lie on any device. One that shows damaged pictures and does
+    not say so has an attribute ``patches_damage`` that is True.
 
     Attributes:
         priority: where several readers can read a video, the highest is taken.
@@ -84,19 +85,30 @@ def open_reader(
     """Return a reader for ``video``: the named one, or the best that can read it here.
 
     Raises:
+        VideoError, ConfigError: see :func:`reader_kind`.
+    """
+    kind = reader_kind(Path(video), device=device, name=name)
+    return kind(video, batch_size=batch_size, halo=halo, device=device)
+
+
+def reader_kind(
+    video: Path, *, device: torch.device | str = "cpu", name: str = "auto"
+) -> Callable[..., VideoReader]:
+    """Return the class of the named reader, or of the best that can read ``video`` here.
+
+    Raises:
         VideoError: the video cannot be read, or not by the named reader; the message says why.
         ConfigError: there is no reader of that name.
     """
-    video = Path(video)
     if name != "auto":
         kind = READERS.get(name)
         if reason := kind.usable(video, device=device):
             raise VideoError(f"{video} cannot be read with {name!r}: {reason}")
-        return kind(video, batch_size=batch_size, halo=halo, device=device)
+        return kind
     reasons = []
     for entry in sorted(READERS, key=lambda entry: -entry.value.priority):
         reason = entry.value.usable(video, device=device)
         if reason is None:
-            return entry.value(video, batch_size=batch_size, halo=halo, device=device)
+            return entry.value
         reasons.append(f"{entry.name}: {reason}")
     raise VideoError(f"{video} cannot be read here. {' '.join(reasons)}")

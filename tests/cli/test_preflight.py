@@ -112,7 +112,7 @@ def test_damage_that_a_gpu_patches_over_is_spoken_of_once(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def is_plain(video: Path, *, device: str) -> str | None:
-        return None if video.suffix == ".mp4" else "It is no MP4."
+        return None if video.suffix == ".mp4" and device == "cuda" else "Not for it."
 
     monkeypatch.setattr(READERS.get("pynvvc"), "usable", is_plain)
     videos = [corpus("plain.mp4"), corpus("gop10.mp4"), corpus("plain.mkv")]

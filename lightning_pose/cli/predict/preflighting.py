@@ -16,18 +16,17 @@ from lightning_pose.cli.terminal import (
     say_paragraph,
     say_table,
 )
-from lightning_pose.contracts.errors import LitposeError
-from lightning_pose.contracts.registry import READERS
+from lightning_pose.contracts.errors import LitposeError, VideoError
 from lightning_pose.data.wording import count
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import unique_stems
 from lightning_pose.video.preflight import Preflight, preflight
+from lightning_pose.video.reader import reader_kind
 from lightning_pose.video.repair import Repair, repair
 from lightning_pose.video.video_problems import Cure, Problem
 
 _HOW = {Cure.NONE: None, Cure.COPY: "copying", Cure.ENCODE: "encoding"}
-_PATCHING = "pynvvc"
 _PATCHED = (
     "Damage inside pictures was not looked for, as a GPU's decoder patches over it: `litpose "
     "preflight` finds it, and --reader pyav tells of it."
@@ -72,14 +71,19 @@ def damage_remark(outcomes: Sequence[Outcome], *, reader: str, device: str) -> s
         reader: name of the reader that was asked for.
         device: of the model.
     """
-    if reader not in ("auto", _PATCHING) or not device.startswith("cuda"):
-        return None
-    kind = READERS.get(_PATCHING)
     done = [item for outcome in outcomes if outcome.seconds for item in outcome.inputs]
     videos = [item.path for item in done if item.kind is Kind.VIDEO]
     uncounted = (path for path in videos if not preflight(path, count=False).counted)
-    patched = any(kind.usable(path, device=device) is None for path in uncounted)
+    patched = any(_is_patched(path, reader=reader, device=device) for path in uncounted)
     return _PATCHED if patched else None
+
+
+def _is_patched(path: Path, *, reader: str, device: str) -> bool:
+    try:
+        kind = reader_kind(path, device=device, name=reader)
+    except VideoError:  # it is gone meanwhile, perhaps
+        return False
+    return getattr(kind, "patches_damage", False)
 
 
 def preflight_and_report(args: argparse.Namespace) -> int:

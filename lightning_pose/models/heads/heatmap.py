@@ -124,9 +124,11 @@ class HeatmapHead(nn.Module):
             num_doublings=num_upsamplings(stride=stride, factor=factor),
         )
 
-    def scores(self, features: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
-        """Return the maps before the softmax."""
-        return self.upsample(self.mix(self.shuffle(features)))
+    def scores(
+        self, features: Float[Tensor, "n c h w"], *, shuffled: bool = False
+    ) -> Float[Tensor, "n k height width"]:
+        """Return the maps before the softmax; see :meth:`forward`."""
+        return self.upsample(self.mix(features if shuffled else self.shuffle(features)))
 
     def forward(
         self, features: Float[Tensor, "n c h w"], *, shuffled: bool = False
@@ -137,5 +139,4 @@ class HeatmapHead(nn.Module):
             features: of the backbone.
             shuffled: whether the pixels of these were shuffled already.
         """
-        maps = features if shuffled else self.shuffle(features)
-        return spatial_softmax(self.upsample(self.mix(maps)))
+        return spatial_softmax(self.scores(features, shuffled=shuffled))
