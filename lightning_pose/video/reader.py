@@ -87,7 +87,8 @@ def open_reader(
     Raises:
         VideoError, ConfigError: see :func:`reader_kind`.
     """
-    kind = reader_kind(Path(video), device=device, name=name)
+    video = Path(video)
+    kind = reader_kind(video, device=device, name=name)
     return kind(video, batch_size=batch_size, halo=halo, device=device)
 
 
