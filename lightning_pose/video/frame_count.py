@@ -1,4 +1,4 @@
-"""Decoding every frame of a video with all cores, where its index allows that."""
+"""Decoding frames only to see whether they are whole, with all cores where the index allows it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OnFrame = Callable[[int, int | None], None]
 _PART = 128  # frames, at least
 
 
-class _Seen(NamedTuple):
+class SeenFrame(NamedTuple):
     """What is kept of a decoded frame."""
 
     key_frame: bool
@@ -48,7 +48,7 @@ def times_by_all_cores(info: VideoInfo, on_frame: OnFrame | None = None) -> Fram
     stop = threading.Event()
     threads = ThreadPoolExecutor(min(cores, len(parts)), "litpose-count")
     try:
-        for seen in threads.map(partial(_decoded, info, table, stop), parts):
+        for seen in threads.map(partial(decode_whole, info, table, stop=stop), parts):
             for frame in seen:
                 time_s = float(int(table.times[times.num_frames]) * table.unit_s)
                 times.add(
@@ -78,10 +78,16 @@ def _parts(table: SampleTable) -> Sequence[Segment]:
     return [Segment(start, stop) for start, stop in pairwise([*starts, table.num_frames])]
 
 
-def _decoded(
-    info: VideoInfo, table: SampleTable, stop: threading.Event, part: Segment
-) -> list[_Seen]:
-    """Decode the frames of a part.
+def decode_whole(
+    info: VideoInfo, table: SampleTable, part: Segment, *, stop: threading.Event | None = None
+) -> list[SeenFrame]:
+    """Decode the frames of a part, in one thread.
+
+    Args:
+        info: the video.
+        table: of its frames.
+        part: which of them.
+        stop: ends it early, once set.
 
     Raises:
         DamagedError: one cannot be decoded as it was recorded.
@@ -91,8 +97,8 @@ def _decoded(
     seen = []
     try:
         for frame in source.whole(part.start, part.stop):
-            seen.append(_Seen(bool(frame.key_frame), bool(frame.interlaced_frame)))
-            if stop.is_set():
+            seen.append(SeenFrame(bool(frame.key_frame), bool(frame.interlaced_frame)))
+            if stop is not None and stop.is_set():
                 break
     finally:
         source.close()

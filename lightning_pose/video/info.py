@@ -27,6 +27,7 @@ from lightning_pose.video.orientation import UPRIGHT, Orientation
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
+_ALIKE_BY_THREADS = ("ffv1", "mpeg2video", "prores")  # of damaged files too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +136,8 @@ def _probed(path: Path) -> VideoInfo:
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the default video track of a file; closes it at the end.
 
-    Decoding uses threads inside a frame only: with threads across frames FFmpeg loses the last
-    frames of a damaged file.
+    Decoding uses one thread, but for codecs of which more change nothing: what FFmpeg makes of
+    damage, and whether it tells of any, otherwise depends on how many cores there are.
 
     Raises:
         VideoError: see :func:`probe`.
@@ -145,7 +146,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with container:
         stream = _default_stream(container, path)
         stream.thread_type = "SLICE"
-        stream.thread_count = 0
+        stream.thread_count = 0 if stream.codec_context.name in _ALIKE_BY_THREADS else 1
         yield container, stream
 
 

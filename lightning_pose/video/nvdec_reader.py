@@ -9,22 +9,24 @@ a start further on is off by one near open groups of pictures.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from av.error import FFmpegError
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lightning_pose.contracts.errors import DataError, VideoError
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
-from lightning_pose.video.excerpt import spans
-from lightning_pose.video.info import VideoInfo, probe
+from lightning_pose.video.excerpt import Span, spans
+from lightning_pose.video.frame_count import decode_whole
+from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.nvdec_decoders import (
     BUFFERED,
     DECODERS,
@@ -32,14 +34,14 @@ from lightning_pose.video.nvdec_decoders import (
     room_on,
     why_no_codec,
 )
-from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_decoded
-from lightning_pose.video.preflight import is_damaged_inside
+from lightning_pose.video.nvdec_errors import ERRORS
+from lightning_pose.video.nvdec_rules import table_of, why_not_plain
 from lightning_pose.video.pyav_reader import PyAVReader
-from lightning_pose.video.sample_table import SampleTable, trusted_table
+from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
 _BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
-_FORMATS = ("yuv420p", "yuvj420p", "nv12")
+_SILENT = ("hevc",)  # codecs that FFmpeg patches without a word
 
 
 @READERS.register("pynvvc")
@@ -48,8 +50,8 @@ class NvdecReader(PyAVReader):
 
     It takes files whose index names every frame, and numbers frames by the times that the index
     gives them. Pictures are those of PyAV to the last bit. Where NVDEC does not deliver each frame
-    of the index, PyAV reads the video instead. Damage inside pictures cannot be seen here: NVDEC
-    patches over it up to the next key frame (``litpose preflight`` finds it).
+    of the index, PyAV reads the video instead; also where NVDEC tells of a picture that it could
+    not decode, and FFmpeg finds damage there too.
 
     Args:
         video: the file.
@@ -62,7 +64,6 @@ class NvdecReader(PyAVReader):
     """
 
     priority: ClassVar[int] = 10
-    patches_damage: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class NvdecReader(PyAVReader):
         super().__init__(video, batch_size=batch_size, halo=halo, device=device)
         index = torch.device(device).index
         self.gpu = torch.cuda.current_device() if index is None else index
+        self._doubtful: set[Span] = set()
 
     @classmethod
     def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
@@ -85,6 +87,18 @@ class NvdecReader(PyAVReader):
             return "There is no GPU here."
         return why_no_codec() or why_not_plain(video)
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the file; complete once all of it was read."""
+        if not self._doubtful:
+            return super().problems
+        first = min(self._doubtful, key=lambda span: span.start)
+        doubt = (
+            f"NVDEC could not decode a picture among frames {first.start} to {first.shown - 1}, "
+            "or in a video read at the same time, and FFmpeg says nothing of it: look at them."
+        )
+        return (*super().problems, doubt)
+
     def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
         """Yield the frames of consecutive segments on the GPU, whole: nothing waits for them.
 
@@ -92,12 +106,13 @@ class NvdecReader(PyAVReader):
             DamagedError: NVDEC does not deliver each frame; read the video as a whole.
         """
         start, stop = check_consecutive(segments)
-        table = self._table or _table_of(self.info)
+        table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
         buffered = max(BUFFERED, self._batch_size)
         num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
         with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
-            source = _Frames(self.info, decoder, table, *part.with_context(self._halo))
+            frames = part.with_context(self._halo)
+            source = _Frames(self.info, decoder, table, *frames, on_error=self._check)
             shape = (0, self.info.height, self.info.width, 3)
             batches = filled_batches(
                 source.fill,
@@ -115,6 +130,19 @@ class NvdecReader(PyAVReader):
                     return
                 yield batch
 
+    def _check(self, table: SampleTable, span: Span) -> None:
+        """Decode frames with FFmpeg, as NVDEC has told of a picture: of these or of others.
+
+        Raises:
+            DamagedError: FFmpeg finds damage too.
+        """
+        try:
+            decode_whole(self.info, table, Segment(span.start, span.shown))
+        except (FFmpegError, OSError) as error:
+            raise DamagedError(f"{self.info.path} cannot be decoded: {error}") from error
+        if self.info.codec in _SILENT:
+            self._doubtful.add(span)
+
 
 class _Frames:
     """Consecutive frames of a video as a decoder delivers them.
@@ -125,11 +153,20 @@ class _Frames:
         table: of the video.
         start: the first frame.
         stop: the first after them.
+        on_error: is called when a picture could not be decoded, maybe one of these.
     """
 
     def __init__(
-        self, info: VideoInfo, decoder: Decoder, table: SampleTable, start: int, stop: int
+        self,
+        info: VideoInfo,
+        decoder: Decoder,
+        table: SampleTable,
+        start: int,
+        stop: int,
+        *,
+        on_error: Callable[[SampleTable, Span], None],
     ) -> None:
+        self._on_error = on_error
         self._info = info
         self._decoder = decoder
         self._conversion = _conversion(info)
@@ -160,6 +197,7 @@ class _Frames:
         path, shape = self._info.path, (self._info.height * 3 // 2, self._info.width)  # of NV12
         room = yield []
         for span in spans(table, start, stop):
+            before, checked = ERRORS.count(), False
             times = self._decoder.begin(path, table, span)
             number = span.start
             while number < span.shown:
@@ -172,6 +210,9 @@ class _Frames:
                     raise DamagedError(f"{path}: NVDEC gives no frame {number}.")
                 if any(tuple(frame.shape) != shape for frame in frames):
                     raise DamagedError(f"{path}: the frames' size changes midway.")
+                if not checked and ERRORS.count() > before:
+                    self._on_error(table, span)
+                    checked = True
                 number += len(frames)
                 if not passed_over:
                     room = yield frames
@@ -186,7 +227,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
         if NvdecReader.usable(video, device=device) is not None:
             return
         reader = NvdecReader(video, batch_size=1, device=device)
-        table = _table_of(reader.info)
+        table = table_of(reader.info)
         number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
@@ -194,34 +235,6 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
                 decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
                 decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
             DECODERS.keep(decoder)
-
-
-def why_not_plain(video: Path) -> str | None:
-    """Return why NVDEC should not be trusted with a video, in one sentence; None if it may.
-
-    Raises:
-        VideoError: the file cannot be read at all.
-    """
-    info = probe(video)
-    if reason := why_not_decoded(info, _FORMATS):
-        return reason
-    if info.width % 2 or info.height % 2:
-        return f"Its frames have an odd size, {info.width} x {info.height} pixels."
-    if YuvToRgb.of(info.colour_matrix) is None:
-        return f"Its colours are of a kind not known here ({info.colour_matrix})."
-    try:
-        table = _table_of(info)
-    except VideoError as error:
-        return str(error)
-    if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
-        return "It has frames that are not shown, or does not begin with a key frame."
-    if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
-        return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
-    if info.picture_tracks > 1:
-        return "It has several picture tracks."
-    if _is_damaged(video):
-        return "It is damaged inside, over which NVDEC would pass in silence."
-    return None
 
 
 def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:
@@ -235,22 +248,3 @@ def _conversion(info: VideoInfo) -> YuvToRgb:
     if conversion is None:
         raise VideoError(f"{info.path} has colours of a kind not known here.")
     return conversion
-
-
-def _table_of(info: VideoInfo) -> SampleTable:
-    """Return the table of frames of a file.
-
-    Raises:
-        VideoError: its index does not name every frame.
-    """
-    table = trusted_table(info)
-    if table is None:
-        raise VideoError(f"The index of {info.path} does not name every frame.")
-    return table
-
-
-def _is_damaged(path: Path) -> bool:
-    try:
-        return bool(is_damaged_inside(path))
-    except DataError as error:
-        raise VideoError(str(error)) from error

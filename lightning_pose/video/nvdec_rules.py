@@ -1,11 +1,17 @@
-"""Which videos the decoder of a GPU (NVDEC) reads as FFmpeg does, told from their headers."""
+"""Which videos the decoder of a GPU (NVDEC) reads as FFmpeg does, told before they are decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
-from lightning_pose.video.info import VideoInfo
+from lightning_pose.contracts.errors import DataError, VideoError
+from lightning_pose.ops.yuv import YuvToRgb
+from lightning_pose.video.info import VideoInfo, probe
+from lightning_pose.video.nvdec_errors import TOLD_OF
 from lightning_pose.video.orientation import UPRIGHT
+from lightning_pose.video.preflight import is_damaged_inside
+from lightning_pose.video.sample_table import SampleTable, trusted_table
 
 # Codecs NVDEC decodes, with the smallest width and height it takes.
 _SMALLEST = {
@@ -21,6 +27,7 @@ _SMALLEST = {
 }
 _LARGEST = 4096  # of every codec on every GPU
 _PIXEL_FORMATS = ("yuv420p", "nv12")
+_FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
 
 
 _WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
@@ -72,3 +79,53 @@ def why_not_decoded(
     if info.orientation != UPRIGHT:
         return "It is to be shown turned or mirrored, which NVDEC does not do."
     return None
+
+
+def why_not_plain(video: Path) -> str | None:
+    """Return why NVDEC should not be trusted with a video, in one sentence; None if it may.
+
+    Raises:
+        VideoError: the file cannot be read at all.
+    """
+    info = probe(video)
+    if reason := why_not_decoded(info, _FULL_RANGE_TOO):
+        return reason
+    if info.width % 2 or info.height % 2:
+        return f"Its frames have an odd size, {info.width} x {info.height} pixels."
+    if YuvToRgb.of(info.colour_matrix) is None:
+        return f"Its colours are of a kind not known here ({info.colour_matrix})."
+    try:
+        table = table_of(info)
+    except VideoError as error:
+        return str(error)
+    if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
+        return "It has frames that are not shown, or does not begin with a key frame."
+    if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
+        return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
+    if info.picture_tracks > 1:
+        return "It has several picture tracks."
+    damaged = _is_damaged(video)
+    if damaged:
+        return "It is damaged inside."
+    if damaged is None and info.codec not in TOLD_OF:
+        return f"NVDEC tells of no damage in {info.codec}; `litpose preflight` has to look for it."
+    return None
+
+
+def table_of(info: VideoInfo) -> SampleTable:
+    """Return the table of frames of a file.
+
+    Raises:
+        VideoError: its index does not name every frame.
+    """
+    table = trusted_table(info)
+    if table is None:
+        raise VideoError(f"The index of {info.path} does not name every frame.")
+    return table
+
+
+def _is_damaged(path: Path) -> bool | None:
+    try:
+        return is_damaged_inside(path)
+    except DataError as error:
+        raise VideoError(str(error)) from error

@@ -21,8 +21,7 @@ class VideoReader(Protocol):
 
     A reader registers itself with ``@READERS.register(name)`` and is made as
     ``Reader(video, batch_size=..., halo=..., device=...)``. It decides for itself where it
-    decodes; the frames it yields may lie on any device. One that shows damaged pictures and does
-    not say so has an attribute ``patches_damage`` that is True.
+    decodes; the frames it yields may lie on any device.
 
     Attributes:
         priority: where several readers can read a video, the highest is taken.

@@ -40,7 +40,12 @@ SOME = [
 ]
 REPAIRED = ["uneven.mkv", "really_mkv.avi", "spoilt.mkv"]
 # Rows of pictures that decoders patch up, each version of FFmpeg in its way.
-PATCHED = {"spoilt.mkv": range(25, 28), "spoilt_key.mp4": range(20, 30)}
+PATCHED = {
+    "spoilt.mkv": range(25, 28),
+    "spoilt_key.mp4": range(20, 30),
+    "spoilt_bit.mp4": range(20, 30),
+    "spoilt_bit.mkv": range(20, 30),
+}
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="the ffmpeg program is not installed"
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import shutil
@@ -15,10 +14,8 @@ import pytest
 from lightning_pose.cli.main import main
 from lightning_pose.cli.predict import predicting
 from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
-from lightning_pose.cli.predict.preflighting import damage_remark
 from lightning_pose.cli.predict.show import Show
-from lightning_pose.contracts.registry import READERS
-from lightning_pose.inference.inputs import Input, Kind, expand_inputs
+from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outcome import Outcome
 from tests.cli.conftest import litpose
 from tests.inference.test_predict_files import number_model
@@ -104,50 +101,6 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     done = litpose("preflight", tmp_path / "labels.csv")
     assert done.code == NOT_FIT
     assert "labels.csv is no video" in done.sentences
-
-
-def test_damage_that_a_gpu_patches_over_is_spoken_of_once(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def is_plain(video: Path, *, device: str) -> str | None:
-        return None if video.suffix == ".mp4" and device == "cuda" else "Not for it."
-
-    monkeypatch.setattr(READERS.get("pynvvc"), "usable", is_plain)
-    videos = [corpus("plain.mp4"), corpus("gop10.mp4"), corpus("plain.mkv")]
-    done = [Outcome(inputs=(item,), seconds=1.0) for item in expand_inputs(videos)]
-    remark = damage_remark(done, reader="auto", device="cuda")
-    assert remark is not None
-    assert "`litpose preflight`" in remark
-    assert damage_remark(done, reader="pynvvc", device="cuda") == remark
-    assert damage_remark(done, reader="pyav", device="cuda") is None
-    assert damage_remark(done, reader="auto", device="cpu") is None
-    assert damage_remark(done[2:], reader="auto", device="cuda") is None
-    there = [dataclasses.replace(outcome, seconds=0.0, skipped=True) for outcome in done]
-    assert damage_remark(there, reader="auto", device="cuda") is None
-    litpose("preflight", videos[0])
-    assert damage_remark(done, reader="auto", device="cuda") == remark
-    litpose("preflight", videos[1])
-    assert damage_remark(done, reader="auto", device="cuda") is None
-
-
-def test_predict_says_it_after_the_batch(
-    corpus: Corpus,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    model = number_model(tmp_path / "run")
-    (tmp_path / "run" / "config.yaml").write_text("data: {}\n")
-    monkeypatch.setattr(predicting, "open_model", lambda *_, **__: model)
-    monkeypatch.setattr(
-        predicting, "damage_remark", lambda found, **at: f"{len(found)} on {at['device']}."
-    )
-    videos = (corpus("gop10.mp4"), corpus("plain.mp4"))
-    request = PredictRequest(model="run", inputs=videos, out=tmp_path / "out", metrics=False)
-    assert predict_and_report(request) == 0
-    assert capsys.readouterr().err.count("2 on cpu.") == 1
 
 
 def test_predict_says_beforehand_what_it_will_do(

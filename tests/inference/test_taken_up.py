@@ -48,7 +48,7 @@ def predicting(model: Model, video: Path, out: Path) -> Iterator[Outcome]:
     return predict_files(model, expand_inputs([video]), out=out, settings=settings)
 
 
-@pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4"])
+@pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"])
 def test_a_damaged_video_goes_on_in_the_numbering_it_was_begun_in(
     model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

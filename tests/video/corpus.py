@@ -89,10 +89,11 @@ def copy_packets(
     skip_packets: int = 0,
     muxer: dict[str, str] | None = None,
     damage: Iterable[int] = (),
+    flip: Iterable[int] = (),
     hide: Iterable[int] = (),
 ) -> Path:
     """Copy the video stream without decoding: moved in time, cut in front, or bytes spoilt."""
-    spoilt, hidden = set(damage), set(hide)
+    spoilt, flipped, hidden = set(damage), set(flip), set(hide)
     with av.open(str(source)) as old, av.open(str(path), "w", options=muxer or {}) as new:
         track = old.streams.video[0]
         stream = new.add_stream_from_template(track)
@@ -101,6 +102,8 @@ def copy_packets(
                 continue
             if number in spoilt:
                 packet = _spoil(packet)
+            if number in flipped:
+                packet = _flip(packet)
             if number in hidden:
                 packet = _hide(packet)
             ticks = round(Fraction(shift_s).limit_denominator(1000) / packet.time_base)
@@ -186,6 +189,13 @@ def _spoil(packet: av.Packet) -> av.Packet:
     rng = np.random.default_rng(packet.pts)
     begin = min(12, len(data) // 2)
     data[begin:] = rng.integers(0, 256, len(data) - begin, dtype=np.uint8).tobytes()
+    return _with_data(packet, data)
+
+
+def _flip(packet: av.Packet) -> av.Packet:
+    """Return the packet with a bit in its middle turned over, as a disk may do."""
+    data = bytearray(bytes(packet))
+    data[len(data) // 2] ^= 1
     return _with_data(packet, data)
 
 
@@ -278,6 +288,8 @@ MAKERS: dict[str, Maker] = {
     # damage
     "spoilt.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25]),
     "spoilt_key.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[20]),
+    "spoilt_bit.mp4": lambda path, of: copy_packets(of("gop10.mp4"), path, flip=[20]),
+    "spoilt_bit.mkv": lambda path, of: copy_packets(of("gop10.mp4"), path, flip=[20]),
     "spoilt.mkv": lambda path, of: copy_packets(of("gop10.mp4"), path, damage=[25, 26, 27]),
     "spoilt_tail.mkv": lambda path, of: copy_packets(
         of("gop10_ffv1.mkv"), path, damage=range(23, 30)

@@ -26,7 +26,7 @@ from tests.video.corpus import NUM_FRAMES, READABLE, encode, read_number
 
 Corpus = Callable[[str], Path]
 GREY_LEVELS = 3
-DAMAGED_INSIDE = {"spoilt.mp4", "spoilt_key.mp4"}  # their index is whole
+DAMAGED_INSIDE = {"spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"}  # their index is whole
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.video.corpus import (
     NUM_FRAMES,
     READABLE,
     WHOLE,
+    copy_packets,
     encode,
     numbered_frame,
     read_number,
@@ -119,6 +120,15 @@ def test_what_can_be_decoded_is_and_the_damage_is_told(corpus: Corpus, name: str
     assert numbers[0] >= 0
     assert decoder.problems
     assert all(problem.endswith(".") for problem in decoder.problems)
+
+
+def test_damage_is_told_however_many_cores_there_are(tmp_path: Path) -> None:
+    whole = encode(tmp_path / "whole.mp4", range(30), size=(396, 406), options={"g": "10"})
+    for number in (4, 10, 20):  # from two threads on FFmpeg keeps it to itself
+        video = copy_packets(whole, tmp_path / f"{number}.mp4", flip=[number])
+        decoder = Decoder(video)
+        assert sum(1 for _ in decoder) == 30
+        assert "patched over by the decoder" in " ".join(decoder.problems)
 
 
 def test_frames_before_and_after_the_damage_are_whole(corpus: Corpus) -> None:

@@ -11,13 +11,13 @@ import torch
 
 from lightning_pose.video import segments
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_reader import NvdecReader, why_not_plain
-from lightning_pose.video.nvdec_rules import is_h264_without_colour
+from lightning_pose.video.nvdec_reader import NvdecReader
+from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_plain
 from lightning_pose.video.preflight import preflight
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError, Segment
-from tests.video.corpus import DAMAGED, NUM_FRAMES
+from tests.video.corpus import DAMAGED, NUM_FRAMES, copy_packets, encode
 from tests.video.corpus_more import EVERY, NEVER_READABLE
 
 Corpus = Callable[[str], Path]
@@ -25,7 +25,7 @@ TAKEN = ("plain.mp4", "gop10.mp4", "open_gop.mp4", "index_first.mp4", "late_star
 FILES = sorted(
     name
     for name in set(EVERY) - NEVER_READABLE - DAMAGED
-    if name.endswith(".mp4") and not name.startswith("lost")  # damage is not seen by NVDEC
+    if name.endswith(".mp4") and not name.startswith("lost")
 )
 HALO = 2
 
@@ -62,6 +62,16 @@ def test_what_preflight_found_damaged_is_left_to_pyav(
     assert (why_not_plain(video) is None) == (name == "plain.mp4")
 
 
+def test_codecs_of_whose_damage_nothing_is_told_are_looked_into_first(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    video = encode(tmp_path / "v.mp4", range(20), codec="mpeg4")
+    assert "`litpose preflight`" in (why_not_plain(video) or "")
+    preflight(video)
+    assert why_not_plain(video) is None
+
+
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
     return [(raw.frame_ids.tolist(), raw.frames.cpu()) for raw in reader.read(stretch)]
 
@@ -76,10 +86,7 @@ def test_whatever_is_taken_is_read_as_the_reference_does(corpus: Corpus, name: s
     ours_of, theirs_of = (
         kind(path, batch_size=7, halo=HALO) for kind in (NvdecReader, PyAVReader)
     )
-    try:
-        expected = list(theirs_of.read(theirs_of.segments))
-    except DamagedError:
-        pytest.skip("Damage inside pictures is not seen on a GPU.")
+    expected = list(theirs_of.read(theirs_of.segments))
     found = list(ours_of.read(ours_of.segments))
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
@@ -102,3 +109,46 @@ def test_threads_read_stretches_side_by_side(corpus: Corpus, name: str) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         assert [ids for ids, _ in ours] == [ids for ids, _ in theirs]
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"])
+def test_damage_is_told(
+    corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nobody looked for it
+    reader = NvdecReader(corpus(name), batch_size=7, halo=HALO)
+    with pytest.raises(DamagedError):
+        list(reader.read(reader.segments))
+    (others,) = reader.segments[:1]
+    assert [n for ids, _ in read(reader, (others,)) for n in ids] == list(range(len(others)))
+
+
+@pytest.mark.gpu
+def test_videos_read_beside_a_damaged_one_are_whole(corpus: Corpus) -> None:
+    def numbers(name: str) -> list[int] | None:
+        reader = NvdecReader(corpus(name), batch_size=7, halo=HALO)
+        try:
+            return [n for ids, _ in read(reader, reader.segments) for n in ids]
+        except DamagedError:
+            return None
+
+    names = ["spoilt_bit.mp4", "gop10.mp4", "spoilt_key.mp4", "plain.mp4", "hevc.mp4"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = dict(zip(names, pool.map(numbers, names), strict=True))
+    for name, those in found.items():
+        assert those == (None if name in DAMAGED else list(range(NUM_FRAMES))), name
+
+
+@pytest.mark.gpu
+def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
+    options = {"x265-params": "keyint=10:log-level=none"}
+    whole = encode(
+        tmp_path / "whole.mp4", range(40), codec="libx265", size=(396, 406), options=options
+    )
+    video = copy_packets(whole, tmp_path / "v.mp4", flip=[20])
+    for path in (whole, video):
+        reader = NvdecReader(path, batch_size=7)
+        assert len([n for ids, _ in read(reader, reader.segments) for n in ids]) == 40
+        told = [problem for problem in reader.problems if "NVDEC could not decode" in problem]
+        assert bool(told) == (path == video)

@@ -40,6 +40,7 @@ FOUND = [
     ("cut.mkv", "ends early", Cure.ENCODE),
     ("cut.avi", "index at the end of the file is missing", Cure.ENCODE),
     ("spoilt.mp4", "1 of 60 frames could not be decoded", Cure.ENCODE),
+    ("spoilt_bit.mp4", "patched over by the decoder at frame 20", Cure.ENCODE),
     ("spoilt_key.mp4", "patched over by the decoder at frame 20", Cure.ENCODE),
     ("no_first_key.mp4", "6 of 56 frames could not be decoded", Cure.ENCODE),
     ("open_gop_cut.ts", "begins between two key frames", Cure.ENCODE),

@@ -16,21 +16,15 @@ from lightning_pose.cli.terminal import (
     say_paragraph,
     say_table,
 )
-from lightning_pose.contracts.errors import LitposeError, VideoError
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.data.wording import count
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
-from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import unique_stems
 from lightning_pose.video.preflight import Preflight, preflight
-from lightning_pose.video.reader import reader_kind
 from lightning_pose.video.repair import Repair, repair
 from lightning_pose.video.video_problems import Cure, Problem
 
 _HOW = {Cure.NONE: None, Cure.COPY: "copying", Cure.ENCODE: "encoding"}
-_PATCHED = (
-    "Damage inside pictures was not looked for, as a GPU's decoder patches over it: `litpose "
-    "preflight` finds it, and --reader pyav tells of it."
-)
 _SPACING = {True: "uneven", False: "even", None: None}
 
 
@@ -59,31 +53,6 @@ class Foreseen:
     def not_among(self, problems: Sequence[str]) -> tuple[str, ...]:
         """Return the sentences that say something new."""
         return tuple(text for text in problems if not any(text in what for what in self._whats))
-
-
-def damage_remark(outcomes: Sequence[Outcome], *, reader: str, device: str) -> str | None:
-    """Return the sentence on damage that a GPU's decoder may have patched over in these videos.
-
-    None if none was predicted by one now, or `litpose preflight` has counted all that were.
-
-    Args:
-        outcomes: what became of the inputs.
-        reader: name of the reader that was asked for.
-        device: of the model.
-    """
-    done = [item for outcome in outcomes if outcome.seconds for item in outcome.inputs]
-    videos = [item.path for item in done if item.kind is Kind.VIDEO]
-    uncounted = (path for path in videos if not preflight(path, count=False).counted)
-    patched = any(_is_patched(path, reader=reader, device=device) for path in uncounted)
-    return _PATCHED if patched else None
-
-
-def _is_patched(path: Path, *, reader: str, device: str) -> bool:
-    try:
-        kind = reader_kind(path, device=device, name=reader)
-    except VideoError:  # it is gone meanwhile, perhaps
-        return False
-    return getattr(kind, "patches_damage", False)
 
 
 def preflight_and_report(args: argparse.Namespace) -> int:
