@@ -26,7 +26,7 @@ from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
 from lightning_pose.video.excerpt import Span, spans
 from lightning_pose.video.frame_count import decode_whole
-from lightning_pose.video.info import VideoInfo
+from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.nvdec_decoders import (
     BUFFERED,
     DECODERS,
@@ -42,6 +42,8 @@ from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, ch
 
 _BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
 _SILENT = ("hevc",)  # codecs that FFmpeg patches without a word
+# By NVIDIA's table of video engines; all GPUs that torch is made for have the other codecs.
+_AV1, _WITH_AV1 = ("av1", "libdav1d"), (8, 6)
 
 
 @READERS.register("pynvvc")
@@ -85,7 +87,7 @@ class NvdecReader(PyAVReader):
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        return why_no_codec() or why_not_plain(video)
+        return why_no_codec() or why_not_plain(video) or _why_gpu_does_not(video, device)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -235,6 +237,14 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
                 decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
                 decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
             DECODERS.keep(decoder)
+
+
+def _why_gpu_does_not(video: Path, device: torch.device | str) -> str | None:
+    """Return why this GPU decodes no such video: if tried, the decoder would end the process."""
+    codec, ability = probe(video).codec, torch.cuda.get_device_capability(device)
+    if codec in _AV1 and ability < _WITH_AV1:
+        return "This GPU does not decode AV1."
+    return None
 
 
 def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:

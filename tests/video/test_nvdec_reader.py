@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_pose.video import segments
+from lightning_pose.video import nvdec_reader, segments
 from lightning_pose.video.info import probe
 from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_plain
@@ -70,6 +70,17 @@ def test_codecs_of_whose_damage_nothing_is_told_are_looked_into_first(
     assert "`litpose preflight`" in (why_not_plain(video) or "")
     preflight(video)
     assert why_not_plain(video) is None
+
+
+def test_av1_is_for_gpus_that_decode_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(nvdec_reader, "why_no_codec", lambda: None)
+    video = encode(tmp_path / "v.mp4", range(4), codec="libx264", size=(160, 160))
+    monkeypatch.setattr(nvdec_reader, "_AV1", (probe(video).codec,))
+    for ability, taken in (((8, 0), False), ((8, 6), True), ((9, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, it=ability: it)
+        assert (NvdecReader.usable(video, device="cuda") is None) == taken
 
 
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
@@ -133,7 +144,9 @@ def test_videos_read_beside_a_damaged_one_are_whole(corpus: Corpus) -> None:
         except DamagedError:
             return None
 
-    names = ["spoilt_bit.mp4", "gop10.mp4", "spoilt_key.mp4", "plain.mp4", "hevc.mp4"] * 8
+    names = ["spoilt_bit.mp4", "gop10.mp4", "spoilt_key.mp4", "plain.mp4", "open_gop.mp4"] * 8
+    for name in names:
+        corpus(name)  # made by one thread
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(names, pool.map(numbers, names), strict=True))
     for name, those in found.items():
