@@ -14,6 +14,7 @@ import argparse
 import itertools
 import os
 import random
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -51,9 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    os.environ["XDG_CACHE_HOME"] = str(
-        out / "cache"
-    )  # what an earlier run found counts for nothing
+    # What an earlier run found out of the same copies must not be known.
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(dir=out)
     on_gpu = torch.cuda.is_available() and why_no_codec() is None
     pictures = [
         picture.pixels.copy() for picture in itertools.islice(Decoder(options.video), FRAMES)

@@ -27,7 +27,8 @@ from lightning_pose.video.orientation import UPRIGHT, Orientation
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
-_ALIKE_BY_THREADS = ("ffv1", "mpeg2video", "prores")  # of damaged files too
+# Codecs of which FFmpeg makes the same of damaged files with any number of threads.
+_ALIKE_BY_THREADS = ("ffv1", "mpeg2video", "prores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +137,8 @@ def _probed(path: Path) -> VideoInfo:
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the default video track of a file; closes it at the end.
 
-    Decoding uses one thread, but for codecs of which more change nothing: what FFmpeg makes of
-    damage, and whether it tells of any, otherwise depends on how many cores there are.
+    Decoding uses one thread, as with more of them FFmpeg makes other pictures of damaged files and
+    tells of less damage; but as many as there are cores for codecs of which that is not so.
 
     Raises:
         VideoError: see :func:`probe`.

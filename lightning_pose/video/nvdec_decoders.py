@@ -64,8 +64,8 @@ class Decoder:
                 with suppress(Exception):  # of what it read before it may not be able to let go
                     self._threaded.reconfigure_decoder(str(path), number)
                     return
-                self._threaded.end()
-                self._threaded = None
+                broken, self._threaded = self._threaded, None
+                broken.end()
             self._threaded = _codec().ThreadedDecoder(
                 str(path),
                 self.buffered,
@@ -120,7 +120,8 @@ class Decoders:
                 self._idle.remove(fitting[0])
         decoder = fitting[0] if fitting else Decoder(gpu, buffered)
         try:
-            yield decoder
+            with ERRORS.listening():
+                yield decoder
         finally:
             self.keep(decoder)
             with self._changed:
@@ -141,6 +142,8 @@ def why_no_codec() -> str | None:
     """Return why PyNvVideoCodec cannot be used here, in one sentence; None if it can."""
     try:
         _codec()
+        with ERRORS.listening():  # or damage would go unnoticed
+            pass
     except (ImportError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
@@ -150,5 +153,4 @@ def why_no_codec() -> str | None:
 def _codec() -> Any:
     import PyNvVideoCodec  # pyright: ignore[reportMissingImports]
 
-    ERRORS.listen()
     return PyNvVideoCodec

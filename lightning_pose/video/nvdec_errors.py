@@ -2,99 +2,134 @@
 
 After each picture of H.264 and HEVC, PyNvVideoCodec 2.2 asks NVDEC whether it could be decoded. If
 not, the picture is patched, and the library prints a line; it has no other way to tell. That line
-is caught here: what C code prints goes to a file in memory, and all other lines of it on to where
-they would have gone. What Python prints is not touched.
+is caught here: while decoders are at work, what C code prints goes to a file in memory, and all
+else of it on to where it would have gone. What Python prints is not touched.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
+import functools
 import os
+import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 TOLD_OF = ("h264", "hevc")  # FFmpeg's names of the codecs of which NVDEC tells
-_LINE = b"Decode Error occurred for picture"
+_LINE = re.compile(rb"Decode Error occurred for picture[^\n]*\n?")  # is printed at one go
 _UNBUFFERED = 2  # _IONBF of <stdio.h>
+_NOT_STANDARD = 3  # the first number of a file that is not one of the three standard ones
+
+
+class _Swap(NamedTuple):
+    """Where C code prints and where it did before (pointers to FILE), and the file to read it."""
+
+    here: int
+    before: int
+    file: int
 
 
 class PrintedErrors:
     """Counts the pictures that the decoders of this process could not decode.
 
     Of which decoder a line is cannot be told: they number pictures each for itself.
-
-    Args:
-        line: how the lines begin that are counted.
     """
 
-    def __init__(self, line: bytes = _LINE) -> None:
-        self._line = line
-        self._lock = threading.Lock()
-        self._file: int | None = None
-        self._read = 0
-        self._count = 0
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._give_back_to_child)
+        atexit.register(self._give_back)
 
-    def listen(self) -> None:
-        """Begin to listen, once for the whole process.
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catch what is printed until this ends; several threads may at a time.
 
         Raises:
             OSError: the C library is not glibc.
         """
         with self._lock:
-            if self._file is not None:
-                return
-            try:
-                library = ctypes.CDLL(None)
-                stdout = ctypes.c_void_p.in_dll(library, "stdout")
-                file = os.memfd_create("printed")
-            except (AttributeError, ValueError) as error:
-                raise OSError("what decoders print cannot be read here (no glibc)") from error
-            library.fdopen.restype = ctypes.c_void_p
-            library.setvbuf.argtypes = (
-                ctypes.c_void_p,
-                ctypes.c_char_p,
-                ctypes.c_int,
-                ctypes.c_size_t,
-            )
-            library.fflush.argtypes = (ctypes.c_void_p,)
-            stream = library.fdopen(os.dup(file), b"a")
-            library.setvbuf(stream, None, _UNBUFFERED, 0)
-            library.fflush(stdout.value)
-            stdout.value = stream
-            self._file = file
-        atexit.register(self._hand_on_the_rest)
+            self._swap = self._swap or _new_swap()
+            self._listeners += 1
+            if self._listeners == 1:
+                _stdout().value = self._swap.here
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners -= 1
+                if not self._listeners:
+                    self._give_back()
 
     def count(self) -> int:
-        """Return how many such lines were printed so far; hand all others on."""
-        if self._file is None:
+        """Return how many such lines were caught so far; hand all else on."""
+        if self._swap is None:
             return 0
         with self._lock:
-            new = os.pread(self._file, os.fstat(self._file).st_size - self._read, self._read)
-            if whole := new.rfind(b"\n") + 1:
-                self._read += whole
-                self._take(new[:whole])
+            self._read()
             return self._count
 
-    def _take(self, text: bytes) -> None:
-        lines = text.splitlines(keepends=True)
-        others = b"".join(line for line in lines if not line.startswith(self._line))
-        self._count += sum(line.startswith(self._line) for line in lines)
-        _write_out(others)
-
-    def _hand_on_the_rest(self) -> None:
-        self.count()
-        with self._lock:
-            if self._file is not None:
-                _write_out(os.pread(self._file, os.fstat(self._file).st_size, self._read))
-
-
-def _write_out(text: bytes) -> None:
-    """Write what others had printed to where it would have gone."""
-    while text:
-        try:
-            text = text[os.write(1, text) :]
-        except OSError:  # nobody reads it any longer
+    def _read(self) -> None:
+        if self._swap is None:
             return
+        size = os.fstat(self._swap.file).st_size
+        if size > self._place:
+            new = os.pread(self._swap.file, size - self._place, self._place)
+            self._place += len(new)
+            others, found = _LINE.subn(b"", new)
+            self._count += found
+            _library().fwrite(others, 1, len(others), self._swap.before)
+
+    def _give_back(self) -> None:
+        if self._swap is not None:
+            _stdout().value = self._swap.before
+            self._read()
+
+    def _give_back_to_child(self) -> None:
+        if self._swap is not None:  # the file is that of the parent
+            _stdout().value = self._swap.before
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._swap: _Swap | None = None
+        self._listeners = self._place = self._count = 0
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.CDLL(None)
+    library.fdopen.restype = ctypes.c_void_p
+    library.setvbuf.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t)
+    library.fwrite.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p)
+    return library
+
+
+def _stdout() -> ctypes.c_void_p:
+    """Return the variable of the C library that says where to print.
+
+    Raises:
+        OSError: it is not glibc.
+    """
+    try:
+        return ctypes.c_void_p.in_dll(_library(), "stdout")
+    except (AttributeError, ValueError) as error:
+        raise OSError("what decoders print cannot be read here (no glibc)") from error
+
+
+def _new_swap() -> _Swap:
+    before = _stdout().value
+    made = os.memfd_create("printed")
+    try:  # it may have got the number of a standard file that is closed
+        file, end = (fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, _NOT_STANDARD) for _ in range(2))
+    finally:
+        os.close(made)
+    here = _library().fdopen(end, b"a")
+    _library().setvbuf(here, None, _UNBUFFERED, 0)
+    return _Swap(here, before or 0, file)
 
 
 ERRORS = PrintedErrors()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,7 @@ from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
 _BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
+_NAMED_AT_MOST = 5  # stretches of frames
 _SILENT = ("hevc",)  # codecs that FFmpeg patches without a word
 # By NVIDIA's table of video engines; all GPUs that torch is made for have the other codecs.
 _AV1, _WITH_AV1 = ("av1", "libdav1d"), (8, 6)
@@ -51,9 +53,9 @@ class NvdecReader(PyAVReader):
     """Decodes plain MP4 and MOV files on a GPU; frames never leave it.
 
     It takes files whose index names every frame, and numbers frames by the times that the index
-    gives them. Pictures are those of PyAV to the last bit. Where NVDEC does not deliver each frame
-    of the index, PyAV reads the video instead; also where NVDEC tells of a picture that it could
-    not decode, and FFmpeg finds damage there too.
+    gives them. Pictures that are whole are those of PyAV to the last bit. Where NVDEC does not
+    deliver each frame of the index, PyAV reads the video instead; also where NVDEC tells of a
+    picture that it could not decode, and FFmpeg finds damage there too.
 
     Args:
         video: the file.
@@ -87,17 +89,20 @@ class NvdecReader(PyAVReader):
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        return why_no_codec() or why_not_plain(video) or _why_gpu_does_not(video, device)
+        return why_no_codec() or _why_gpu_does_not(video, device) or why_not_plain(video)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the file; complete once all of it was read."""
         if not self._doubtful:
             return super().problems
-        first = min(self._doubtful, key=lambda span: span.start)
+        spans = sorted(self._doubtful, key=lambda span: span.start)
+        named = ", ".join(f"{span.start} to {span.shown - 1}" for span in spans[:_NAMED_AT_MOST])
+        more = ", ..." if len(spans) > _NAMED_AT_MOST else ""
         doubt = (
-            f"NVDEC could not decode a picture among frames {first.start} to {first.shown - 1}, "
-            "or in a video read at the same time, and FFmpeg says nothing of it: look at them."
+            "NVDEC told of a picture that it could not decode, of this video or of one read at "
+            f"the same time, and FFmpeg says nothing of damage in {self.info.codec}: look at the "
+            f"predictions of frames {named}{more}."
         )
         return (*super().problems, doubt)
 
@@ -113,8 +118,8 @@ class NvdecReader(PyAVReader):
         buffered = max(BUFFERED, self._batch_size)
         num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
         with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
-            frames = part.with_context(self._halo)
-            source = _Frames(self.info, decoder, table, *frames, on_error=self._check)
+            frames, check = part.with_context(self._halo), partial(self._check, table)
+            source = _Frames(self.info, decoder, table, *frames, on_error=check)
             shape = (0, self.info.height, self.info.width, 3)
             batches = filled_batches(
                 source.fill,
@@ -155,7 +160,7 @@ class _Frames:
         table: of the video.
         start: the first frame.
         stop: the first after them.
-        on_error: is called when a picture could not be decoded, maybe one of these.
+        on_error: is called when a picture could not be decoded, maybe one of this span.
     """
 
     def __init__(
@@ -166,9 +171,10 @@ class _Frames:
         start: int,
         stop: int,
         *,
-        on_error: Callable[[SampleTable, Span], None],
+        on_error: Callable[[Span], None],
     ) -> None:
         self._on_error = on_error
+        self._suspected: Span | None = None
         self._info = info
         self._decoder = decoder
         self._conversion = _conversion(info)
@@ -181,17 +187,24 @@ class _Frames:
         Raises:
             DamagedError: NVDEC does not deliver one of them.
         """
+        with RECORDINGS.disturbing():  # a decoder may begin a file, and kernels may be loaded
+            number = self._converted(rgb)
+        suspected, self._suspected = self._suspected, None
+        if suspected is not None:
+            self._on_error(suspected)
+        return number
+
+    def _converted(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
         # Here, because it imports Triton, which not every machine has.
         from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
 
-        with RECORDINGS.disturbing():  # a decoder may begin a file, and kernels may be loaded
-            try:
-                frames = self._found.send(len(rgb))
-            except StopIteration:
-                return 0
-            places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
-            nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
-            self._decoder.stream.synchronize()  # then the decoder may reuse the memory
+        try:
+            frames = self._found.send(len(rgb))
+        except StopIteration:
+            return 0
+        places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
+        nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
+        self._decoder.stream.synchronize()  # then the decoder may reuse the memory
         return len(frames)
 
     def _decoded(self, table: SampleTable, start: int, stop: int) -> Generator[list[Any], int]:
@@ -213,8 +226,7 @@ class _Frames:
                 if any(tuple(frame.shape) != shape for frame in frames):
                     raise DamagedError(f"{path}: the frames' size changes midway.")
                 if not checked and ERRORS.count() > before:
-                    self._on_error(table, span)
-                    checked = True
+                    self._suspected, checked = span, True
                 number += len(frames)
                 if not passed_over:
                     room = yield frames
@@ -233,10 +245,12 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
         number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
         for segment in reader.segments[:number]:
             decoder = Decoder(reader.gpu, BUFFERED)
-            with RECORDINGS.disturbing():
-                decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
-                decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
-            DECODERS.keep(decoder)
+            try:
+                with ERRORS.listening(), RECORDINGS.disturbing():
+                    decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
+                    decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
+            finally:
+                DECODERS.keep(decoder)
 
 
 def _why_gpu_does_not(video: Path, device: torch.device | str) -> str | None:

@@ -26,6 +26,7 @@ _SMALLEST = {
     "mpeg4": (48, 16),
 }
 _LARGEST = 4096  # of every codec on every GPU
+NOBODY_LOOKED = "NVDEC tells of no damage in its codec: `litpose preflight` has to look for it."
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
 
@@ -108,7 +109,7 @@ def why_not_plain(video: Path) -> str | None:
     if damaged:
         return "It is damaged inside."
     if damaged is None and info.codec not in TOLD_OF:
-        return f"NVDEC tells of no damage in {info.codec}; `litpose preflight` has to look for it."
+        return NOBODY_LOOKED
     return None
 
 

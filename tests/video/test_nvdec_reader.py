@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lightning_pose.video import nvdec_reader, segments
+from lightning_pose.video.excerpt import Span
 from lightning_pose.video.info import probe
 from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_plain
@@ -85,6 +86,23 @@ def test_av1_is_for_gpus_that_decode_it(tmp_path: Path, monkeypatch: pytest.Monk
 
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
     return [(raw.frame_ids.tolist(), raw.frames.cpu()) for raw in reader.read(stretch)]
+
+
+def test_a_video_is_checked_when_some_picture_could_not_be_decoded(corpus: Corpus) -> None:
+    def check(name: str) -> tuple[str, ...]:
+        reader = NvdecReader(corpus(name), batch_size=7, device="cuda:0")
+        table = trusted_table(reader.info)
+        assert table is not None
+        reader._check(table, Span(20, 30, 30))
+        reader._check(table, Span(0, 20, 20))
+        return reader.problems
+
+    assert not check("gop10.mp4")
+    (remark,) = check("hevc.mp4")  # of which FFmpeg tells nothing
+    assert "frames 0 to 19, 20 to 29." in remark
+    for name in ("spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"):
+        with pytest.raises(DamagedError):
+            check(name)
 
 
 @pytest.mark.gpu
@@ -163,5 +181,5 @@ def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
     for path in (whole, video):
         reader = NvdecReader(path, batch_size=7)
         assert len([n for ids, _ in read(reader, reader.segments) for n in ids]) == 40
-        told = [problem for problem in reader.problems if "NVDEC could not decode" in problem]
+        told = [problem for problem in reader.problems if "NVDEC told of" in problem]
         assert bool(told) == (path == video)
