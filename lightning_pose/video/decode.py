@@ -24,6 +24,7 @@ from lightning_pose.video.orientation import Orientation
 
 _NAMED_AT_MOST = 5
 _TOLERATED_GAP_S = 0.5
+_ONE_PACKET_A_FRAME = ("h264", "hevc")  # unless each is one of the two fields of a frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class _Tally:
     first_packet_s: float = math.inf
     first_frame_s: float = -math.inf
     last_time_s: Fraction | None = None
+    interlaced: bool = False
 
 
 class Decoder:
@@ -128,6 +130,7 @@ class Decoder:
                     raise _size_changed(self.path, self._tally.frames, size, frame)
                 if frame.is_corrupt:
                     self._tally.patched_frames.append(self._tally.frames)
+                self._tally.interlaced |= bool(frame.interlaced_frame)
                 self._tally.last_time_s = _seconds(frame.pts, stream.time_base)
                 if self._tally.frames == 0 and self._tally.last_time_s is not None:
                     self._tally.first_frame_s = float(self._tally.last_time_s)
@@ -227,6 +230,11 @@ def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
             f"The first {tally.first_frame_s - tally.first_packet_s:.2f} s could not be decoded: "
             "the file begins between two key frames."
         )
+    elif promised is None and _lost_in_silence(tally, info):
+        found.append(
+            f"{tally.packets - tally.frames} of {tally.packets} frames could not be decoded; "
+            "frame numbers count the decoded ones."
+        )
     if tally.patched_frames:
         named = ", ".join(str(n) for n in tally.patched_frames[:_NAMED_AT_MOST])
         more = ", ..." if len(tally.patched_frames) > _NAMED_AT_MOST else ""
@@ -240,6 +248,12 @@ def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
             f"{info.duration_s:.2f} s its header states."
         )
     return tuple(found)
+
+
+def _lost_in_silence(tally: _Tally, info: VideoInfo) -> bool:
+    """Tell whether FFmpeg gave fewer frames than went in, where each packet is one."""
+    one_each = info.codec in _ONE_PACKET_A_FRAME and not tally.interlaced
+    return one_each and tally.frames < tally.packets
 
 
 def _begins_late(tally: _Tally, info: VideoInfo) -> bool:

@@ -130,7 +130,7 @@ class SampleFrames:
         wanted = np.zeros(int(places[-1]) + 1, dtype=bool)
         wanted[places] = True
         for place in range(self._table.key_before(start, int(places[0])), len(wanted)):
-            packet = av.Packet(self._bytes(file, place))
+            packet = _packet(self._bytes(file, place))
             packet.pts = packet.dts = place
             decoder.skip_frame = "DEFAULT" if wanted[place] else "NONREF"
             try:
@@ -151,3 +151,10 @@ class SampleFrames:
     def _bytes(self, file: int, place: int) -> bytes:
         size, position = int(self._table.sizes[place]), int(self._table.positions[place])
         return os.pread(file, size, position)
+
+
+def _packet(data: bytes) -> av.Packet:
+    """Return data with the zeros behind it that decoders count on, as they may read beyond it."""
+    packet = av.Packet(len(data))
+    packet.update(data)
+    return packet

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -129,6 +130,25 @@ def test_damage_is_told_however_many_cores_there_are(tmp_path: Path) -> None:
         decoder = Decoder(video)
         assert sum(1 for _ in decoder) == 30
         assert "patched over by the decoder" in " ".join(decoder.problems)
+
+
+def test_frames_that_ffmpeg_drops_in_silence_are_missed(tmp_path: Path) -> None:
+    options = {"x265-params": "keyint=10:log-level=none"}
+    whole = tmp_path / "whole.mkv"
+    encode(whole, range(40), codec="libx265", size=(160, 160), options=options)
+    assert not problems_of(whole)
+    with av.open(str(whole)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    reserved = packets[15][:4] + bytes([41 << 1]) + packets[15][5:]  # of a type that is not used
+    lost = tmp_path / "lost.mkv"
+    lost.write_bytes(whole.read_bytes().replace(packets[15], reserved))
+    assert "1 of 40 frames could not be decoded" in problems_of(lost)
+
+
+def problems_of(video: Path) -> str:
+    decoder = Decoder(video)
+    assert sum(1 for _ in decoder) > 0
+    return " ".join(decoder.problems)
 
 
 def test_frames_before_and_after_the_damage_are_whole(corpus: Corpus) -> None:

@@ -20,7 +20,7 @@ from lightning_pose.video.segments import (
     check_consecutive,
     cut_into_segments,
 )
-from tests.video.corpus import NUM_FRAMES
+from tests.video.corpus import NUM_FRAMES, copy_packets, encode
 
 Corpus = Callable[[str], Path]
 
@@ -103,3 +103,20 @@ def test_segments_that_do_not_follow_are_refused(corpus: Corpus) -> None:
     reader = PyAVReader(corpus("plain.mp4"), batch_size=5)
     with pytest.raises(VideoError, match="must follow"):
         list(reader.read([Segment(0, 5), Segment(6, 8)]))
+
+
+def test_what_is_damaged_without_a_word_is_decoded_alike_each_time(tmp_path: Path) -> None:
+    # Where a packet ends too early a decoder reads what lies behind it.
+    options = {"x265-params": "keyint=10:log-level=none"}
+    whole = encode(
+        tmp_path / "whole.mp4", range(20), codec="libx265", size=(396, 406), options=options
+    )
+    for number in (1, 6, 11):
+        video = copy_packets(whole, tmp_path / "v.mp4", flip=[number])
+        first, *others = (torch.cat(read_in_parts(video)) for _ in range(4))
+        assert all(torch.equal(first, other) for other in others)
+
+
+def read_in_parts(video: Path) -> list[torch.Tensor]:
+    reader = PyAVReader(video, batch_size=5)
+    return [raw.frames for raw in reader.read(reader.segments)]
