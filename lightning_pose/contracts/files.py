@@ -90,6 +90,11 @@ def file_sha256(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def real_path(path: Path) -> Path:
+    """Return where a path leads, absolute; links that lead nowhere, or in a circle, stay."""
+    return Path(os.path.realpath(path))
+
+
 def user_cache() -> Path:
     """Return the folder of what can be made or fetched again: $XDG_CACHE_HOME or ~/.cache."""
     named = os.environ.get("XDG_CACHE_HOME", "")

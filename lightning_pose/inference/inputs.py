@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.files import real_path
 from lightning_pose.video.files import natural_key, split_view, videos_among
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -52,7 +53,7 @@ def expand_inputs(paths: Sequence[Path | str]) -> list[Input]:
     """
     found: dict[Path, Input] = {}
     for item in _expand(paths):
-        found.setdefault(item.path.resolve(), item)
+        found.setdefault(real_path(item.path), item)
     return list(found.values())
 
 
@@ -125,9 +126,9 @@ def _expand(paths: Iterable[Path | str], *, lists: tuple[Path, ...] = ()) -> Ite
         elif suffix in LABEL_SUFFIXES:
             yield Input(kind=Kind.LABELS, path=path)
         elif suffix in LIST_SUFFIXES:
-            if path.resolve() in lists:
+            if real_path(path) in lists:
                 raise VideoError(f"{path} lists itself.")
-            yield from _expand(_listed(path), lists=(*lists, path.resolve()))
+            yield from _expand(_listed(path), lists=(*lists, real_path(path)))
         elif not path.is_file():
             raise VideoError(f"{path} is neither a file nor a folder.")
         else:

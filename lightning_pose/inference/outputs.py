@@ -18,7 +18,7 @@ from typing import Any
 
 from lightning_pose.contracts.errors import ConfigError, WriteError
 from lightning_pose.contracts.file_hashes import content_stamp
-from lightning_pose.contracts.files import write_text
+from lightning_pose.contracts.files import real_path, write_text
 from lightning_pose.contracts.metric_table import Metric
 
 FOLDER = "video_preds"  # in the run directory, for results of videos
@@ -264,7 +264,7 @@ def unique_stems(paths: Sequence[Path]) -> list[str]:
 def _longer_and_longer(paths: Sequence[Path]) -> Iterator[list[str]]:
     """Yield names for files of one stem, each time longer ones, made of their paths."""
     suffixes = [path.suffix.lstrip(".") for path in paths]
-    folders = [path.resolve().parent.parts[1:] for path in paths]
+    folders = [real_path(path).parent.parts[1:] for path in paths]
     for depth in range(max(map(len, folders)) + 1):
         above = [parts[len(parts) - depth :] if depth < len(parts) else parts for parts in folders]
         tried = ["_".join((path.stem, *parts)) for path, parts in zip(paths, above, strict=True)]

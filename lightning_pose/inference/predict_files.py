@@ -13,6 +13,7 @@ from queue import SimpleQueue
 
 import torch
 
+from lightning_pose.contracts.files import real_path
 from lightning_pose.inference.engine import Task, predict_sessions
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
@@ -68,7 +69,7 @@ def predict_files(
     stems = iter(unique_stems([item.path for session in sessions for item in session]))
     files = [tuple(ResultFiles(out, next(stems)) for _ in items) for items in sessions]
     chosen = range(len(sessions)) if shard is None else sorted(shard.members(sessions))
-    sources = frozenset(item.path.resolve() for item in inputs)
+    sources = frozenset(real_path(item.path) for item in inputs)
     outputs = outputs or OutputSettings()
     pairs = zip(itertools.chain(*files), itertools.chain(*sessions), strict=True)
     owners = owners_of(pairs, outputs)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.contracts.errors import LitposeError, WriteError
+from lightning_pose.contracts.files import real_path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import Metric, MetricTable, write_metric_csv
 from lightning_pose.contracts.predictions import Predictions, write_predictions_csv
@@ -176,7 +177,7 @@ def check_not_inputs(wanted: Iterable[Path], sources: Collection[Path]) -> None:
         WriteError: one would.
     """
     for path in wanted:
-        if path.resolve() in sources:
+        if real_path(path) in sources:
             raise WriteError(
                 f"{path} is to be predicted itself, but would be replaced by a result of this "
                 "name. Choose another folder (--out)."

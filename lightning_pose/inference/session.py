@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.contracts.files import sampled_sha256
+from lightning_pose.contracts.files import real_path, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import (
@@ -90,6 +90,21 @@ class Session:
             "calibration": calibration.identity() if calibration else "none: raw confidence",
         }
 
+    def check_unchanged(self, identity: Mapping[str, Any]) -> None:
+        """Check that videos are still what they were when their identity was found out.
+
+        Raises:
+            VideoError: one was written to, or replaced, meanwhile.
+        """
+        if self.kind is not Kind.VIDEO:
+            return
+        for view, (item, before) in enumerate(zip(self.inputs, identity["source"], strict=True)):
+            if _fingerprint(self._files(view)) != before:
+                raise VideoError(
+                    f"{item.path} was changed while it was predicted; nothing of it is kept. "
+                    "Predict it again once it stays as it is."
+                )
+
     @cached_property
     def labels(self) -> tuple[LabelTable | None, ...]:
         """Return the label table of each view; None for videos and image folders."""
@@ -97,7 +112,7 @@ class Session:
             return (None,) * len(self.inputs)
         folder = self.settings.data_dir
         return tuple(
-            read_labels(item.path, data_dir=folder or item.path.resolve().parent)
+            read_labels(item.path, data_dir=folder or real_path(item.path).parent)
             for item in self.inputs
         )
 

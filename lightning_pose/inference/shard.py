@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import real_path
 from lightning_pose.inference.inputs import Input
 
 
@@ -48,7 +49,7 @@ class Shard:
         They are dealt out like cards, in the order of their paths, so that each is in one share
         whatever order they are named in.
         """
-        order = sorted(range(len(sessions)), key=lambda i: str(sessions[i][0].path.resolve()))
+        order = sorted(range(len(sessions)), key=lambda i: str(real_path(sessions[i][0].path)))
         return set(order[self.number - 1 :: self.of])
 
 

@@ -19,11 +19,11 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.video.info import VideoInfo, open_video, probe
+from lightning_pose.video.info import VideoInfo, open_video, packets_of, probe
 from lightning_pose.video.orientation import Orientation
 
 _NAMED_AT_MOST = 5
-_TOLERATED_GAP_S = 0.5
+_TOLERATED_GAP_S, _TOLERATED_PART = 0.5, 0.05
 _ONE_PACKET_A_FRAME = ("h264", "hevc")  # unless each is one of the two fields of a frame
 
 
@@ -183,7 +183,7 @@ def _packets(
     container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
 ) -> Iterator[av.Packet]:
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size:
                 tally.packets += not packet.is_discard
                 shown_s = _seconds(packet.pts, packet.time_base)
@@ -192,6 +192,11 @@ def _packets(
                 yield packet
     except InvalidDataError:
         tally.lost_at_s.append(float(tally.last_time_s or 0))
+    except MemoryError as error:
+        raise VideoError(
+            f"{path} is damaged after frame {tally.frames}: what follows claims more memory than "
+            "there is. Repair or shorten the file."
+        ) from error
     except (FFmpegError, OSError) as error:
         reason = error.strerror or error
         raise VideoError(
@@ -209,7 +214,8 @@ def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float 
         return None
     begin = min(container.start_time or 0, 0)  # below 0 where a clock overran in between
     gap = (container.duration + begin) / av.time_base - float(tally.last_time_s + 1 / fps)
-    return float(tally.last_time_s) if gap > max(_TOLERATED_GAP_S, 2 / fps) else None
+    tolerated = min(_TOLERATED_GAP_S, _TOLERATED_PART * container.duration / av.time_base)
+    return float(tally.last_time_s) if gap > max(tolerated, 2 / fps) else None
 
 
 def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:

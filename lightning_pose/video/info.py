@@ -28,7 +28,7 @@ _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
 # Codecs of which FFmpeg makes the same of damaged files with any number of threads.
-_ALIKE_BY_THREADS = ("ffv1", "mpeg2video", "prores")
+_ALIKE_BY_THREADS = ("ffv1", "prores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def _probed(path: Path) -> VideoInfo:
             path=path,
             width=width,
             height=height,
-            fps=stream.average_rate or stream.guessed_rate or _FALLBACK_FPS,
+            fps=(stream.average_rate or stream.guessed_rate or _FALLBACK_FPS) * promise.filled,
             num_frames=promise.num_frames,
             duration_s=_duration_s(container, stream),
             codec=stream.codec_context.codec.name,
@@ -151,6 +151,21 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """Yield the packets of a track; those of tracks that appear midway are passed over.
+
+    Raises:
+        FFmpegError: the file is damaged, or can no longer be read.
+        MemoryError: there is no room for a packet of the size that the file says.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+        except IndexError:  # PyAV knows the tracks of the beginning; FFmpeg has passed it over
+            continue
+        return
+
+
 def _open_container(path: Path) -> InputContainer:
     if path.is_dir():
         raise VideoError(f"{path} is a folder, not a video file.")
@@ -160,7 +175,8 @@ def _open_container(path: Path) -> InputContainer:
         raise VideoError(f"{path} is empty (0 bytes); was its recording or copy interrupted?")
     try:
         # Text in odd encodings occurs in tags; it must not keep a video from being read.
-        return av.open(str(path), metadata_errors="replace")
+        # With its folder, or FFmpeg takes what is before a colon for a protocol.
+        return av.open(str(path.absolute()), metadata_errors="replace")
     except PermissionError as error:
         raise VideoError(f"{path} may not be read: permission denied.") from error
     except (FFmpegError, OSError) as error:
@@ -192,11 +208,12 @@ def _default_stream(container: InputContainer, path: Path) -> VideoStream:
 
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
     packets = 0
-    for packet in container.demux(stream):
-        packets += packet.size > 0
-        with contextlib.suppress(FFmpegError):
-            for frame in packet.decode():
-                return frame
+    with contextlib.suppress(FFmpegError, MemoryError):  # what is told below says enough
+        for packet in packets_of(container, stream):
+            packets += packet.size > 0
+            with contextlib.suppress(FFmpegError):
+                for frame in packet.decode():
+                    return frame
     name = stream.codec_context.codec.name
     if not packets:
         raise VideoError(f"{path} holds a {name} track without a single frame.")
@@ -215,6 +232,7 @@ class _Promise(NamedTuple):
     spacing_s: tuple[float, float] | None = None
     key_frame_gap: int | None = None
     hidden_frames: int = 0
+    filled: Fraction = Fraction(1)  # part of the rate at which there are frames
 
 
 def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Promise:
@@ -223,8 +241,12 @@ def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Pro
     entries = entries_of(stream)
     steps = np.diff(entries["time"])
     uneven = bool(len(steps)) and int(steps.max() - steps.min()) > 1  # one tick is rounding
-    if container.format.name == "avi" and len(entries) < stream.frames:  # its index comes last
-        return _Promise(stream.frames, uneven, ("The index at the end of the file is missing.",))
+    filled = Fraction(1)
+    if container.format.name == "avi" and len(entries) < stream.frames:
+        if not len(steps) or entries["time"][-1] + steps.min() < stream.frames:  # it comes last
+            problem = "The index at the end of the file is missing."
+            return _Promise(stream.frames, uneven, (problem,))
+        filled = Fraction(len(entries), stream.frames)  # the others are empty: nothing new there
     hidden = int(entries["hidden"].sum())
     unit_s = float(stream.time_base or 0)
     spacing_s = (float(steps.min() * unit_s), float(steps.max() * unit_s)) if len(steps) else None
@@ -237,6 +259,7 @@ def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Pro
         spacing_s=spacing_s,
         key_frame_gap=_widest_gap(np.flatnonzero(entries["key"]), len(entries)),
         hidden_frames=hidden,
+        filled=filled,
     )
 
 

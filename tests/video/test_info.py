@@ -6,9 +6,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.decode import Decoder
 from lightning_pose.video.info import probe
 from tests.video.corpus import HEIGHT, NUM_FRAMES, WIDTH
 
@@ -86,3 +88,21 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         probe(tmp_path / "absent.mp4")
     with pytest.raises(VideoError, match="is a folder"):
         probe(tmp_path)
+
+
+def test_empty_entries_of_an_avi_are_no_frames(corpus: Corpus, tmp_path: Path) -> None:
+    video = tmp_path / "v.avi"
+    with av.open(str(corpus("mjpeg.avi"))) as old, av.open(str(video), "w") as new:
+        track = old.streams.video[0]
+        stream = new.add_stream_from_template(track)
+        stream.time_base = track.time_base / 2
+        for packet in old.demux(track):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts * 2, packet.pts * 2  # AVI fills the gaps
+                packet.time_base, packet.stream = track.time_base, stream
+                new.mux(packet)
+    found = probe(video)
+    assert found.num_frames == NUM_FRAMES
+    assert not found.problems
+    assert float(found.fps) == pytest.approx(12.5, rel=0.02)
+    assert sum(1 for _ in Decoder(video)) == NUM_FRAMES

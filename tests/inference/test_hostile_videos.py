@@ -1,0 +1,129 @@
+"""Videos that are changed while they are read, or that libraries stumble over, and their batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copyfile
+
+import av
+import numpy as np
+import pytest
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from lightning_pose.contracts.errors import VideoError
+from lightning_pose.inference import engine
+from lightning_pose.inference.model import Model
+from lightning_pose.inference.outcome import as_failure
+from lightning_pose.inference.row_store import RowStore
+from lightning_pose.video import decode
+from lightning_pose.video.decode import Decoder
+from tests.inference.test_predict_files import names_in, number_model, numbers, predict
+from tests.video.corpus import NUM_FRAMES
+
+Corpus = Callable[[str], Path]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    return number_model(tmp_path / "run")
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_nothing_is_kept_of_a_video_that_changes_meanwhile(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    video, out = tmp_path / "v.mp4", tmp_path / "out"
+    copyfile(corpus("plain.mp4"), video)
+    add = RowStore.add
+
+    def add_and_change(store: RowStore, frame_ids: np.ndarray, *values: np.ndarray) -> None:
+        add(store, frame_ids, *values)
+        other = corpus("gop10.mp4").read_bytes()
+        if replaced:
+            (tmp_path / "new").write_bytes(other)
+            (tmp_path / "new").replace(video)
+        else:
+            video.write_bytes(other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowStore, "add", add_and_change)
+        done = predict(model, video, corpus("index_first.mp4"), out=out)
+    one, other = sorted(done, key=lambda outcome: outcome.failed is None)
+    assert "changed while it was predicted" in str(one.failed)
+    assert other.failed is None
+    assert names_in(out) == {"index_first.csv", "index_first.litpose.json"}
+    (again,) = predict(model, video, out=out)
+    assert not again.skipped
+    assert numbers(again.predictions[0]) == list(range(NUM_FRAMES))
+
+
+def test_an_error_that_nobody_foresaw_stops_one_video_only(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = engine.Session.open
+
+    def fail(session: engine.Session, model: Model) -> object:
+        if session.inputs[0].path.name == "plain.mkv":
+            raise IndexError("list index out of range")
+        return opened(session, model)
+
+    monkeypatch.setattr(engine.Session, "open", fail)
+    videos = [corpus(name) for name in ("gop10.mp4", "plain.mkv", "plain.mp4")]
+    done = predict(model, *videos, out=tmp_path / "out")
+    failed = [outcome for outcome in done if outcome.failed is not None]
+    assert [outcome.inputs[0].path.name for outcome in failed] == ["plain.mkv"]
+    assert "a fault of litpose" in str(failed[0].failed)
+
+
+def test_errors_of_the_machine_are_no_errors_of_a_video() -> None:
+    for error in (RuntimeError("CUDA error"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            as_failure(error, Path("v.mp4"))
+
+
+def test_tracks_that_appear_midway_are_passed_over(corpus: Corpus, tmp_path: Path) -> None:
+    data = bytearray(corpus("plain.ts").read_bytes())
+    begin = len(data) // 376 * 188  # of the packet in the middle
+    data[begin + 2] ^= 1  # it is of another track now
+    video = tmp_path / "v.ts"
+    video.write_bytes(data)
+    with av.open(str(video)) as container, pytest.raises(IndexError):
+        list(container.demux(video=0))
+    assert NUM_FRAMES - 2 <= sum(1 for _ in Decoder(video)) <= NUM_FRAMES
+
+
+def test_packets_of_impossible_size_end_a_video_with_a_sentence(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+        raise MemoryError
+        yield
+
+    monkeypatch.setattr(decode, "packets_of", fail)
+    with pytest.raises(VideoError, match="claims more memory"):
+        list(Decoder(corpus("plain.mp4")))
+
+
+def test_a_link_in_a_circle_stops_one_video_only(
+    model: Model, corpus: Corpus, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    copyfile(corpus("plain.mp4"), folder / "a.mp4")
+    (folder / "b.mp4").symlink_to("b.mp4")
+    done = predict(model, folder, out=tmp_path / "out")
+    failed = {outcome.inputs[0].path.name: outcome.failed for outcome in done}
+    assert failed["a.mp4"] is None
+    assert "b.mp4 cannot be read" in str(failed["b.mp4"])
+
+
+def test_names_with_a_colon_are_no_protocols(
+    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("2024-01-01T12:30:05.mp4", "concat:x.mp4", "file:y.mp4"):
+        copyfile(corpus("plain.mp4"), name)
+        (outcome,) = predict(model, Path(name), out=tmp_path / "out")
+        assert outcome.num_frames == NUM_FRAMES
