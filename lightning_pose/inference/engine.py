@@ -11,7 +11,7 @@ import numpy as np
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.inference.inputs import Kind
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.outcome import Outcome, as_failure
+from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.pipeline import progress_of
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.row_store import RowStore
@@ -78,9 +78,8 @@ def _opened(
             continue
         try:
             work = model.work(task.session.open(model), task.store)
-        except Exception as error:
-            failed = as_failure(error, task.session.inputs[0].path)
-            yield task, Outcome(inputs=task.session.inputs, failed=failed)
+        except LitposeError as error:
+            yield task, Outcome(inputs=task.session.inputs, failed=error)
             continue
         task_of[work] = task
         yield work

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_pose.contracts.errors import LitposeError, VideoError
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.inference.inputs import Input
 
 
@@ -40,23 +40,3 @@ class Outcome:
     seconds: float = 0.0
     waited_s: float = 0.0
     failed: LitposeError | None = None
-
-
-def as_failure(error: BaseException, path: Path) -> LitposeError:
-    """Return an error as the reason why one input cannot be predicted; others go on.
-
-    Args:
-        error: may be of a kind that nobody foresaw, as libraries raise them on damaged files.
-        path: the input.
-
-    Raises:
-        BaseException: the error itself, if others may meet it too: a GPU's, or Ctrl+C.
-    """
-    if isinstance(error, LitposeError):
-        return error
-    if isinstance(error, RuntimeError) or not isinstance(error, Exception):
-        raise error
-    return VideoError(
-        f"{path} cannot be predicted: {type(error).__name__}: {error}. This is a fault of litpose "
-        "that the file brings to light; please report it with the file."
-    )

@@ -23,7 +23,6 @@ from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.decoding import Aside, DecodedBatch, Decoding
 from lightning_pose.inference.network import in_order
-from lightning_pose.inference.outcome import as_failure
 from lightning_pose.inference.parallel import gpu_too_small, run_batches
 from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.inference.progress import Progress
@@ -114,7 +113,7 @@ class Pipeline:
         work = batch.work
         try:
             if batch.error is not None:
-                raise as_failure(batch.error, work.source.readers[0].info.path)
+                raise batch.error
             if result is not None:
                 work.take(result)
             elif decoding.ended(work):

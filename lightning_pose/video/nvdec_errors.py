@@ -20,7 +20,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 TOLD_OF = ("h264", "hevc")  # FFmpeg's names of the codecs of which NVDEC tells
-_LINE = re.compile(rb"Decode Error occurred for picture[^\n]*\n?")  # is printed at one go
+_BEGIN = b"Decode Error occurred for picture"
+_LINE = re.compile(_BEGIN + rb"[^\n]*\n")
+_PART = re.compile(
+    b"|".join(_BEGIN[:n] + rb"\Z" for n in range(1, len(_BEGIN))) + b"|" + _BEGIN + rb"[^\n]*\Z"
+)
 _UNBUFFERED = 2  # _IONBF of <stdio.h>
 _NOT_STANDARD = 3  # the first number of a file that is not one of the three standard ones
 
@@ -42,7 +46,7 @@ class PrintedErrors:
     def __init__(self) -> None:
         self._forget()
         os.register_at_fork(after_in_child=self._give_back_to_child)
-        atexit.register(self._give_back)
+        atexit.register(self._end)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -79,7 +83,10 @@ class PrintedErrors:
         if size > self._place:
             new = os.pread(self._swap.file, size - self._place, self._place)
             self._place += len(new)
-            others, found = _LINE.subn(b"", new)
+            others, found = _LINE.subn(b"", self._held + new)
+            begun = _PART.search(others)  # it may be printed in several goes
+            end = begun.start() if begun else len(others)
+            others, self._held = others[:end], others[end:]
             self._count += found
             _library().fwrite(others, 1, len(others), self._swap.before)
 
@@ -87,6 +94,12 @@ class PrintedErrors:
         if self._swap is not None:
             _stdout().value = self._swap.before
             self._read()
+
+    def _end(self) -> None:
+        self._give_back()
+        if self._swap is not None:
+            _library().fwrite(self._held, 1, len(self._held), self._swap.before)
+            self._held = b""
 
     def _give_back_to_child(self) -> None:
         if self._swap is not None:  # the file is that of the parent
@@ -97,6 +110,7 @@ class PrintedErrors:
         self._lock = threading.Lock()
         self._swap: _Swap | None = None
         self._listeners = self._place = self._count = 0
+        self._held = b""
 
 
 @functools.cache

@@ -13,9 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.inference import engine
 from lightning_pose.inference.model import Model
-from lightning_pose.inference.outcome import as_failure
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.video import decode
 from lightning_pose.video.decode import Decoder
@@ -59,39 +57,16 @@ def test_nothing_is_kept_of_a_video_that_changes_meanwhile(
     assert numbers(again.predictions[0]) == list(range(NUM_FRAMES))
 
 
-def test_an_error_that_nobody_foresaw_stops_one_video_only(
-    model: Model, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
+def test_tracks_that_appear_midway_are_passed_over(
+    corpus: Corpus, tmp_path: Path, part: float
 ) -> None:
-    opened = engine.Session.open
-
-    def fail(session: engine.Session, model: Model) -> object:
-        if session.inputs[0].path.name == "plain.mkv":
-            raise IndexError("list index out of range")
-        return opened(session, model)
-
-    monkeypatch.setattr(engine.Session, "open", fail)
-    videos = [corpus(name) for name in ("gop10.mp4", "plain.mkv", "plain.mp4")]
-    done = predict(model, *videos, out=tmp_path / "out")
-    failed = [outcome for outcome in done if outcome.failed is not None]
-    assert [outcome.inputs[0].path.name for outcome in failed] == ["plain.mkv"]
-    assert "a fault of litpose" in str(failed[0].failed)
-
-
-def test_errors_of_the_machine_are_no_errors_of_a_video() -> None:
-    for error in (RuntimeError("CUDA error"), KeyboardInterrupt()):
-        with pytest.raises(type(error)):
-            as_failure(error, Path("v.mp4"))
-
-
-def test_tracks_that_appear_midway_are_passed_over(corpus: Corpus, tmp_path: Path) -> None:
     data = bytearray(corpus("plain.ts").read_bytes())
-    begin = len(data) // 376 * 188  # of the packet in the middle
-    data[begin + 2] ^= 1  # it is of another track now
+    begin = int(len(data) * part) // 188 * 188
+    data[begin + 2] ^= 1  # this packet is of another track now
     video = tmp_path / "v.ts"
     video.write_bytes(data)
-    with av.open(str(video)) as container, pytest.raises(IndexError):
-        list(container.demux(video=0))
-    assert NUM_FRAMES - 2 <= sum(1 for _ in Decoder(video)) <= NUM_FRAMES
+    assert NUM_FRAMES - 9 <= sum(1 for _ in Decoder(video)) <= NUM_FRAMES
 
 
 def test_packets_of_impossible_size_end_a_video_with_a_sentence(
