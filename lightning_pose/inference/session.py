@@ -93,6 +93,8 @@ class Session:
     def check_unchanged(self, identity: Mapping[str, Any]) -> None:
         """Check that videos are still what they were when their identity was found out.
 
+        Fingerprints are samples of a file: a small change amid a large one may go unnoticed.
+
         Raises:
             VideoError: one was written to, or replaced, meanwhile.
         """

@@ -25,7 +25,7 @@ from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.decode import rgb_pixels
 from lightning_pose.video.found_frames import BEFORE, Found
 from lightning_pose.video.frame_index import REORDERED_AT_MOST, FrameIndex, TimeGrid, shown
-from lightning_pose.video.info import open_video
+from lightning_pose.video.info import open_video, packets_of
 from lightning_pose.video.orientation import Orientation
 
 _STEPS_BACK = (0, 30, 120, 480, 1920)  # frames
@@ -174,7 +174,7 @@ class ContainerFrames:
             self._open()
         else:
             self._container.seek(seek, stream=self._stream)
-        packets = (packet for packet in self._container.demux(self._stream) if packet.size)
+        packets = (packet for packet in packets_of(self._container, self._stream) if packet.size)
         return itertools.dropwhile(lambda packet: not packet.is_keyframe, packets)
 
     def _decode(self, packets: Iterator[av.Packet], times: list[int], *, found: Found) -> Found:

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Int64
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.info import packets_of
 from lightning_pose.video.sample_table import SampleTable, sample_table
 
 # Without an index in its container a file is read through once, up to this size (about a second a
@@ -187,7 +188,7 @@ def _keys_in_packets(container: InputContainer, stream: VideoStream) -> _Keys:
     keys = _Keys(by_decoding=False)
     codec = stream.codec_context.codec.name
     with contextlib.suppress(FFmpegError):  # the file ends there: what was found can be read
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size and packet.is_keyframe and packet.pts is not None:
                 keys.stamps.append(packet.pts)
                 keys.places.append(keys.num_shown)
@@ -204,7 +205,7 @@ def _beginning(container: InputContainer, stream: VideoStream, path: Path) -> tu
     Raises:
         VideoError: frames have no display times.
     """
-    packets = (packet for packet in container.demux(stream) if packet.size)
+    packets = (packet for packet in packets_of(container, stream) if packet.size)
     begin = list(itertools.islice(packets, REORDERED_AT_MOST))
     if any(packet.pts is None for packet in begin):
         raise VideoError(
@@ -243,7 +244,7 @@ def _from_times(
     container.seek(first_stamp + round(duration_s / unit_s), stream=stream)
     last_stamp = first_stamp
     with contextlib.suppress(FFmpegError):  # the file is cut off there
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             last_stamp = max(last_stamp, packet.pts or last_stamp)
     step = 1 / (rate * unit_s)
     num_frames = round((last_stamp - first_stamp) / step) + 1

@@ -161,7 +161,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Pa
     while True:
         try:
             yield from container.demux(stream)
-        except IndexError:  # PyAV knows the tracks of the beginning; FFmpeg has passed it over
+        except IndexError:  # PyAV knows only the tracks of the beginning; that packet is passed
             continue
         return
 
@@ -232,7 +232,7 @@ class _Promise(NamedTuple):
     spacing_s: tuple[float, float] | None = None
     key_frame_gap: int | None = None
     hidden_frames: int = 0
-    filled: Fraction = Fraction(1)  # part of the rate at which there are frames
+    filled: Fraction = Fraction(1)  # part of the index's entries that are frames
 
 
 def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Promise:

@@ -1,7 +1,7 @@
 """NVIDIA's decoders (PyNvVideoCodec), made once, used for one stretch of video after another.
 
 None is ended while the program runs if that can be helped. With PyNvVideoCodec 2.2 on an H200 two
-of nine hundred that were ended and made anew broke the memory of their process, and none of eleven
+of about 900 that were ended and made anew broke the memory of their process, and none of eleven
 thousand that went on to another file, be it in the middle of one or after damage.
 """
 

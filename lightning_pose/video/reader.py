@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -84,31 +84,19 @@ def open_reader(
     """Return a reader for ``video``: the named one, or the best that can read it here.
 
     Raises:
-        VideoError, ConfigError: see :func:`reader_kind`.
-    """
-    video = Path(video)
-    kind = reader_kind(video, device=device, name=name)
-    return kind(video, batch_size=batch_size, halo=halo, device=device)
-
-
-def reader_kind(
-    video: Path, *, device: torch.device | str = "cpu", name: str = "auto"
-) -> Callable[..., VideoReader]:
-    """Return the class of the named reader, or of the best that can read ``video`` here.
-
-    Raises:
         VideoError: the video cannot be read, or not by the named reader; the message says why.
         ConfigError: there is no reader of that name.
     """
+    video = Path(video)
     if name != "auto":
         kind = READERS.get(name)
         if reason := kind.usable(video, device=device):
             raise VideoError(f"{video} cannot be read with {name!r}: {reason}")
-        return kind
+        return kind(video, batch_size=batch_size, halo=halo, device=device)
     reasons = []
     for entry in sorted(READERS, key=lambda entry: -entry.value.priority):
         reason = entry.value.usable(video, device=device)
         if reason is None:
-            return entry.value
+            return entry.value(video, batch_size=batch_size, halo=halo, device=device)
         reasons.append(f"{entry.name}: {reason}")
     raise VideoError(f"{video} cannot be read here. {' '.join(reasons)}")

@@ -28,7 +28,7 @@ from lightning_pose.contracts.files import (
     write_atomically,
 )
 from lightning_pose.video.decode import Decoder
-from lightning_pose.video.info import VideoInfo, open_video
+from lightning_pose.video.info import VideoInfo, open_video, packets_of
 from lightning_pose.video.orientation import Orientation
 from lightning_pose.video.preflight import OnFrame, Preflight, preflight
 from lightning_pose.video.video_problems import Cure
@@ -176,7 +176,7 @@ class _Job:
             ):
                 stream = copy.add_stream_from_template(track)
                 copy.metadata["comment"] = self.mark
-                packets = (packet for packet in source.demux(track) if packet.size)
+                packets = (packet for packet in packets_of(source, track) if packet.size)
                 for number, packet in enumerate(packets):
                     if packet.pts is None:  # AVI holds none
                         packet.pts = packet.dts

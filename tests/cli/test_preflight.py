@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from lightning_pose.cli.main import main
 from lightning_pose.cli.predict import predicting
 from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
-from lightning_pose.cli.predict.preflighting import cpu_remark
+from lightning_pose.cli.predict.remarks import cpu_remark
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.outcome import Outcome
@@ -89,6 +90,11 @@ def test_a_repair_that_fails_does_not_keep_the_others_from_it(
     assert "uneven.mp4 is there already" in done.sentences
     assert (tmp_path / "uneven.mp4").read_text() == "mine"
     assert (tmp_path / "ten_bit.mp4").exists()
+
+
+def test_it_starts_without_torch() -> None:
+    code = "import sys, lightning_pose.cli.predict.preflighting; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_quick_counts_nothing(corpus: Corpus, tmp_path: Path) -> None:

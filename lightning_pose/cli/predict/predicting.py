@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.predict.boxes import label_bbox_files, share_out
-from lightning_pose.cli.predict.preflighting import cpu_remark
+from lightning_pose.cli.predict.remarks import cpu_remark
 from lightning_pose.cli.predict.reporting import as_plain, report
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lightning_pose.cli.terminal import (
     ProgressLine,
     note,
@@ -18,13 +16,10 @@ from lightning_pose.cli.terminal import (
     say_paragraph,
     say_table,
 )
-from lightning_pose.contracts.errors import LitposeError, VideoError
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.data.wording import count
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
-from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import unique_stems
-from lightning_pose.video.nvdec_reader import NvdecReader
-from lightning_pose.video.nvdec_rules import NOBODY_LOOKED
 from lightning_pose.video.preflight import Preflight, preflight
 from lightning_pose.video.repair import Repair, repair
 from lightning_pose.video.video_problems import Cure, Problem
@@ -58,31 +53,6 @@ class Foreseen:
     def not_among(self, problems: Sequence[str]) -> tuple[str, ...]:
         """Return the sentences that say something new."""
         return tuple(text for text in problems if not any(text in what for what in self._whats))
-
-
-def cpu_remark(outcomes: Sequence[Outcome], *, device: torch.device) -> str | None:
-    """Return the sentence on videos that a GPU decodes after `litpose preflight`; None if none.
-
-    Args:
-        outcomes: what became of the inputs.
-        device: of the model.
-    """
-    done = [item for outcome in outcomes if outcome.seconds for item in outcome.inputs]
-    videos = [item.path for item in done if item.kind is Kind.VIDEO]
-    number = sum(_would_be_for_nvdec(path, device) for path in videos)
-    if not number:
-        return None
-    return (
-        f"{count(number, 'video')} of a codec in which NVDEC tells of no damage: decoded on the "
-        "CPU. Once `litpose preflight` has found them whole the GPU decodes them."
-    )
-
-
-def _would_be_for_nvdec(path: Path, device: torch.device) -> bool:
-    try:
-        return NvdecReader.usable(path, device=device) == NOBODY_LOOKED
-    except VideoError:  # it is gone meanwhile, perhaps
-        return False
 
 
 def preflight_and_report(args: argparse.Namespace) -> int:
