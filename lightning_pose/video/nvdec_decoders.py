@@ -18,13 +18,16 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, num_bytes
 from lightning_pose.video.nvdec_errors import ERRORS
+from lightning_pose.video.nvdec_rules import Limits
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
+_CODECS = {"libvpx": "VP8", "libvpx-vp9": "VP9", "libdav1d": "AV1"}  # others by FFmpeg's name
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -148,6 +151,36 @@ def why_no_codec() -> str | None:
         reason = str(error).splitlines()[0].rstrip(".")
         return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
     return None
+
+
+@functools.cache
+def limits_on(gpu: int, codec: str) -> Limits | None:
+    """Return which pictures of 8-bit 4:2:0 a GPU decodes; None if none of this codec.
+
+    Asking takes 0.16 s. A decoder that is given others ends the process.
+
+    Args:
+        gpu: its number.
+        codec: FFmpeg's name of one that is known to NVDEC.
+
+    Raises:
+        DamagedError: the GPU does not answer.
+    """
+    name = _CODECS.get(codec, codec.upper())
+    try:
+        with RECORDINGS.disturbing():
+            found = _codec().GetDecoderCaps(
+                gpuid=gpu, codec=getattr(_codec().cudaVideoCodec, name)
+            )
+    except Exception as error:  # its own kinds, as above
+        raise DamagedError(f"The GPU does not say what it decodes: {error}") from error
+    if not found["supported"]:
+        return None
+    return Limits(
+        smallest=(found["width_min"], found["height_min"]),
+        largest=(found["width_max"], found["height_max"]),
+        num_blocks=found["mb_num_max"],
+    )
 
 
 def _codec() -> Any:

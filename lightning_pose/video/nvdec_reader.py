@@ -27,11 +27,12 @@ from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
 from lightning_pose.video.excerpt import Span, spans
 from lightning_pose.video.frame_count import decode_whole
-from lightning_pose.video.info import VideoInfo, probe
+from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.nvdec_decoders import (
     BUFFERED,
     DECODERS,
     Decoder,
+    limits_on,
     room_on,
     why_no_codec,
 )
@@ -44,8 +45,6 @@ from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, ch
 _BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
 _NAMED_AT_MOST = 5  # stretches of frames
 _SILENT = ("hevc",)  # codecs that FFmpeg patches without a word
-# By NVIDIA's table of video engines; all GPUs that torch is made for have the other codecs.
-_AV1, _WITH_AV1 = ("av1", "libdav1d"), (8, 6)
 
 
 @READERS.register("pynvvc")
@@ -78,8 +77,7 @@ class NvdecReader(PyAVReader):
         device: torch.device | str = "cuda",
     ) -> None:
         super().__init__(video, batch_size=batch_size, halo=halo, device=device)
-        index = torch.device(device).index
-        self.gpu = torch.cuda.current_device() if index is None else index
+        self.gpu = _number_of(device)
         self._doubtful: set[Span] = set()
 
     @classmethod
@@ -89,7 +87,12 @@ class NvdecReader(PyAVReader):
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        return why_no_codec() or _why_gpu_does_not(video, device) or why_not_plain(video)
+        if reason := why_no_codec():
+            return reason
+        try:
+            return why_not_plain(video, partial(limits_on, _number_of(device)))
+        except DamagedError as error:
+            return str(error)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -253,12 +256,9 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
                 DECODERS.keep(decoder)
 
 
-def _why_gpu_does_not(video: Path, device: torch.device | str) -> str | None:
-    """Return why this GPU decodes no such video: if tried, the decoder would end the process."""
-    codec, ability = probe(video).codec, torch.cuda.get_device_capability(device)
-    if codec in _AV1 and ability < _WITH_AV1:
-        return "This GPU does not decode AV1."
-    return None
+def _number_of(device: torch.device | str) -> int:
+    index = torch.device(device).index
+    return torch.cuda.current_device() if index is None else index
 
 
 def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:

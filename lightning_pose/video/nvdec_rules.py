@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, VideoError
@@ -13,19 +15,48 @@ from lightning_pose.video.orientation import UPRIGHT
 from lightning_pose.video.preflight import is_damaged_inside
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 
-# Codecs NVDEC decodes, with the smallest width and height it takes.
-_SMALLEST = {
-    "h264": (48, 16),
-    "hevc": (144, 144),
-    "vp8": (48, 16),
-    "libvpx": (48, 16),
-    "vp9": (128, 128),
-    "libvpx-vp9": (128, 128),
-    "av1": (128, 128),
-    "libdav1d": (128, 128),
-    "mpeg4": (48, 16),
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The pictures that a decoder takes.
+
+    Attributes:
+        smallest: width and height, in pixels.
+        largest: as ``smallest``.
+        num_blocks: of 16 x 16 pixels, at most.
+    """
+
+    smallest: tuple[int, int]
+    largest: tuple[int, int] = (4096, 4096)
+    num_blocks: int = 65536
+
+    def take(self, width: int, height: int) -> bool:
+        """Tell whether pictures of ``width`` x ``height`` pixels are among them."""
+        blocks = math.ceil(width / 16) * math.ceil(height / 16)
+        wide = self.smallest[0] <= width <= self.largest[0]
+        return wide and self.smallest[1] <= height <= self.largest[1] and blocks <= self.num_blocks
+
+    def __str__(self) -> str:
+        (width, height), (most_width, most_height) = self.smallest, self.largest
+        text = f"from {width} x {height} to {most_width} x {most_height} pixels"
+        if self.take(most_width, most_height):
+            return text
+        return f"{text}, and at most {self.num_blocks} blocks of 16 x 16"
+
+
+# What an H200 takes of codecs that NVDEC decodes, but for larger pictures, and AV1.
+LIMITS = {
+    "h264": Limits(smallest=(48, 16)),
+    "hevc": Limits(smallest=(144, 144)),
+    "vp8": Limits(smallest=(48, 16)),
+    "libvpx": Limits(smallest=(48, 16)),
+    "vp9": Limits(smallest=(128, 128)),
+    "libvpx-vp9": Limits(smallest=(128, 128)),
+    "av1": Limits(smallest=(128, 128)),
+    "libdav1d": Limits(smallest=(128, 128)),
+    "mpeg4": Limits(smallest=(48, 16), largest=(2048, 2048), num_blocks=8192),
 }
-_LARGEST = 4096  # of every codec on every GPU
+LimitsOf = Callable[[str], Limits | None]  # by FFmpeg's name of a codec
 NOBODY_LOOKED = "NVDEC tells of no damage in its codec: `litpose preflight` has to look for it."
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
@@ -60,36 +91,43 @@ def _exp_golomb(bits: str) -> tuple[int, str]:
 
 
 def why_not_decoded(
-    info: VideoInfo, pixel_formats: Collection[str] = _PIXEL_FORMATS
+    info: VideoInfo,
+    pixel_formats: Collection[str] = _PIXEL_FORMATS,
+    limits_of: LimitsOf = LIMITS.get,
 ) -> str | None:
     """Return what of the stored pictures NVDEC does not take, in one sentence; None if all.
 
     Args:
         info: the video.
         pixel_formats: FFmpeg's names of those that count as 8-bit 4:2:0.
+        limits_of: tells which pictures of a codec it takes; None = none.
     """
-    smallest = _SMALLEST.get(info.codec)
-    if smallest is None:
+    if info.codec not in LIMITS:
         return f"NVDEC does not decode {info.codec}."
     if info.pixel_format not in pixel_formats:
         return f"Its pixels are stored as {info.pixel_format}, not as 8-bit 4:2:0."
-    if info.width < smallest[0] or info.height < smallest[1]:
-        return f"NVDEC decodes {info.codec} from {smallest[0]} x {smallest[1]} pixels on."
-    if max(info.width, info.height) > _LARGEST:
-        return f"NVDEC decodes up to {_LARGEST} pixels."
     if info.orientation != UPRIGHT:
         return "It is to be shown turned or mirrored, which NVDEC does not do."
+    limits = limits_of(info.codec)
+    if limits is None:
+        return f"This GPU does not decode {info.codec}."
+    if not limits.take(info.width, info.height):
+        return f"NVDEC decodes {info.codec} {limits}."
     return None
 
 
-def why_not_plain(video: Path) -> str | None:
+def why_not_plain(video: Path, limits_of: LimitsOf = LIMITS.get) -> str | None:
     """Return why NVDEC should not be trusted with a video, in one sentence; None if it may.
+
+    Args:
+        video: the file.
+        limits_of: see :func:`why_not_decoded`.
 
     Raises:
         VideoError: the file cannot be read at all.
     """
     info = probe(video)
-    if reason := why_not_decoded(info, _FULL_RANGE_TOO):
+    if reason := why_not_decoded(info, _FULL_RANGE_TOO, limits_of):
         return reason
     if info.width % 2 or info.height % 2:
         return f"Its frames have an odd size, {info.width} x {info.height} pixels."

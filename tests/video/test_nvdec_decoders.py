@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lightning_pose.video import nvdec_decoders
-from lightning_pose.video.nvdec_decoders import Decoder, Decoders
+from lightning_pose.video.nvdec_decoders import Decoder, Decoders, limits_on
+from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.segments import DamagedError
 
 
@@ -84,3 +85,32 @@ def test_one_that_cannot_go_on_is_made_anew(
     decoder._open(Path("d"), 0)
     assert [made.paths for made in fake.made] == [["a"], ["c"], ["d"]]
     assert [made.ended for made in fake.made] == [True, True, False]
+
+
+def test_a_gpu_is_asked_what_it_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str]] = []
+
+    class Codec:
+        class cudaVideoCodec:
+            H264 = HEVC = VP8 = VP9 = MPEG4 = "taken"
+            AV1 = "not"
+
+        @staticmethod
+        def GetDecoderCaps(*, gpuid: int, codec: str) -> dict[str, int]:
+            asked.append((gpuid, codec))
+            if gpuid:
+                raise RuntimeError("no such GPU")
+            known = {"width_min": 48, "height_min": 16, "width_max": 64, "height_max": 32}
+            return {**known, "mb_num_max": 7, "supported": codec == "taken"}
+
+    monkeypatch.setattr(nvdec_decoders, "_codec", lambda: Codec)
+    limits_on.cache_clear()
+    try:
+        for codec in [*LIMITS, *LIMITS]:
+            taken = Limits(smallest=(48, 16), largest=(64, 32), num_blocks=7)
+            assert limits_on(0, codec) == (None if codec in ("av1", "libdav1d") else taken)
+        assert len(asked) == len(LIMITS)
+        with pytest.raises(DamagedError, match="no such GPU"):
+            limits_on(1, "h264")
+    finally:
+        limits_on.cache_clear()

@@ -12,8 +12,14 @@ import torch
 from lightning_pose.video import nvdec_reader, segments
 from lightning_pose.video.excerpt import Span
 from lightning_pose.video.info import probe
+from lightning_pose.video.nvdec_decoders import limits_on
 from lightning_pose.video.nvdec_reader import NvdecReader
-from lightning_pose.video.nvdec_rules import is_h264_without_colour, why_not_plain
+from lightning_pose.video.nvdec_rules import (
+    LIMITS,
+    Limits,
+    is_h264_without_colour,
+    why_not_plain,
+)
 from lightning_pose.video.preflight import preflight
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import trusted_table
@@ -73,15 +79,61 @@ def test_codecs_of_whose_damage_nothing_is_told_are_looked_into_first(
     assert why_not_plain(video) is None
 
 
-def test_av1_is_for_gpus_that_decode_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[Callable[..., object]], None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(nvdec_reader, "why_no_codec", lambda: None)
-    video = encode(tmp_path / "v.mp4", range(4), codec="libx264", size=(160, 160))
-    monkeypatch.setattr(nvdec_reader, "_AV1", (probe(video).codec,))
-    for ability, taken in (((8, 0), False), ((8, 6), True), ((9, 0), True)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, it=ability: it)
-        assert (NvdecReader.usable(video, device="cuda") is None) == taken
+    return lambda limits_on: monkeypatch.setattr(nvdec_reader, "limits_on", limits_on)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(smallest=(160, 160)), None),
+        (Limits(smallest=(160, 160), largest=(160, 160), num_blocks=100), None),
+        (None, "This GPU does not decode h264."),
+        (Limits(smallest=(162, 16)), "NVDEC decodes h264 from 162 x 16 to 4096 x 4096 pixels."),
+        (
+            Limits(smallest=(48, 16), largest=(2048, 158)),
+            "NVDEC decodes h264 from 48 x 16 to 2048 x 158 pixels.",
+        ),
+        (
+            Limits(smallest=(48, 16), num_blocks=99),
+            "NVDEC decodes h264 from 48 x 16 to 4096 x 4096 pixels, and at most 99 blocks of "
+            "16 x 16.",
+        ),
+    ],
+)
+def test_it_takes_what_the_gpu_says_it_decodes(
+    tmp_path: Path,
+    gpu: Callable[[Callable[..., object]], None],
+    limits: Limits | None,
+    reason: str | None,
+) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def answer(number: int, codec: str) -> Limits | None:
+        asked.append((number, codec))
+        return limits
+
+    gpu(answer)
+    video = encode(tmp_path / "v.mp4", range(4), size=(160, 160))
+    assert NvdecReader.usable(video, device="cuda:3") == reason
+    assert asked == [(3, "h264")]
+
+
+def test_a_gpu_that_does_not_say_what_it_decodes_is_not_tried(
+    tmp_path: Path, gpu: Callable[[Callable[..., object]], None]
+) -> None:
+    def fail(number: int, codec: str) -> Limits | None:
+        raise DamagedError("It does not say.")
+
+    gpu(fail)
+    video = encode(tmp_path / "v.mp4", range(4), size=(160, 160))
+    assert NvdecReader.usable(video, device="cuda:0") == "It does not say."
 
 
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
@@ -183,3 +235,47 @@ def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
         assert len([n for ids, _ in read(reader, reader.segments) for n in ids]) == 40
         told = [problem for problem in reader.problems if "NVDEC told of" in problem]
         assert bool(told) == (path == video)
+
+
+@pytest.mark.gpu
+def test_what_is_known_of_sizes_is_what_the_gpu_says() -> None:
+    for codec, known in LIMITS.items():
+        found = limits_on(0, codec)
+        if found is None:
+            assert codec in ("av1", "libdav1d"), codec
+            continue
+        assert found.smallest == known.smallest, codec
+        assert all(a >= b for a, b in zip(found.largest, known.largest, strict=True)), codec
+        assert found.num_blocks >= known.num_blocks, codec
+
+
+LARGE = {"libx264": (4096, 2304), "libx265": (5312, 2988), "mpeg4": (2048, 1024)}
+
+
+@pytest.mark.gpu
+def test_pictures_of_very_different_size_follow_one_another(tmp_path: Path) -> None:
+    quick = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    videos = []
+    for codec, size in LARGE.items():
+        videos.append(
+            encode(tmp_path / f"{codec}.mp4", range(6), codec=codec, size=size, options=quick)
+        )
+        videos.append(
+            encode(tmp_path / f"small {codec}.mp4", range(6), codec=codec, size=(256, 192))
+        )
+    for video in (*videos, *reversed(videos)):
+        preflight(video)
+        assert NvdecReader.usable(video, device="cuda") is None
+        ours, theirs = (kind(video, batch_size=4) for kind in (NvdecReader, PyAVReader))
+        for (_, found), (_, expected) in zip(
+            read(ours, ours.segments), read(theirs, theirs.segments), strict=True
+        ):
+            assert torch.equal(found, expected)
+
+
+@pytest.mark.gpu
+def test_larger_pictures_than_the_gpu_takes_are_left_to_pyav(tmp_path: Path) -> None:
+    for codec, size in (("mpeg4", (2064, 256)), ("mpeg4", (2048, 1040)), ("libx264", (4112, 64))):
+        video = encode(tmp_path / f"{size}.mp4", range(3), codec=codec, size=size)
+        preflight(video)
+        assert "pixels" in (NvdecReader.usable(video, device="cuda") or "")
