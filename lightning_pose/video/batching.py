@@ -139,7 +139,7 @@ def sequences_in_batches(
 def filled_batches(
     fill: Callable[[UInt8[Tensor, "_ height width 3"]], int],
     *,
-    like: UInt8[Tensor, "0 height width 3"],
+    empty: Callable[[int], UInt8[Tensor, "_ height width 3"]],
     capacity: int,
     sizes: Iterable[int],
     halo: int,
@@ -153,16 +153,16 @@ def filled_batches(
     Args:
         fill: writes the next frames, as many as there is room for, and returns how many those
             were: 0 = there are no more.
-        like: of the size of a frame, on the device.
+        empty: returns room for so many frames, on their device.
         capacity: of the largest batch, without its halo.
         sizes: frames to be predicted, of one batch after the other.
         halo: frames of context at either end of each batch.
         part: what of the video there is.
     """
     before, _ = part.repeated(halo)
-    first_id, kept = part.start, like
+    first_id, kept = part.start, empty(0)
     for number, size in enumerate(sizes):
-        buffer = like.new_empty((capacity + 2 * halo, *like.shape[1:]))
+        buffer = empty(capacity + 2 * halo)
         buffer[: len(kept)] = kept
         filled, wanted = (len(kept) if number else before), size + 2 * halo
         while filled < wanted and (new := fill(buffer[filled:wanted])):

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
+from torch import Tensor
 
 from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, num_bytes
@@ -27,7 +28,6 @@ from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
-_CODECS = {"libvpx": "VP8", "libvpx-vp9": "VP9", "libdav1d": "AV1"}  # others by FFmpeg's name
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -100,6 +100,7 @@ class Decoders:
         self._changed = threading.Condition()
         self._idle: list[Decoder] = []
         self._lent: list[int] = []
+        self._streams: dict[int, torch.cuda.Stream] = {}
 
     @contextmanager
     def one(self, gpu: int, *, buffered: int, num_bytes: int) -> Iterator[Decoder]:
@@ -131,6 +132,24 @@ class Decoders:
                 self._lent.remove(num_bytes)
                 self._changed.notify_all()
 
+    def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
+        """Return memory for frames, which is the next decoder's once nobody needs it.
+
+        torch keeps freed memory for the stream it was asked for on. Asked for on each decoder's
+        own, a long film came to hold as much as each of them ever had, all at once.
+
+        Args:
+            gpu: its number.
+            shape: of what is returned. Whoever writes there has to wait for that before it is
+                used by others or let go.
+        """
+        with self._changed:
+            if gpu not in self._streams:  # of this priority for the reason in Decoder
+                self._streams[gpu] = torch.cuda.Stream(torch.device("cuda", gpu), priority=-1)
+            stream = self._streams[gpu]
+        with torch.cuda.stream(stream):
+            return torch.empty(shape, dtype=torch.uint8, device=stream.device)
+
     def keep(self, decoder: Decoder) -> None:
         """Take a decoder that has nothing to do."""
         with self._changed:
@@ -161,16 +180,15 @@ def limits_on(gpu: int, codec: str) -> Limits | None:
 
     Args:
         gpu: its number.
-        codec: FFmpeg's name of one that is known to NVDEC.
+        codec: ``h264`` or ``hevc``.
 
     Raises:
         DamagedError: the GPU does not answer.
     """
-    name = _CODECS.get(codec, codec.upper())
     try:
         with RECORDINGS.disturbing():
             found = _codec().GetDecoderCaps(
-                gpuid=gpu, codec=getattr(_codec().cudaVideoCodec, name)
+                gpuid=gpu, codec=getattr(_codec().cudaVideoCodec, codec.upper())
             )
     except Exception as error:  # its own kinds, as above
         raise DamagedError(f"The GPU does not say what it decodes: {error}") from error

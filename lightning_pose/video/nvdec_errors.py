@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-TOLD_OF = ("h264", "hevc")  # FFmpeg's names of the codecs of which NVDEC tells
 _BEGIN = b"Decode Error occurred for picture"
 _LINE = re.compile(_BEGIN + rb"[^\n]*\n")
 _PART = re.compile(

@@ -123,19 +123,21 @@ class NvdecReader(PyAVReader):
         with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
             frames, check = part.with_context(self._halo), partial(self._check, table)
             source = _Frames(self.info, decoder, table, *frames, on_error=check)
-            shape = (0, self.info.height, self.info.width, 3)
+            size = (self.info.height, self.info.width)
             batches = filled_batches(
                 source.fill,
-                like=torch.empty(shape, dtype=torch.uint8, device=decoder.device),
+                empty=lambda number: DECODERS.new_frames(self.gpu, (number, *size, 3)),
                 capacity=self._batch_size,
                 sizes=batch_sizes(segments, self._batch_size),
                 halo=self._halo,
                 part=part,
             )
             while True:
-                with torch.cuda.stream(decoder.stream):
-                    batch = next(batches, None)
-                decoder.stream.synchronize()
+                try:
+                    with torch.cuda.stream(decoder.stream):
+                        batch = next(batches, None)
+                finally:  # then others may write where this was written, also after an error
+                    decoder.stream.synchronize()
                 if batch is None:
                     return
                 yield batch

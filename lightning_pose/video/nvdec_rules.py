@@ -10,7 +10,6 @@ from pathlib import Path
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.info import VideoInfo, probe
-from lightning_pose.video.nvdec_errors import TOLD_OF
 from lightning_pose.video.orientation import UPRIGHT
 from lightning_pose.video.preflight import is_damaged_inside
 from lightning_pose.video.sample_table import SampleTable, trusted_table
@@ -44,20 +43,10 @@ class Limits:
         return f"{text}, and at most {self.num_blocks} blocks of 16 x 16"
 
 
-# What an H200 takes of codecs that NVDEC decodes, but for larger pictures, and AV1.
-LIMITS = {
-    "h264": Limits(smallest=(48, 16)),
-    "hevc": Limits(smallest=(144, 144)),
-    "vp8": Limits(smallest=(48, 16)),
-    "libvpx": Limits(smallest=(48, 16)),
-    "vp9": Limits(smallest=(128, 128)),
-    "libvpx-vp9": Limits(smallest=(128, 128)),
-    "av1": Limits(smallest=(128, 128)),
-    "libdav1d": Limits(smallest=(128, 128)),
-    "mpeg4": Limits(smallest=(48, 16), largest=(2048, 2048), num_blocks=8192),
-}
+# Codecs of which NVDEC makes the pictures that FFmpeg makes, with what every GPU takes of them. Of
+# MPEG-4 it makes others, and tells of no damage there.
+LIMITS = {"h264": Limits(smallest=(48, 16)), "hevc": Limits(smallest=(144, 144))}
 LimitsOf = Callable[[str], Limits | None]  # by FFmpeg's name of a codec
-NOBODY_LOOKED = "NVDEC tells of no damage in its codec: `litpose preflight` has to look for it."
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
 
@@ -103,7 +92,7 @@ def why_not_decoded(
         limits_of: tells which pictures of a codec it takes; None = none.
     """
     if info.codec not in LIMITS:
-        return f"NVDEC does not decode {info.codec}."
+        return f"NVDEC is trusted with H.264 and HEVC, not with {info.codec}."
     if info.pixel_format not in pixel_formats:
         return f"Its pixels are stored as {info.pixel_format}, not as 8-bit 4:2:0."
     if info.orientation != UPRIGHT:
@@ -143,11 +132,8 @@ def why_not_plain(video: Path, limits_of: LimitsOf = LIMITS.get) -> str | None:
         return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
     if info.picture_tracks > 1:
         return "It has several picture tracks."
-    damaged = _is_damaged(video)
-    if damaged:
+    if _is_damaged(video):
         return "It is damaged inside."
-    if damaged is None and info.codec not in TOLD_OF:
-        return NOBODY_LOOKED
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import shutil
@@ -12,19 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from lightning_pose.cli.main import main
 from lightning_pose.cli.predict import predicting
 from lightning_pose.cli.predict.predicting import PredictRequest, predict_and_report
-from lightning_pose.cli.predict.remarks import cpu_remark
 from lightning_pose.cli.predict.show import Show
-from lightning_pose.inference.inputs import Input, Kind, expand_inputs
+from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outcome import Outcome
-from lightning_pose.video import nvdec_reader
 from tests.cli.conftest import litpose
 from tests.inference.test_predict_files import number_model
-from tests.video.corpus import encode
 
 Corpus = Callable[[str], Path]
 FIT, NOT_FIT, WRONG_USAGE = 0, 1, 2
@@ -112,26 +107,6 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     done = litpose("preflight", tmp_path / "labels.csv")
     assert done.code == NOT_FIT
     assert "labels.csv is no video" in done.sentences
-
-
-def test_videos_that_a_gpu_would_decode_once_they_are_counted_are_told_of(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(nvdec_reader, "why_no_codec", lambda: None)
-    video = encode(tmp_path / "v.mp4", range(20), codec="mpeg4")
-    items = expand_inputs([video, corpus("plain.mp4"), corpus("mpeg4.avi")])
-    done = [Outcome(inputs=(item,), seconds=1.0) for item in items]
-    gpu = torch.device("cuda:0")
-    assert (cpu_remark(done, device=gpu) or "").startswith("1 video of a codec")
-    assert cpu_remark(done, device=torch.device("cpu")) is None
-    assert cpu_remark(done[1:], device=gpu) is None
-    there = [dataclasses.replace(outcome, seconds=0.0, skipped=True) for outcome in done]
-    assert cpu_remark(there, device=gpu) is None
-    litpose("preflight", video)
-    assert cpu_remark(done, device=gpu) is None
 
 
 def test_predict_says_beforehand_what_it_will_do(

@@ -39,9 +39,12 @@ def test_batches_are_those_of_single_pictures(
     pictures = np.arange(first, end, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
     expected = list(in_batches(iter(pictures), batch_size=iter(sizes), halo=halo, part=part))
     source = Source(first, end, at_most=at_most)
-    like = torch.empty(0, 1, 1, 3, dtype=torch.uint8)
+
+    def empty(number: int) -> Tensor:
+        return torch.empty(number, 1, 1, 3, dtype=torch.uint8)
+
     found = list(
-        filled_batches(source.fill, like=like, capacity=4, sizes=sizes, halo=halo, part=part)
+        filled_batches(source.fill, empty=empty, capacity=4, sizes=sizes, halo=halo, part=part)
     )
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):

@@ -115,9 +115,9 @@ def test_without_a_gpu_it_says_so(corpus: Corpus) -> None:
         ("open_gop.mp4", None),
         ("index_first.mp4", None),
         ("spoilt.mp4", None),
-        ("mpeg4.avi", "no MP4 or MOV"),
+        ("mpeg4.avi", "H.264 and HEVC"),
         ("b_frames.avi", "no MP4 or MOV"),
-        ("b_frames_mpeg4.avi", "no MP4 or MOV"),
+        ("b_frames_mpeg4.avi", "H.264 and HEVC"),
         ("uneven.mp4", "unevenly"),
         ("edit_list.mp4", "edit list"),
         ("two_tracks.mp4", "several picture tracks"),
@@ -125,7 +125,7 @@ def test_without_a_gpu_it_says_so(corpus: Corpus) -> None:
         ("ten_bit.mp4", "yuv420p10le"),
         ("full_colour.mp4", "yuv444p"),
         ("ffv1_gray.mkv", "ffv1"),
-        ("vp9.webm", "from 128 x 128"),
+        ("vp9.webm", "H.264 and HEVC"),
         ("hevc.mp4", "from 144 x 144"),
         ("plain.mkv", "no MP4 or MOV"),
         ("fragmented.mp4", "name every frame"),
@@ -181,7 +181,7 @@ def test_nvdec_gives_the_frames_of_pyav(corpus: Corpus, name: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_nvdec_gives_the_frames_of_pyav_at_usual_sizes(tmp_path: Path, codec: str) -> None:
     assert_like_pyav(encode(tmp_path / "video.mp4", range(150), codec=codec, size=(396, 406)))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lightning_pose.cli.opening import open_model
 from lightning_pose.cli.predict.boxes import label_bbox_files, share_out
-from lightning_pose.cli.predict.remarks import cpu_remark
 from lightning_pose.cli.predict.reporting import as_plain, report
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
@@ -163,8 +162,6 @@ def predict_inputs(
         on_progress=show.progress,
     ):
         outcomes.append(show.finish(outcome))
-    if request.reader == "auto" and (remark := cpu_remark(outcomes, device=model.compute.device)):
-        note(remark)
     place = {item: number for number, item in enumerate(inputs)}
     return sorted(outcomes, key=lambda outcome: place[outcome.inputs[0]])
 
