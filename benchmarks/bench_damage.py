@@ -5,7 +5,8 @@
 The first hundred frames of VIDEO are encoded by several codecs. In each copy one to 64 bytes of
 one frame are overwritten, or one bit is turned over. For each codec: copies, those whose pictures
 change, those that `litpose preflight` (FFmpeg) finds damaged, and, on a GPU, what becomes of them
-there: left to PyAV as NVDEC told of a picture and FFmpeg of damage, or predicted with a remark.
+there: left to PyAV as NVDEC told of a picture and FFmpeg of damage, predicted with a remark, or,
+of other codecs than H.264 and HEVC, not for NVDEC.
 """
 
 from __future__ import annotations

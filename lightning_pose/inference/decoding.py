@@ -17,8 +17,8 @@ from lightning_pose.inference.parallel import gpu_too_small
 from lightning_pose.inference.work import Views, Work
 from lightning_pose.video.segments import DamagedError
 
-# Batches of a thread that nobody has taken from the queue. A limit for each, because on a GPU
-# memory that one decoder's stream has used is of no use to another's.
+# Batches of a thread that nobody has taken from the queue; a limit for each, so that no thread
+# that is ahead keeps the others from going on.
 _AHEAD = 3
 _ASIDE = 2  # of what needs no decoder, for all threads
 _POLL_S = 0.1

@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.data.wording import count
 from lightning_pose.video.batching import RawFrames
+from lightning_pose.video.nvdec_reader import room_for
 from lightning_pose.video.reader import SegmentReader, VideoReader
 from lightning_pose.video.segments import Segment
 
@@ -57,7 +58,8 @@ def parts_in_step(
         readers: one a view; of videos with equally many frames.
         segments: of the first of them.
     """
-    yield from zip(*[reader.read(segments) for reader in readers], strict=True)
+    with room_for(readers):
+        yield from zip(*[reader.read(segments) for reader in readers], strict=True)
 
 
 def _differ(names: Sequence[str], read: Sequence[int]) -> str:

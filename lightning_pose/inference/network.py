@@ -63,7 +63,7 @@ class Network:
             capacity: frames that most batches have; on a GPU shorter ones are filled up to it.
         """
         for view in views:
-            if view.frames.is_cuda:  # made on a decoder's stream, which may not reuse them yet
+            if view.frames.is_cuda:  # no decoder may write there before they are read
                 view.frames.record_stream(torch.cuda.current_stream(view.frames.device))
         batch = self._to_network(views, boxes)
         number = len(batch.frame_ids)

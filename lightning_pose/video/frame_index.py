@@ -225,7 +225,8 @@ def _have_times(container: InputContainer, stream: VideoStream) -> bool:
         return True
     container.seek(0)
     with contextlib.suppress(FFmpegError):
-        begin = itertools.islice(container.decode(stream), REORDERED_AT_MOST)
+        frames = (frame for packet in packets_of(container, stream) for frame in packet.decode())
+        begin = itertools.islice(frames, REORDERED_AT_MOST)
         times = [frame.pts for frame in begin if frame.pts is not None]
         return times == sorted(times)
     return True

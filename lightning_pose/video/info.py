@@ -59,6 +59,7 @@ class VideoInfo:
             has it; None = the container keeps none.
         hidden_frames: how many stored frames an edit list hides.
         picture_tracks: how many there are, covers not counted; one of them is read.
+        coded_size: width and height of the pictures before they are cropped and turned.
         problems: what is wrong with the file as far as the index shows, one sentence each.
     """
 
@@ -80,6 +81,7 @@ class VideoInfo:
     key_frame_gap: int | None = None
     hidden_frames: int = 0
     picture_tracks: int = 1
+    coded_size: tuple[int, int] = (0, 0)
     problems: tuple[str, ...] = ()
 
     @property
@@ -129,6 +131,7 @@ def _probed(path: Path) -> VideoInfo:
             key_frame_gap=promise.key_frame_gap,
             hidden_frames=promise.hidden_frames,
             picture_tracks=len(_picture_tracks(container)),
+            coded_size=(stream.codec_context.coded_width, stream.codec_context.coded_height),
             problems=promise.problems,
         )
 
@@ -152,18 +155,15 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
-    """Yield the packets of a track; those of tracks that appear midway are passed over.
+    """Yield the packets of a track, the one that says that there are no more included.
 
     Raises:
         FFmpegError: the file is damaged, or can no longer be read.
         MemoryError: there is no room for a packet of the size that the file says.
     """
-    while True:
-        try:
-            yield from container.demux(stream)
-        except IndexError:  # PyAV knows only the tracks of the beginning; that packet is passed
-            continue
-        return
+    # At the end PyAV 18 also looks up tracks that it did not know at the beginning.
+    with contextlib.suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def _open_container(path: Path) -> InputContainer:

@@ -22,7 +22,7 @@ from torch import Tensor
 from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, num_bytes
 from lightning_pose.video.nvdec_errors import ERRORS
-from lightning_pose.video.nvdec_rules import Limits
+from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
 
@@ -101,6 +101,34 @@ class Decoders:
         self._idle: list[Decoder] = []
         self._lent: list[int] = []
         self._streams: dict[int, torch.cuda.Stream] = {}
+        self._own = threading.local()
+
+    @contextmanager
+    def room(self, gpu: int, num_bytes: int) -> Iterator[None]:
+        """Wait until there is room for what is read meanwhile, or nobody else reads.
+
+        Within it this thread need not wait again. Videos that are read side by side get their room
+        at once, as threads that each have some of theirs would wait for one another.
+
+        Args:
+            gpu: its number.
+            num_bytes: of memory that decoders and what becomes of their frames take.
+        """
+        if getattr(self._own, "has_room", False):
+            yield
+            return
+        with self._changed:
+            room = room_on(gpu)
+            self._changed.wait_for(lambda: not self._lent or sum(self._lent) + num_bytes <= room)
+            self._lent.append(num_bytes)
+        self._own.has_room = True
+        try:
+            yield
+        finally:
+            self._own.has_room = False
+            with self._changed:
+                self._lent.remove(num_bytes)
+                self._changed.notify_all()
 
     @contextmanager
     def one(self, gpu: int, *, buffered: int, num_bytes: int) -> Iterator[Decoder]:
@@ -109,28 +137,23 @@ class Decoders:
         Args:
             gpu: its number.
             buffered: frames that it is to be ahead.
-            num_bytes: of memory that this and what becomes of it take.
+            num_bytes: see :meth:`room`.
         """
+        with self.room(gpu, num_bytes):
+            decoder = self._taken(gpu, buffered) or Decoder(gpu, buffered)
+            try:
+                with ERRORS.listening():
+                    yield decoder
+            finally:
+                self.keep(decoder)
+
+    def _taken(self, gpu: int, buffered: int) -> Decoder | None:
         with self._changed:
-            room = room_on(gpu)
-            self._changed.wait_for(lambda: not self._lent or sum(self._lent) + num_bytes <= room)
-            self._lent.append(num_bytes)
-            fitting = [
-                idle
-                for idle in self._idle
-                if idle.device.index == gpu and idle.buffered == buffered
-            ]
-            if fitting:
-                self._idle.remove(fitting[0])
-        decoder = fitting[0] if fitting else Decoder(gpu, buffered)
-        try:
-            with ERRORS.listening():
-                yield decoder
-        finally:
-            self.keep(decoder)
-            with self._changed:
-                self._lent.remove(num_bytes)
-                self._changed.notify_all()
+            for idle in self._idle:
+                if idle.device.index == gpu and idle.buffered == buffered:
+                    self._idle.remove(idle)
+                    return idle
+        return None
 
     def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
         """Return memory for frames, which is the next decoder's once nobody needs it.
@@ -141,7 +164,8 @@ class Decoders:
         Args:
             gpu: its number.
             shape: of what is returned. Whoever writes there has to wait for that before it is
-                used by others or let go.
+                used by others or let go, and whoever reads it on a stream to call its
+                ``record_stream``.
         """
         with self._changed:
             if gpu not in self._streams:  # of this priority for the reason in Decoder
@@ -176,29 +200,26 @@ def why_no_codec() -> str | None:
 def limits_on(gpu: int, codec: str) -> Limits | None:
     """Return which pictures of 8-bit 4:2:0 a GPU decodes; None if none of this codec.
 
-    Asking takes 0.16 s. A decoder that is given others ends the process.
+    A decoder that is given others ends the process. Asking takes 0.16 s, as PyNvVideoCodec makes a
+    context of its own for it; where it cannot, on a GPU that lends one context only or is full,
+    it is what is known of GPUs.
 
     Args:
         gpu: its number.
         codec: ``h264`` or ``hevc``.
-
-    Raises:
-        DamagedError: the GPU does not answer.
     """
-    try:
-        with RECORDINGS.disturbing():
-            found = _codec().GetDecoderCaps(
-                gpuid=gpu, codec=getattr(_codec().cudaVideoCodec, codec.upper())
+    with RECORDINGS.disturbing():
+        torch.cuda.synchronize(gpu)  # torch has its context first, whatever becomes of the other
+        with suppress(Exception):  # PyNvVideoCodec's own kinds, which are no kind of one another
+            name = getattr(_codec().cudaVideoCodec, codec.upper())
+            found = _codec().GetDecoderCaps(gpuid=gpu, codec=name)
+            limits = Limits(
+                smallest=(found["width_min"], found["height_min"]),
+                largest=(found["width_max"], found["height_max"]),
+                num_blocks=found["mb_num_max"],
             )
-    except Exception as error:  # its own kinds, as above
-        raise DamagedError(f"The GPU does not say what it decodes: {error}") from error
-    if not found["supported"]:
-        return None
-    return Limits(
-        smallest=(found["width_min"], found["height_min"]),
-        largest=(found["width_max"], found["height_max"]),
-        num_blocks=found["mb_num_max"],
-    )
+            return limits if found["supported"] else None
+    return LIMITS[codec]
 
 
 def _codec() -> Any:

@@ -10,10 +10,10 @@ a start further on is off by one near open groups of pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from av.error import FFmpegError
@@ -87,12 +87,8 @@ class NvdecReader(PyAVReader):
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        if reason := why_no_codec():
-            return reason
-        try:
-            return why_not_plain(video, partial(limits_on, _number_of(device)))
-        except DamagedError as error:
-            return str(error)
+        limits_of = partial(limits_on, _number_of(device))
+        return why_no_codec() or why_not_plain(video, limits_of)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -112,15 +108,16 @@ class NvdecReader(PyAVReader):
     def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
         """Yield the frames of consecutive segments on the GPU, whole: nothing waits for them.
 
+        Whoever reads them on a stream of the GPU calls their ``record_stream``.
+
         Raises:
             DamagedError: NVDEC does not deliver each frame; read the video as a whole.
         """
         start, stop = check_consecutive(segments)
         table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
-        buffered = max(BUFFERED, self._batch_size)
-        num_bytes = _num_bytes(self.info, buffered, _BATCHES * self._batch_size)
-        with DECODERS.one(self.gpu, buffered=buffered, num_bytes=num_bytes) as decoder:
+        lent = DECODERS.one(self.gpu, buffered=self._buffered, num_bytes=self.num_bytes)
+        with lent as decoder:
             frames, check = part.with_context(self._halo), partial(self._check, table)
             source = _Frames(self.info, decoder, table, *frames, on_error=check)
             size = (self.info.height, self.info.width)
@@ -141,6 +138,15 @@ class NvdecReader(PyAVReader):
                 if batch is None:
                     return
                 yield batch
+
+    @property
+    def _buffered(self) -> int:
+        return max(BUFFERED, self._batch_size)
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how much of the GPU's memory reading takes, in one thread."""
+        return _num_bytes(self.info, self._buffered, _BATCHES * self._batch_size)
 
     def _check(self, table: SampleTable, span: Span) -> None:
         """Decode frames with FFmpeg, as NVDEC has told of a picture: of these or of others.
@@ -235,6 +241,22 @@ class _Frames:
                 number += len(frames)
                 if not passed_over:
                     room = yield frames
+
+
+@runtime_checkable
+class _TakesRoom(Protocol):
+    gpu: int
+
+    @property
+    def num_bytes(self) -> int: ...
+
+
+def room_for(readers: Sequence[object]) -> AbstractContextManager[None]:
+    """Wait until a GPU has room for what this thread reads with these readers, side by side."""
+    on_gpu = [(it.gpu, it.num_bytes) for it in readers if isinstance(it, _TakesRoom)]
+    if not on_gpu:
+        return nullcontext()
+    return DECODERS.room(on_gpu[0][0], sum(num_bytes for _, num_bytes in on_gpu))
 
 
 def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:

@@ -26,8 +26,8 @@ class Limits:
     """
 
     smallest: tuple[int, int]
-    largest: tuple[int, int] = (4096, 4096)
-    num_blocks: int = 65536
+    largest: tuple[int, int]
+    num_blocks: int
 
     def take(self, width: int, height: int) -> bool:
         """Tell whether pictures of ``width`` x ``height`` pixels are among them."""
@@ -43,9 +43,13 @@ class Limits:
         return f"{text}, and at most {self.num_blocks} blocks of 16 x 16"
 
 
-# Codecs of which NVDEC makes the pictures that FFmpeg makes, with what every GPU takes of them. Of
-# MPEG-4 it makes others, and tells of no damage there.
-LIMITS = {"h264": Limits(smallest=(48, 16)), "hevc": Limits(smallest=(144, 144))}
+# Codecs of which NVDEC makes the pictures that FFmpeg makes, with what an H200 takes of them at
+# least. Of MPEG-4 it makes others, and tells of no damage there; others were not tried.
+_LARGEST, _NUM_BLOCKS = (4096, 4096), 65536
+LIMITS = {
+    "h264": Limits(smallest=(48, 16), largest=_LARGEST, num_blocks=_NUM_BLOCKS),
+    "hevc": Limits(smallest=(144, 144), largest=_LARGEST, num_blocks=_NUM_BLOCKS),
+}
 LimitsOf = Callable[[str], Limits | None]  # by FFmpeg's name of a codec
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
@@ -81,6 +85,7 @@ def _exp_golomb(bits: str) -> tuple[int, str]:
 
 def why_not_decoded(
     info: VideoInfo,
+    *,
     pixel_formats: Collection[str] = _PIXEL_FORMATS,
     limits_of: LimitsOf = LIMITS.get,
 ) -> str | None:
@@ -100,7 +105,8 @@ def why_not_decoded(
     limits = limits_of(info.codec)
     if limits is None:
         return f"This GPU does not decode {info.codec}."
-    if not limits.take(info.width, info.height):
+    # A file whose pictures become larger midway is not noticed.
+    if not limits.take(info.width, info.height) or not limits.take(*info.coded_size):
         return f"NVDEC decodes {info.codec} {limits}."
     return None
 
@@ -116,7 +122,7 @@ def why_not_plain(video: Path, limits_of: LimitsOf = LIMITS.get) -> str | None:
         VideoError: the file cannot be read at all.
     """
     info = probe(video)
-    if reason := why_not_decoded(info, _FULL_RANGE_TOO, limits_of):
+    if reason := why_not_decoded(info, pixel_formats=_FULL_RANGE_TOO, limits_of=limits_of):
         return reason
     if info.width % 2 or info.height % 2:
         return f"Its frames have an odd size, {info.width} x {info.height} pixels."
@@ -149,8 +155,8 @@ def table_of(info: VideoInfo) -> SampleTable:
     return table
 
 
-def _is_damaged(path: Path) -> bool | None:
+def _is_damaged(path: Path) -> bool:
     try:
-        return is_damaged_inside(path)
+        return bool(is_damaged_inside(path))
     except DataError as error:
         raise VideoError(str(error)) from error

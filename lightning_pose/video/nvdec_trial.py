@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lightning_pose.contracts.errors import LitposeError
+from lightning_pose.contracts.errors import LitposeError, VideoError
 from lightning_pose.video.nvdec_decoders import why_no_codec
 from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.writer import VideoWriter
@@ -43,6 +43,8 @@ def _read_back(levels: np.ndarray, device: str) -> np.ndarray:
         with VideoWriter(path, fps=25, width=_SIDE, height=_SIDE) as video:
             for level in levels:
                 video.write(np.full((_SIDE, _SIDE, 3), level, dtype=np.uint8))
+        if reason := NvdecReader.usable(path, device=device):
+            raise VideoError(reason)
         reader = NvdecReader(path, batch_size=8, device=device)
         batches = reader.read(reader.segments)
         means = [batch.frames.float().mean(dim=(1, 2, 3)).cpu() for batch in batches]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile
+from unittest.mock import create_autospec
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ from lightning_pose.inference.model import Model
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.video import decode
 from lightning_pose.video.decode import Decoder
+from lightning_pose.video.info import packets_of
 from tests.inference.test_predict_files import names_in, number_model, numbers, predict
 from tests.video.corpus import NUM_FRAMES
 
@@ -57,16 +59,27 @@ def test_nothing_is_kept_of_a_video_that_changes_meanwhile(
     assert numbers(again.predictions[0]) == list(range(NUM_FRAMES))
 
 
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
-def test_tracks_that_appear_midway_are_passed_over(
-    corpus: Corpus, tmp_path: Path, part: float
+def test_tracks_that_appear_midway_end_no_video_with_an_error(
+    corpus: Corpus, tmp_path: Path
 ) -> None:
-    data = bytearray(corpus("plain.ts").read_bytes())
-    begin = int(len(data) * part) // 188 * 188
-    data[begin + 2] ^= 1  # this packet is of another track now
-    video = tmp_path / "v.ts"
-    video.write_bytes(data)
-    assert NUM_FRAMES - 9 <= sum(1 for _ in Decoder(video)) <= NUM_FRAMES
+    for part in (0.3, 0.5, 0.7, 0.9):
+        data = bytearray(corpus("plain.ts").read_bytes())
+        begin = int(len(data) * part) // 188 * 188
+        data[begin + 2] ^= 1  # this packet is of another track now
+        video = tmp_path / f"{part}.ts"
+        video.write_bytes(data)
+        assert NUM_FRAMES - 9 <= sum(1 for _ in Decoder(video)) <= NUM_FRAMES
+
+
+def test_packets_end_where_pyav_looks_up_a_track_that_it_does_not_know() -> None:
+    def packets(stream: VideoStream) -> Iterator[str]:
+        yield from ("first", "last")
+        raise IndexError("list index out of range")
+
+    container = create_autospec(InputContainer, instance=True)
+    container.demux = packets
+    stream = create_autospec(VideoStream, instance=True)
+    assert list(packets_of(container, stream)) == ["first", "last"]
 
 
 def test_packets_of_impossible_size_end_a_video_with_a_sentence(

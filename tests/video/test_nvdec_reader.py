@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_pose.video import nvdec_reader, segments
+from lightning_pose.inference.in_step import parts_in_step
+from lightning_pose.video import nvdec_decoders, nvdec_reader, segments
 from lightning_pose.video.excerpt import Span
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_decoders import BUFFERED, DECODERS, limits_on
+from lightning_pose.video.nvdec_decoders import Decoders, limits_on
 from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.nvdec_rules import (
     LIMITS,
@@ -74,6 +75,12 @@ def test_only_codecs_of_equal_pictures_are_taken(tmp_path: Path) -> None:
     assert why_not_plain(video) == "NVDEC is trusted with H.264 and HEVC, not with mpeg4."
 
 
+def limits(
+    smallest: tuple[int, int], largest: tuple[int, int] = (4096, 4096), num_blocks: int = 65536
+) -> Limits:
+    return Limits(smallest=smallest, largest=largest, num_blocks=num_blocks)
+
+
 @pytest.fixture
 def gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -85,18 +92,18 @@ def gpu(
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("known", "reason"),
     [
-        (Limits(smallest=(160, 160)), None),
-        (Limits(smallest=(160, 160), largest=(160, 160), num_blocks=100), None),
+        (limits((160, 160)), None),
+        (limits((160, 160), (160, 160), 100), None),
         (None, "This GPU does not decode h264."),
-        (Limits(smallest=(162, 16)), "NVDEC decodes h264 from 162 x 16 to 4096 x 4096 pixels."),
+        (limits((162, 16)), "NVDEC decodes h264 from 162 x 16 to 4096 x 4096 pixels."),
         (
-            Limits(smallest=(48, 16), largest=(2048, 158)),
+            limits((48, 16), (2048, 158)),
             "NVDEC decodes h264 from 48 x 16 to 2048 x 158 pixels.",
         ),
         (
-            Limits(smallest=(48, 16), num_blocks=99),
+            limits((48, 16), num_blocks=99),
             "NVDEC decodes h264 from 48 x 16 to 4096 x 4096 pixels, and at most 99 blocks of "
             "16 x 16.",
         ),
@@ -105,14 +112,14 @@ def gpu(
 def test_it_takes_what_the_gpu_says_it_decodes(
     tmp_path: Path,
     gpu: Callable[[Callable[..., object]], None],
-    limits: Limits | None,
+    known: Limits | None,
     reason: str | None,
 ) -> None:
     asked: list[tuple[int, str]] = []
 
     def answer(number: int, codec: str) -> Limits | None:
         asked.append((number, codec))
-        return limits
+        return known
 
     gpu(answer)
     video = encode(tmp_path / "v.mp4", range(4), size=(160, 160))
@@ -120,15 +127,13 @@ def test_it_takes_what_the_gpu_says_it_decodes(
     assert asked == [(3, "h264")]
 
 
-def test_a_gpu_that_does_not_say_what_it_decodes_is_not_tried(
+def test_pictures_are_judged_by_what_is_stored(
     tmp_path: Path, gpu: Callable[[Callable[..., object]], None]
 ) -> None:
-    def fail(number: int, codec: str) -> Limits | None:
-        raise DamagedError("It does not say.")
-
-    gpu(fail)
-    video = encode(tmp_path / "v.mp4", range(4), size=(160, 160))
-    assert NvdecReader.usable(video, device="cuda:0") == "It does not say."
+    gpu(lambda number, codec: Limits(smallest=(48, 16), largest=(160, 158), num_blocks=100))
+    video = encode(tmp_path / "v.mp4", range(4), size=(160, 158))  # of 160 x 160, cropped
+    assert probe(video).coded_size == (160, 160)
+    assert "to 160 x 158 pixels" in (NvdecReader.usable(video, device="cuda:0") or "")
 
 
 def read(reader: PyAVReader, stretch: tuple[Segment, ...]) -> list[tuple[list[int], torch.Tensor]]:
@@ -188,6 +193,20 @@ def test_threads_read_stretches_side_by_side(corpus: Corpus, name: str) -> None:
 
 
 @pytest.mark.gpu
+def test_views_of_a_session_are_read_where_there_is_little_room(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvdec_decoders, "room_on", lambda gpu: 1)
+    views = [NvdecReader(corpus("gop10.mp4"), batch_size=7) for _ in range(3)]
+
+    def frames(part: Segment) -> int:
+        return sum(len(batches[0].frame_ids) for batches in parts_in_step(views, (part,)))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(frames, views[0].segments)) == NUM_FRAMES
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"])
 def test_damage_is_told(
     corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -237,26 +256,26 @@ def test_what_is_known_of_sizes_is_what_the_gpu_says() -> None:
     for codec, known in LIMITS.items():
         found = limits_on(0, codec)
         assert found is not None
-        assert found.smallest == known.smallest
-        assert all(a >= b for a, b in zip(found.largest, known.largest, strict=True))
-        assert found.num_blocks >= known.num_blocks
-
-
-LARGE = {"libx264": (4096, 2304), "libx265": (5312, 2988)}
+        assert found.take(*known.smallest)
+        assert found.take(*known.largest)
 
 
 @pytest.mark.gpu
 def test_pictures_of_very_different_size_follow_one_another(tmp_path: Path) -> None:
+    large = {"libx264": (4096, 2304), "libx265": (5312, 2988)}
     quick = {"preset": "ultrafast", "x265-params": "log-level=none"}
-    videos = []
-    for codec, size in LARGE.items():
-        videos.append(
-            encode(tmp_path / f"{codec}.mp4", range(6), codec=codec, size=size, options=quick)
+    videos = [
+        encode(
+            tmp_path / f"{codec} {size[0]}.mp4", range(6), codec=codec, size=size, options=quick
         )
-        videos.append(
-            encode(tmp_path / f"small {codec}.mp4", range(6), codec=codec, size=(256, 192))
-        )
+        for codec in large
+        for size in (large[codec], (256, 192))
+    ]
     for video in (*videos, *reversed(videos)):
+        limits, info = limits_on(0, probe(video).codec), probe(video)
+        if limits is None or not limits.take(*info.coded_size):
+            assert NvdecReader.usable(video, device="cuda")
+            continue
         assert NvdecReader.usable(video, device="cuda") is None
         ours, theirs = (kind(video, batch_size=4) for kind in (NvdecReader, PyAVReader))
         for (_, found), (_, expected) in zip(
@@ -266,16 +285,18 @@ def test_pictures_of_very_different_size_follow_one_another(tmp_path: Path) -> N
 
 
 @pytest.mark.gpu
-def test_decoders_write_into_memory_that_others_let_go(corpus: Corpus) -> None:
-    reader = NvdecReader(corpus("plain.mp4"), batch_size=7)
-    read(reader, reader.segments)
-    held = torch.cuda.memory_reserved()
-    with DECODERS.one(reader.gpu, buffered=BUFFERED, num_bytes=1):  # so another has to be made
-        read(reader, reader.segments)
-    assert torch.cuda.memory_reserved() == held
+def test_decoders_write_into_memory_that_others_let_go() -> None:
+    decoders = Decoders()
+    frames = decoders.new_frames(0, (64, 256, 256, 3))
+    place = frames.data_ptr()
+    del frames
+    with torch.cuda.stream(torch.cuda.Stream()):
+        assert decoders.new_frames(0, (64, 256, 256, 3)).data_ptr() == place
 
 
 @pytest.mark.gpu
 def test_larger_pictures_than_the_gpu_takes_are_left_to_pyav(tmp_path: Path) -> None:
-    video = encode(tmp_path / "wide.mp4", range(3), size=(4112, 64))
-    assert "to 4096 x 4096 pixels" in (NvdecReader.usable(video, device="cuda") or "")
+    limits = limits_on(0, "h264")
+    assert limits is not None
+    video = encode(tmp_path / "wide.mp4", range(3), size=(limits.largest[0] + 16, 64))
+    assert "pixels" in (NvdecReader.usable(video, device="cuda") or "")

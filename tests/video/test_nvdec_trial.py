@@ -23,20 +23,26 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvdec_trial, "why_no_codec", lambda: None)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, change: Any = None) -> None:
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch, change: Any = None, *, why_not: str | None = None
+) -> None:
     """Let PyAV decode in place of NVDEC; ``change`` is done to its frames."""
 
     class Reader(PyAVReader):
+        def __init__(self, video: Path | str, *, batch_size: int, device: str) -> None:
+            super().__init__(video, batch_size=batch_size)
+
+        @classmethod
+        def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+            return why_not
+
         def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
             for raw in super().read(segments):
                 if change is not None:
                     change(raw.frames)
                 yield raw
 
-    def make(video: Path, *, batch_size: int, device: str) -> Reader:
-        return Reader(video, batch_size=batch_size)
-
-    monkeypatch.setattr(nvdec_trial, "NvdecReader", make)
+    monkeypatch.setattr(nvdec_trial, "NvdecReader", Reader)
 
 
 @pytest.mark.usefixtures("pretended_gpu")
@@ -58,6 +64,14 @@ def test_a_failure_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 
     stand_in(monkeypatch, fail)
     assert why_no_nvdec() == "NVDEC failed (DALI cannot decode it)."
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_gpu_that_predictions_would_not_use_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_in(monkeypatch, why_not="This GPU does not decode h264.")
+    assert why_no_nvdec() == "NVDEC failed (This GPU does not decode h264)."
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
