@@ -18,6 +18,7 @@ from lightning_pose.ops.recording import RECORDINGS, after_failed_recording
 logger = logging.getLogger(__name__)
 
 SHAPES_KEPT = 3  # whole batches, the last one of an epoch, and labelled frames without video
+_TRIES = 3
 
 
 class TrainingGraphs:
@@ -77,7 +78,30 @@ class TrainingGraphs:
     def _capture(
         self, inputs: tuple[Tensor, ...], dtype: torch.dtype | None
     ) -> Callable[..., Any] | None:
-        """Return the captured pass; batch norm statistics and random numbers are as before."""
+        """Return the captured pass, or None if that is not possible.
+
+        CUDA may give a capture up for what another thread does meanwhile, so it is tried again at
+        once: without graphs the same training would not end with the same bits.
+        """
+        reason: RuntimeError | None = None
+        for _ in range(_TRIES):
+            try:
+                return self._captured_once(inputs, dtype)
+            except RuntimeError as error:
+                logger.debug("A capture was given up: %s", error)
+                reason = error
+        logger.warning("%s is trained without CUDA graphs: %s", self._what, reason)
+        self._possible = False
+        return None
+
+    def _captured_once(
+        self, inputs: tuple[Tensor, ...], dtype: torch.dtype | None
+    ) -> Callable[..., Any]:
+        """Return the captured pass; batch norm statistics and random numbers are as before.
+
+        Raises:
+            RuntimeError: CUDA has given it up.
+        """
         before = [buffer.clone() for buffer in self._net.buffers()]
         random = torch.cuda.get_rng_state(inputs[0].device)
         samples = tuple(x.detach().clone() for x in inputs)
@@ -93,14 +117,13 @@ class TrainingGraphs:
                 captured: Any = torch.cuda.make_graphed_callables(
                     _Shell(self._net), samples, pool=pool
                 )
-        except RuntimeError as error:
-            logger.warning("%s is trained without CUDA graphs: %s", self._what, error)
-            self._possible = False
-            captured = None
+        except RuntimeError:
             after_failed_recording(device, pool)
-        torch.cuda.set_rng_state(random, device)
-        for buffer, value in zip(self._net.buffers(), before, strict=True):
-            buffer.copy_(value)
+            raise
+        finally:
+            torch.cuda.set_rng_state(random, device)
+            for buffer, value in zip(self._net.buffers(), before, strict=True):
+                buffer.copy_(value)
         return captured
 
 

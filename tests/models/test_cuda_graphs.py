@@ -39,6 +39,28 @@ def test_the_graphs_add_nothing_to_the_weights(spec: ModelSpec, build: Build) ->
     assert len(list(tracker.parameters())) == len({id(p) for p in tracker.parameters()})
 
 
+@pytest.mark.parametrize(("failures", "captured"), [(0, True), (2, True), (3, False)])
+def test_a_capture_that_is_given_up_is_tried_again(
+    failures: int,
+    captured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries: list[int] = []
+
+    def capture(*_: object) -> Callable[..., torch.Tensor]:
+        tries.append(1)
+        if len(tries) <= failures:
+            raise RuntimeError("operation failed due to a previous error during capture")
+        return torch.neg
+
+    graphs = TrainingGraphs(nn.Identity(), what="The network")
+    monkeypatch.setattr(graphs, "_captured_once", capture)
+    assert (graphs._capture((torch.ones(1),), None) is torch.neg) == captured
+    assert len(tries) == min(failures + 1, 3)
+    assert ("The network is trained without CUDA graphs" in caplog.text) != captured
+
+
 def on_video(
     spec: ModelSpec, model_type: str, spots: Spots
 ) -> tuple[BaseSupervisedTracker, PairedBatch]:

@@ -84,7 +84,8 @@ def trained(
 
 def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+    unequal = [name for name in first if not torch.equal(first[name], second[name])]
+    assert {name: (first[name] - second[name]).abs().max() for name in unequal} == {}
 
 
 @pytest.mark.parametrize("model_type", ["heatmap", "heatmap_mhcrnn", "regression"])
