@@ -246,6 +246,9 @@ def _from_frame(frame: pd.DataFrame, *, source: str) -> Predictions:
         raise ValueError(f"{points.shape[1]} coordinate columns are no multiple of three")
     names = tuple(dict.fromkeys(str(c[1]) for c in points.columns))
     values = points.to_numpy(dtype=np.float64).reshape(len(frame), len(names), 3)
+    infinite = np.flatnonzero(np.isinf(values).any(axis=(1, 2)))
+    if len(infinite):
+        raise ValueError(f"row {frame.index.tolist()[infinite[0]]} holds an infinite number")
     numeric = pd.api.types.is_integer_dtype(frame.index)
     images = () if numeric else tuple(str(i) for i in frame.index)
     return Predictions(

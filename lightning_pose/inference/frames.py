@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_pose.contracts.errors import DataError
 
 
-def check_frames(frames: Iterable[object]) -> None:
+def check_frames(frames: object) -> None:
     """Check that frames are RGB pictures of 8 bits a colour, and of one size.
 
     Others would be predicted too, and wrongly: of colours from 0 to 1 the network sees black.
@@ -20,6 +20,11 @@ def check_frames(frames: Iterable[object]) -> None:
     Raises:
         DataError: one is something else; the message says what.
     """
+    if not isinstance(frames, Collection | np.ndarray | Tensor):
+        raise DataError(
+            "Frames should be an array of n x height x width x 3, or a list of such of height x "
+            f"width x 3, got {type(frames).__name__}."
+        )
     sizes: set[tuple[int, ...]] = set()
     for frame in frames:
         shape, kind = (

@@ -107,7 +107,12 @@ def _read_torch(path: Path, map_location: str | torch.device) -> Any:
         with zipfile.ZipFile(path) as archive:
             if (spoilt := archive.testzip()) is not None:
                 raise ValueError(f"{spoilt} in it is not what was written")
-    return torch.load(path, map_location=map_location, weights_only=True)
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError):
+        raise
+    except Exception as error:  # whatever the unpickler stumbles over in other files
+        raise ValueError(_first(error)) from error
 
 
 def _read_safetensors(path: Path, map_location: str | torch.device) -> Any:

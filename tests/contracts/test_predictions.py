@@ -162,6 +162,13 @@ def test_a_csv_of_something_else_is_named(tmp_path: Path, text: str) -> None:
         Predictions.read(tmp_path / "a.csv")
 
 
+def test_infinite_numbers_are_named(tmp_path: Path) -> None:
+    text = "s,a,a,a\nb,n,n,n\nc,x,y,likelihood\n0,1,2,0.5\n1,inf,2,0.5\n"
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="row 1 holds an infinite number"):
+        Predictions.read(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".parquet"])
 def test_a_damaged_file_is_named(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_bytes(b"nothing of the kind")

@@ -214,6 +214,9 @@ def test_a_model_looks_at_frames_before_it_predicts_them() -> None:
         number_model().predict_frames(PICTURE[None, :0])
     with pytest.raises(DataError, match="of one size, got 112 x 78 and 112 x 80"):
         check_frames([PICTURE, PICTURE[:-2]])
+    for nothing in (None, 3, iter([PICTURE])):
+        with pytest.raises(DataError, match="an array of n x height x width x 3"):
+            check_frames(nothing)
 
 
 @pytest.mark.filterwarnings("error")

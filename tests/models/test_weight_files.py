@@ -40,7 +40,9 @@ def test_a_file_cut_short_is_refused_with_advice(tmp_path: Path, name: str) -> N
         read_weight_file(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not weights at all", b"a\n", b"\x80\x02.", b"root:x:0:0"]
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.ckpt"
     path.write_bytes(content)
