@@ -107,6 +107,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse connections that leave this machine; sub-processes find a dead proxy."""
     connect = socket.socket.connect
     monkeypatch.setattr(socket.socket, "connect", _local_only(connect))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
