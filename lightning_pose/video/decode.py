@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.video.info import VideoInfo, open_video, packets_of, probe
+from lightning_pose.video.info import VideoInfo, open_video, packets_of, probe, stated_end_s
 from lightning_pose.video.orientation import Orientation
 
 _NAMED_AT_MOST = 5
@@ -136,8 +136,9 @@ class Decoder:
                     self._tally.first_frame_s = float(self._tally.last_time_s)
                 self._tally.frames += 1
                 yield frame
-            if not stream.frames and not container.streams.audio:
-                self._tally.cut_at_s = _cut_at_s(container, self._tally, self.info.fps)
+            if not stream.frames:
+                end_s = stated_end_s(container, stream)
+                self._tally.cut_at_s = _cut_at_s(container, end_s, self._tally, self.info.fps)
         self._whole = True
 
 
@@ -208,13 +209,15 @@ def _seconds(stamp: int | None, unit_s: Fraction | None) -> Fraction | None:
     return None if stamp is None or unit_s is None else stamp * unit_s
 
 
-def _cut_at_s(container: InputContainer, tally: _Tally, fps: Fraction) -> float | None:
+def _cut_at_s(
+    container: InputContainer, end_s: float | None, tally: _Tally, fps: Fraction
+) -> float | None:
     """Return where a file without index ends, if that is well before the end its header states."""
-    if not container.duration or tally.last_time_s is None:
+    if not end_s or tally.last_time_s is None:
         return None
     begin = min(container.start_time or 0, 0)  # below 0 where a clock overran in between
-    gap = (container.duration + begin) / av.time_base - float(tally.last_time_s + 1 / fps)
-    tolerated = min(_TOLERATED_GAP_S, _TOLERATED_PART * container.duration / av.time_base)
+    gap = end_s + begin / av.time_base - float(tally.last_time_s + 1 / fps)
+    tolerated = min(_TOLERATED_GAP_S, _TOLERATED_PART * end_s)
     return float(tally.last_time_s) if gap > max(tolerated, 2 / fps) else None
 
 

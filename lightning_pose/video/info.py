@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +27,7 @@ from lightning_pose.video.orientation import UPRIGHT, Orientation
 # Containers whose index names every frame; the others are known only once they have been read.
 _INDEXED_FORMATS = ("mov,mp4", "avi")
 _FALLBACK_FPS = Fraction(25)
+_TAGGED_END = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
 # Codecs of which FFmpeg makes the same of damaged files with any number of threads.
 _ALIKE_BY_THREADS = ("ffv1", "prores")
@@ -271,7 +273,21 @@ def _widest_gap(keys: Int[np.ndarray, " k"], num_frames: int) -> int:
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    return stated_end_s(container, stream) or (container.duration or 0) / av.time_base
+
+
+def stated_end_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return when a track ends as the header states, in seconds; None = it does not.
+
+    Matroska and WebM tag each track with it; a whole file says when its longest track ends.
+    """
+    tagged = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
+    if tagged is not None:
+        hours, minutes, seconds = tagged.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    if len(container.streams) > 1 or not container.duration:
+        return None
+    return container.duration / av.time_base
 
 
 def _mp4_without_index(path: Path) -> bool:

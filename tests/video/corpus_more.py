@@ -18,6 +18,7 @@ from tests.video.corpus import (
     concatenate,
     copy_packets,
     encode,
+    join_tracks,
     truncate,
 )
 
@@ -108,6 +109,11 @@ MORE: dict[str, Maker] = {
     "really_b_frames.mp4": lambda path, of: under_other_name(of("b_frames.avi"), path),
     "junk_after.mp4": lambda path, of: _junk_after(of("plain.mp4"), path),
     "sound_too.mp4": lambda path, of: with_sound(of("plain.mp4"), path),
+    "sound_too.mkv": lambda path, of: with_sound(of("plain.mp4"), path),
+    "sound_cut.mkv": lambda path, of: truncate(of("sound_too.mkv"), path, keep=0.5),
+    "short_track.mkv": lambda path, of: join_tracks(
+        of("gop10.mp4"), of("small.mp4"), path, default=1
+    ),
     "cover.mp4": lambda path, of: cover_only(path, of("mjpeg.avi")),
     # codecs and pixels
     "raw.avi": lambda path, _: encode(path, _ALL, codec="rawvideo", pix_fmt="bgr24"),

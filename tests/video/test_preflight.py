@@ -38,6 +38,7 @@ FOUND = [
     ("interlaced.ts", "60 of its 60 frames are interlaced", Cure.NONE),
     ("cut.mp4", "ends early", Cure.ENCODE),
     ("cut.mkv", "ends early", Cure.ENCODE),
+    ("sound_cut.mkv", "ends early", Cure.ENCODE),
     ("cut.avi", "index at the end of the file is missing", Cure.ENCODE),
     ("spoilt.mp4", "1 of 60 frames could not be decoded", Cure.ENCODE),
     ("spoilt_bit.mp4", "patched over by the decoder at frame 20", Cure.ENCODE),
@@ -59,11 +60,17 @@ NOTHING_WRONG = [
     "one_frame.mp4",
     "one_frame.avi",
     "sound_too.mp4",
+    "sound_too.mkv",
     "wrapped.ts",
     "junk_after.mp4",
     "half_rate.mp4",
     "really_mp4.dat",
 ]
+
+
+def test_another_track_that_goes_on_is_no_sign_of_a_cut(corpus: Corpus) -> None:
+    found = preflight(corpus("short_track.mkv"))
+    assert [problem.what for problem in found.problems] == ["It has 2 picture tracks."]
 
 
 @pytest.mark.parametrize("name", sorted(EVERY))
