@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.video.h264_headers import ReferenceCounter
 from lightning_pose.video.info import VideoInfo, open_video, packets_of, probe, stated_end_s
 from lightning_pose.video.orientation import Orientation
 
@@ -48,6 +49,7 @@ class _Tally:
     frames: int = 0
     lost_at_s: list[float] = field(default_factory=list)
     patched_frames: list[int] = field(default_factory=list)
+    skipped_at_s: list[float] = field(default_factory=list)
     cut_at_s: float | None = None
     first_packet_s: float = math.inf
     first_frame_s: float = -math.inf
@@ -183,11 +185,16 @@ def _decode(
 def _packets(
     container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
 ) -> Iterator[av.Packet]:
+    counter = None
+    if stream.codec_context.name == "h264":
+        counter = ReferenceCounter(stream.codec_context.extradata)
     try:
         for packet in packets_of(container, stream):
             if packet.size:
                 tally.packets += not packet.is_discard
                 shown_s = _seconds(packet.pts, packet.time_base)
+                if counter is not None and counter.skips(bytes(packet)):
+                    tally.skipped_at_s.append(float(shown_s or tally.last_time_s or 0))
                 if not tally.frames and shown_s is not None and not packet.is_discard:
                     tally.first_packet_s = min(tally.first_packet_s, float(shown_s))
                 yield packet
@@ -250,6 +257,11 @@ def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
         found.append(
             f"Damage was patched over by the decoder at frame {named}{more}; the frames up to the "
             "next key frame may show it too."
+        )
+    if tally.skipped_at_s:
+        found.append(
+            f"Pictures that others are made from are missing, the first near "
+            f"{tally.skipped_at_s[0]:.2f} s; the frames up to the next key frame may be wrong."
         )
     if tally.cut_at_s is not None:
         found.append(

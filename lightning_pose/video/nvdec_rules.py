@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.ops.yuv import YuvToRgb
+from lightning_pose.video.h264_headers import is_without_colour
 from lightning_pose.video.info import VideoInfo, probe
 from lightning_pose.video.orientation import UPRIGHT
 from lightning_pose.video.preflight import is_damaged_inside
@@ -53,34 +54,6 @@ LIMITS = {
 LimitsOf = Callable[[str], Limits | None]  # by FFmpeg's name of a codec
 _PIXEL_FORMATS = ("yuv420p", "nv12")
 _FULL_RANGE_TOO = ("yuv420p", "yuvj420p", "nv12")
-
-
-_WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
-
-
-def is_h264_without_colour(extradata: bytes | None) -> bool:
-    """Tell whether what an MP4 says of an H.264 track is that its pictures have no colours.
-
-    FFmpeg gives them as 4:2:0 like others; NVIDIA's decoder (PyNvVideoCodec 2.2) crashes on them.
-
-    Args:
-        extradata: the content of the box ``avcC``.
-    """
-    if not extradata or len(extradata) < 12 or extradata[0] != 1 or not extradata[5] & 31:
-        return False
-    settings = extradata[8:]  # the first set of parameters, behind two bytes of length
-    if settings[1] not in _WITH_CHROMA_FORMAT:
-        return False
-    bits = "".join(f"{byte:08b}" for byte in settings[4:12])
-    _, rest = _exp_golomb(bits)  # the number of this set
-    return _exp_golomb(rest)[0] == 0
-
-
-def _exp_golomb(bits: str) -> tuple[int, str]:
-    """Return a number in Exp-Golomb code, and the bits after it."""
-    zeros = len(bits) - len(bits.lstrip("0"))
-    end = 2 * zeros + 1
-    return int(bits[zeros:end] or "1", 2) - 1, bits[end:]
 
 
 def why_not_decoded(
@@ -134,7 +107,7 @@ def why_not_plain(video: Path, limits_of: LimitsOf = LIMITS.get) -> str | None:
         return str(error)
     if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
         return "It has frames that are not shown, or does not begin with a key frame."
-    if info.codec == "h264" and is_h264_without_colour(table.settings.extradata):
+    if info.codec == "h264" and is_without_colour(table.settings.extradata):
         return "Its pictures have no colours, at which NVIDIA's decoder breaks down."
     if info.picture_tracks > 1:
         return "It has several picture tracks."

@@ -16,6 +16,7 @@ from jaxtyping import Int64, UInt8
 
 from lightning_pose.video.decode import rgb_pixels
 from lightning_pose.video.found_frames import BEFORE, Found
+from lightning_pose.video.h264_headers import ReferenceCounter
 from lightning_pose.video.orientation import Orientation
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
@@ -30,7 +31,7 @@ class SampleFrames:
         orientation: how they are shown.
 
     Attributes:
-        failures: how often a stored frame could not be decoded.
+        failures: how often a stored frame could not be decoded, or was missing.
     """
 
     exact = True
@@ -100,20 +101,22 @@ class SampleFrames:
         """Yield frames ``start`` to ``stop - 1`` as they are decoded, one after the other.
 
         Raises:
-            DamagedError: one of them, or of those they hang on, cannot be decoded, or only with
-                damage, or is of another size than the header says.
+            DamagedError: one of them, or of those they hang on, is missing, cannot be decoded, or
+                only with damage, or is of another size than the header says.
             OSError: the file cannot be read.
         """
         numbers, settings = self._table.numbers, self._table.settings
         expected, size = start, (settings.width, settings.height)
         places = self._table.places_of(start, stop - start)
         lead = int(numbers[self._table.key_before(start, int(places[0]))])
+        before = self.failures
         for frame in self._frames(places):
             number = -1 if frame.pts is None else int(numbers[frame.pts])
             wanted = start <= number < stop
             if not wanted and not (lead <= number < start and frame.is_corrupt):
                 continue
-            if number != expected or frame.is_corrupt or (frame.width, frame.height) != size:
+            is_wrong = frame.is_corrupt or self.failures > before
+            if number != expected or is_wrong or (frame.width, frame.height) != size:
                 raise DamagedError(f"{self._path}: frame {expected} cannot be had by its number.")
             yield frame
             expected += 1
@@ -126,11 +129,15 @@ class SampleFrames:
         Of the others only what these hang on is decoded.
         """
         file, decoder = self._opened()
+        settings = self._table.settings
+        counter = ReferenceCounter(settings.extradata) if settings.codec == "h264" else None
         start = int(self._table.numbers[places].min())
         wanted = np.zeros(int(places[-1]) + 1, dtype=bool)
         wanted[places] = True
         for place in range(self._table.key_before(start, int(places[0])), len(wanted)):
-            packet = _packet(self._bytes(file, place))
+            data = self._bytes(file, place)
+            self.failures += counter is not None and counter.skips(data)
+            packet = _packet(data)
             packet.pts = packet.dts = place
             decoder.skip_frame = "DEFAULT" if wanted[place] else "NONREF"
             try:

@@ -20,7 +20,7 @@ from tests.video.corpus import NUM_FRAMES, concatenate, encode
 from tests.video.corpus_more import EVERY, NEVER_READABLE, joined_in_one
 
 Corpus = Callable[[str], Path]
-BY_ALL = {"gop10.mp4", "late_start.mp4", "lost.mp4", "two_tracks.mp4"}  # with key frames inside
+BY_ALL = {"gop10.mp4", "late_start.mp4", "two_tracks.mp4"}  # with key frames inside
 DAMAGED_INSIDE = ("spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4")
 
 

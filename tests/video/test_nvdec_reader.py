@@ -18,7 +18,6 @@ from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.nvdec_rules import (
     LIMITS,
     Limits,
-    is_h264_without_colour,
     why_not_plain,
 )
 from lightning_pose.video.preflight import preflight
@@ -44,21 +43,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "_REACH", 4)
 
 
-def settings_of(video: Path) -> bytes | None:
-    table = trusted_table(probe(video))
-    assert table is not None
-    return table.settings.extradata
-
-
-def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
-    assert is_h264_without_colour(settings_of(corpus("grey.mp4")))
-    for name in ("plain.mp4", "full_colour.mp4", "ten_bit.mp4", "open_gop.mp4"):
-        assert not is_h264_without_colour(settings_of(corpus(name)))
-    assert not is_h264_without_colour(None)
-    assert not is_h264_without_colour(b"\x01" + bytes(20))
-
-
-@pytest.mark.parametrize("name", ["plain.mp4", "spoilt.mp4"])
+@pytest.mark.parametrize("name", ["plain.mp4", "spoilt.mp4", "lost.mp4"])
 def test_what_preflight_found_damaged_is_left_to_pyav(
     corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,8 @@ FOUND = [
     ("uneven.mp4", "8 to 542 ms, the widest gap after frame 30", Cure.ENCODE),
     ("uneven.mkv", "unevenly spaced", Cure.ENCODE),
     ("lost.ts", "unevenly spaced", Cure.ENCODE),
+    ("lost.ts", "Pictures that others are made from are missing, the first near 1.", Cure.ENCODE),
+    ("lost.mp4", "Pictures that others are made from are missing", Cure.ENCODE),
     ("same_times.mkv", "3 of its 60 frames is not later", Cure.ENCODE),
     ("joined.ts", "1 of its 120 frames is not later", Cure.ENCODE),
     ("stream.h264", "not say when 60 of its 60 frames", Cure.ENCODE),

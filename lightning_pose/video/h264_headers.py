@@ -1,0 +1,227 @@
+"""What H.264 says ahead of its pictures: just enough to tell whether one is missing.
+
+The syntax is that of ITU-T H.264, section 7.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
+_SLICES, _ENTRY, _SEQUENCE, _PICTURE = (1, 2, 5), 5, 7, 8  # kinds of units
+_HEADER_BYTES = 64  # of a slice, more than what is read of it
+_READ_AT_MOST = 1024  # bytes of a unit
+_START = b"\x00\x00\x01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceSettings:
+    """What is read of a sequence parameter set.
+
+    Attributes:
+        number: by which pictures name it.
+        chroma_format: 0 = grey, 1 = 4:2:0, 2 = 4:2:2, 3 = 4:4:4.
+        separate_planes: whether each colour is a picture of its own.
+        counter_bits: of the counter of reference pictures (``frame_num``).
+        may_skip: whether the encoder may leave out numbers of that counter.
+    """
+
+    number: int
+    chroma_format: int
+    separate_planes: bool
+    counter_bits: int
+    may_skip: bool
+
+    @classmethod
+    def of(cls, unit: bytes) -> SequenceSettings:
+        """Return what a unit says.
+
+        Raises:
+            ValueError: it ends too early.
+        """
+        bits = _Bits(unit[1:])
+        profile = bits.fixed(8)
+        bits.fixed(16)
+        number, chroma_format, separate_planes = bits.unsigned(), 1, False
+        if profile in _WITH_CHROMA_FORMAT:
+            chroma_format = bits.unsigned()
+            separate_planes = chroma_format == 3 and bool(bits.fixed(1))
+            bits.pass_over_numbers(2)
+            if bits.fixed(2) & 1:
+                _pass_over_scaling(bits, 12 if chroma_format == 3 else 8)
+        counter_bits = bits.unsigned() + 4
+        _pass_over_order(bits)
+        bits.unsigned()
+        return cls(
+            number=number,
+            chroma_format=chroma_format,
+            separate_planes=separate_planes,
+            counter_bits=counter_bits,
+            may_skip=bool(bits.fixed(1)),
+        )
+
+
+def is_without_colour(extradata: bytes | None) -> bool:
+    """Tell whether a container says that the pictures of an H.264 track are grey.
+
+    FFmpeg gives them as 4:2:0 like others; NVIDIA's decoder (PyNvVideoCodec 2.2) crashes on them.
+
+    Args:
+        extradata: what the container says to a decoder (of an MP4, the content of ``avcC``).
+    """
+    try:
+        units = _units_ahead(extradata or b"")
+        found = (SequenceSettings.of(unit) for unit in units if unit[0] & 31 == _SEQUENCE)
+        return any(settings.chroma_format == 0 for settings in found)
+    except ValueError:
+        return False
+
+
+class ReferenceCounter:
+    """Follows the counter of reference pictures (``frame_num``) through the packets of a track.
+
+    It grows by one after each picture that others are made from, so where it skips, some are
+    missing. FFmpeg takes other pictures in their place and says nothing; up to the next key frame
+    what it shows was not filmed.
+
+    Args:
+        extradata: what the container says to a decoder.
+    """
+
+    def __init__(self, extradata: bytes | None) -> None:
+        found = extradata or b""
+        self._length_bytes = (found[4] & 3) + 1 if len(found) > 4 and found[0] == 1 else 0
+        self._sequences: dict[int, SequenceSettings] = {}
+        self._sequence_of: dict[int, int] = {}
+        self._last: int | None = None
+        for unit in _units_ahead(found):
+            self._note(unit)
+
+    def skips(self, packet: bytes) -> bool:
+        """Tell whether a picture is missing before a packet, which is the next that is stored."""
+        for unit in _units(packet, self._length_bytes):
+            if unit[0] & 31 in _SLICES:
+                try:
+                    return self._skips_at(unit)
+                except ValueError:
+                    return False
+            self._note(unit)
+        return False
+
+    def _note(self, unit: bytes) -> None:
+        try:
+            if unit[0] & 31 == _SEQUENCE:
+                sequence = SequenceSettings.of(unit)
+                self._sequences[sequence.number] = sequence
+            elif unit[0] & 31 == _PICTURE:
+                bits = _Bits(unit[1:_HEADER_BYTES])
+                picture = bits.unsigned()
+                self._sequence_of[picture] = bits.unsigned()
+        except ValueError:
+            pass  # damaged; the decoder says so
+
+    def _skips_at(self, unit: bytes) -> bool:
+        bits = _Bits(unit[1:_HEADER_BYTES])
+        bits.pass_over_numbers(2)
+        sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))
+        if sequence is None or sequence.may_skip:
+            return False
+        if sequence.separate_planes:
+            bits.fixed(2)
+        number, modulus = bits.fixed(sequence.counter_bits), 1 << sequence.counter_bits
+        is_reference, before = bool(unit[0] & 96), self._last
+        self._last = number if is_reference else (number - 1) % modulus
+        if before is None or unit[0] & 31 == _ENTRY:
+            return False
+        return number not in (before, (before + 1) % modulus)
+
+
+class _Bits:
+    """Reads bits from the first one on.
+
+    Raises:
+        ValueError: there are no more.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        plain = data.replace(b"\x00\x00\x03", b"\x00\x00")
+        self._value = int.from_bytes(plain, "big")
+        self._left = 8 * len(plain)
+
+    def fixed(self, number: int) -> int:
+        """Return so many bits."""
+        if number > self._left:
+            raise ValueError("the unit ends here")
+        self._left -= number
+        return self._value >> self._left & (1 << number) - 1
+
+    def unsigned(self) -> int:
+        """Return a number in Exp-Golomb code."""
+        zeros = self._left - (self._value & (1 << self._left) - 1).bit_length()
+        return self.fixed(2 * zeros + 1) - 1
+
+    def pass_over_numbers(self, number: int) -> None:
+        """Pass over so many numbers in that code."""
+        for _ in range(number):
+            self.unsigned()
+
+    def signed(self) -> int:
+        """Return a number that may be below 0."""
+        code = self.unsigned()
+        return (code + 1) // 2 if code % 2 else -code // 2
+
+
+def _pass_over_scaling(bits: _Bits, number: int) -> None:
+    for place in range(number):
+        if not bits.fixed(1):
+            continue
+        last = following = 8
+        for _ in range(16 if place < 6 else 64):
+            if following:
+                following = (last + bits.signed()) % 256
+            last = following or last
+
+
+def _pass_over_order(bits: _Bits) -> None:
+    """Pass over what is said of the order in which pictures are shown."""
+    kind = bits.unsigned()
+    if kind == 0:
+        bits.unsigned()
+    elif kind == 1:
+        bits.fixed(1)
+        bits.pass_over_numbers(2)
+        bits.pass_over_numbers(bits.unsigned())
+
+
+def _units_ahead(extradata: bytes) -> Iterator[bytes]:
+    """Yield the units that a container keeps for the whole track, in either of the two forms."""
+    if not extradata.startswith(b"\x01"):
+        yield from _units(extradata, 0)
+        return
+    place = 5
+    for mask in (31, 255):
+        number = extradata[place] & mask if place < len(extradata) else 0
+        place += 1
+        for _ in range(number):
+            end = place + 2 + int.from_bytes(extradata[place : place + 2], "big")
+            if end > place + 2:
+                yield extradata[place + 2 : end]
+            place = end
+
+
+def _units(packet: bytes, length_bytes: int) -> Iterator[bytes]:
+    """Yield how units begin; before each is its length, or a start code if that has 0 bytes."""
+    place = 0
+    if length_bytes:
+        while place + length_bytes < len(packet):
+            begin = place + length_bytes
+            place = begin + int.from_bytes(packet[place:begin], "big")
+            if place > begin:
+                yield packet[begin : min(place, begin + _READ_AT_MOST)]
+        return
+    begin = packet.find(_START)
+    while 0 <= begin < len(packet) - len(_START):
+        begin += len(_START)
+        yield packet[begin : begin + _READ_AT_MOST]
+        begin = packet.find(_START, begin)

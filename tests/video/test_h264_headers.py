@@ -1,0 +1,107 @@
+"""Missing pictures of H.264 are told by the counter in what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightning_pose.video.h264_headers import ReferenceCounter, is_without_colour
+from tests.video.corpus import NUM_FRAMES, encode
+
+Corpus = Callable[[str], Path]
+_REFERENCE = 96  # the bits of a unit's first byte that say whether others are made from it
+
+# Settings of the encoder, and the name of a file: with lengths, with start codes, in other orders.
+ENCODINGS = [
+    ({"bf": "0", "g": "30"}, "v.mp4"),
+    ({"bf": "0", "g": "30"}, "v.ts"),
+    ({"bf": "0", "g": "30"}, "v.h264"),
+    ({"bf": "3", "x264-params": "keyint=30:b-pyramid=normal"}, "v.mkv"),
+    ({"x264-params": "keyint=30:open-gop=1:bframes=2:cqm=jvt"}, "v.mp4"),
+    ({"x264-params": "keyint=30:interlaced=1:slices=3"}, "v.mp4"),
+    ({"x264-params": "intra-refresh=1:keyint=20"}, "v.avi"),
+]
+
+
+def packets(path: Path) -> tuple[bytes | None, list[tuple[bytes, bool]]]:
+    """Return what the container says to a decoder, and each packet with whether it is a key."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        found = [(bytes(it), it.is_keyframe) for it in container.demux(stream) if it.size]
+        return stream.codec_context.extradata, found
+
+
+def is_reference(packet: bytes) -> bool:
+    """Tell by its first slice, for packets in either form, whether others are made from one."""
+    place = packet.find(b"\0\0\1") if packet.startswith((b"\0\0\1", b"\0\0\0\1")) else -1
+    while True:
+        begin = place + 3 if place >= 0 else 4
+        if packet[begin] & 31 in (1, 5):
+            return bool(packet[begin] & _REFERENCE)
+        if place >= 0:
+            place = packet.find(b"\0\0\1", begin)
+        else:
+            packet = packet[4 + int.from_bytes(packet[:4], "big") :]
+
+
+@pytest.mark.parametrize(("options", "name"), ENCODINGS)
+def test_every_missing_reference_is_told_and_no_other(
+    tmp_path: Path, options: dict[str, str], name: str
+) -> None:
+    path = encode(tmp_path / name, range(NUM_FRAMES), options=options)
+    extradata, found = packets(path)
+    counter = ReferenceCounter(extradata)
+    assert not any(counter.skips(packet) for packet, _ in found)
+    matters = [n for n, (it, is_key) in enumerate(found[:-1]) if is_reference(it) and not is_key]
+    assert matters
+    for left_out in matters:
+        if found[left_out + 1][1]:  # nothing hangs on what is stored just before a key frame
+            continue
+        counter = ReferenceCounter(extradata)
+        told = [n for n, (it, _) in enumerate(found) if n != left_out and counter.skips(it)]
+        assert told == [left_out + 1]
+
+
+def test_a_recording_may_begin_anywhere(tmp_path: Path) -> None:
+    extradata, found = packets(encode(tmp_path / "v.mp4", range(NUM_FRAMES)))
+    for first in range(10):
+        counter = ReferenceCounter(extradata)
+        assert not any(counter.skips(packet) for packet, _ in found[first:])
+
+
+@given(extradata=st.binary(max_size=80), packet=st.binary(max_size=200))
+def test_nonsense_tells_nothing_and_breaks_nothing(extradata: bytes, packet: bytes) -> None:
+    is_without_colour(extradata)
+    assert not ReferenceCounter(extradata).skips(packet)
+
+
+@given(place=st.integers(0, 60), bit=st.integers(0, 7))
+def test_spoilt_headers_break_nothing(spoilt: bytes, place: int, bit: int) -> None:
+    data = bytearray(spoilt)
+    data[place % len(data)] ^= 1 << bit
+    is_without_colour(bytes(data))
+    ReferenceCounter(bytes(data)).skips(b"\0\0\0\2\x41\x9a")
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return what a container says to a decoder."""
+    extradata, _ = packets(encode(tmp_path_factory.mktemp("h264") / "v.mp4", range(3)))
+    assert extradata
+    return extradata
+
+
+def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
+    def settings_of(name: str) -> bytes | None:
+        return packets(corpus(name))[0]
+
+    assert is_without_colour(settings_of("grey.mp4"))
+    for name in ("plain.mp4", "full_colour.mp4", "ten_bit.mp4", "open_gop.mp4"):
+        assert not is_without_colour(settings_of(name))
+    assert not is_without_colour(None)
+    assert not is_without_colour(b"\x01" + bytes(20))
