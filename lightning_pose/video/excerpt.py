@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int64
 
+from lightning_pose.video.h264_headers import ReferenceCounter
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import SEGMENT_FRAMES
 
@@ -93,6 +94,23 @@ class Excerpt:
     def times(self, start: int, stop: int) -> Int64[np.ndarray, " n"]:
         """Return when frames of the video are shown in this file, in its own units."""
         return np.arange(start, stop, dtype=np.int64) - self._start + self._delay
+
+
+def lacks_pictures(video: Path, table: SampleTable, span: Span) -> bool:
+    """Tell whether pictures that others are made from were lost among the frames of a span.
+
+    Only H.264 says so without being decoded, in 5 microseconds a frame.
+
+    Raises:
+        OSError: the video cannot be read.
+    """
+    if table.settings.codec != "h264":
+        return False
+    counter = ReferenceCounter(table.settings.extradata)
+    stored = slice(span.start, span.stored)
+    places = zip(table.sizes[stored].tolist(), table.positions[stored].tolist(), strict=True)
+    with video.open("rb", buffering=0) as file:
+        return any(counter.skips(os.pread(file.fileno(), *place)) for place in places)
 
 
 def num_bytes(table: SampleTable, span: Span) -> int:

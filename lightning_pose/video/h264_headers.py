@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 _WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
 _SLICES, _ENTRY, _SEQUENCE, _PICTURE = (1, 2, 5), 5, 7, 8  # kinds of units
-_HEADER_BYTES = 64  # of a slice, more than what is read of it
+_HEADER_BYTES = 16  # of a slice, more than what is read of it
 _READ_AT_MOST = 1024  # bytes of a unit
 _START = b"\x00\x00\x01"
 
@@ -146,20 +146,21 @@ class _Bits:
 
     def __init__(self, data: bytes) -> None:
         plain = data.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._value = int.from_bytes(plain, "big")
+        self._rest = int.from_bytes(plain, "big")
         self._left = 8 * len(plain)
 
     def fixed(self, number: int) -> int:
         """Return so many bits."""
-        if number > self._left:
-            raise ValueError("the unit ends here")
         self._left -= number
-        return self._value >> self._left & (1 << number) - 1
+        if self._left < 0:
+            raise ValueError("the unit ends here")
+        found = self._rest >> self._left
+        self._rest -= found << self._left
+        return found
 
     def unsigned(self) -> int:
         """Return a number in Exp-Golomb code."""
-        zeros = self._left - (self._value & (1 << self._left) - 1).bit_length()
-        return self.fixed(2 * zeros + 1) - 1
+        return self.fixed(2 * (self._left - self._rest.bit_length()) + 1) - 1
 
     def pass_over_numbers(self, number: int) -> None:
         """Pass over so many numbers in that code."""

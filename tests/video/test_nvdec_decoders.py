@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
@@ -12,8 +13,11 @@ import pytest
 import torch
 
 from lightning_pose.video import nvdec_decoders
+from lightning_pose.video.excerpt import Span, spans
+from lightning_pose.video.info import probe
 from lightning_pose.video.nvdec_decoders import Decoder, Decoders, limits_on
 from lightning_pose.video.nvdec_rules import LIMITS, Limits
+from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError
 
 
@@ -148,3 +152,17 @@ def test_a_gpu_is_asked_what_it_decodes(monkeypatch: pytest.MonkeyPatch) -> None
         assert limits_on(1, "hevc") == LIMITS["hevc"]
     finally:
         limits_on.cache_clear()
+
+
+def test_where_pictures_were_lost_nothing_is_decoded(
+    fake: type[FakeDecoder], corpus: Callable[[str], Path]
+) -> None:
+    video = corpus("lost.mp4")
+    table = trusted_table(probe(video))
+    assert table is not None
+    decoder, (whole, *_) = Decoder(0, 1), spans(table, 0, table.num_frames)
+    with pytest.raises(DamagedError, match=r"lost\.mp4 lacks pictures that others are made from"):
+        decoder.begin(video, table, whole)
+    assert not fake.made
+    decoder.begin(video, table, Span(0, 20, 20))
+    assert len(fake.made) == 1

@@ -192,7 +192,7 @@ def test_views_of_a_session_are_read_where_there_is_little_room(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4"])
+@pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4", "lost.mp4"])
 def test_damage_is_told(
     corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
