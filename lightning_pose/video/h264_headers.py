@@ -205,10 +205,10 @@ def _units_ahead(extradata: bytes) -> Iterator[bytes]:
         number = extradata[place] & mask if place < len(extradata) else 0
         place += 1
         for _ in range(number):
-            end = place + 2 + int.from_bytes(extradata[place : place + 2], "big")
-            if end > place + 2:
-                yield extradata[place + 2 : end]
-            place = end
+            begin = place + 2
+            place = begin + int.from_bytes(extradata[place:begin], "big")
+            if unit := extradata[begin:place]:
+                yield unit
 
 
 def _units(packet: bytes, length_bytes: int) -> Iterator[bytes]:

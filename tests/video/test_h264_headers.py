@@ -80,20 +80,28 @@ def test_nonsense_tells_nothing_and_breaks_nothing(extradata: bytes, packet: byt
     assert not ReferenceCounter(extradata).skips(packet)
 
 
-@given(place=st.integers(0, 60), bit=st.integers(0, 7))
-def test_spoilt_headers_break_nothing(spoilt: bytes, place: int, bit: int) -> None:
-    data = bytearray(spoilt)
-    data[place % len(data)] ^= 1 << bit
-    is_without_colour(bytes(data))
-    ReferenceCounter(bytes(data)).skips(b"\0\0\0\2\x41\x9a")
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), max_size=4),
+    kept=st.integers(0, 99),
+)
+def test_spoilt_headers_break_nothing(
+    whole: tuple[bytes, bytes], changes: list[tuple[int, int]], kept: int
+) -> None:
+    headers, packet = (bytearray(data) for data in whole)
+    for place, value in changes:
+        headers[place % len(headers)] = packet[place % len(packet)] = value
+    is_without_colour(bytes(headers))
+    is_without_colour(bytes(headers[:kept]))
+    ReferenceCounter(bytes(headers)).skips(whole[1])
+    ReferenceCounter(whole[0]).skips(bytes(packet))
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return what a container says to a decoder."""
-    extradata, _ = packets(encode(tmp_path_factory.mktemp("h264") / "v.mp4", range(3)))
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """Return what a container says to a decoder, and the second packet."""
+    extradata, found = packets(encode(tmp_path_factory.mktemp("h264") / "v.mp4", range(3)))
     assert extradata
-    return extradata
+    return extradata, found[1][0]
 
 
 def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
