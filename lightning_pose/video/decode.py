@@ -260,8 +260,8 @@ def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
         )
     if tally.skipped_at_s:
         found.append(
-            f"Pictures that others are made from are missing, the first near "
-            f"{tally.skipped_at_s[0]:.2f} s; the frames up to the next key frame may be wrong."
+            f"Reference frames are missing, the first near {tally.skipped_at_s[0]:.2f} s; the "
+            "frames from there to the next key frame may be wrong."
         )
     if tally.cut_at_s is not None:
         found.append(

@@ -96,10 +96,10 @@ class Excerpt:
         return np.arange(start, stop, dtype=np.int64) - self._start + self._delay
 
 
-def lacks_pictures(video: Path, table: SampleTable, span: Span) -> bool:
-    """Tell whether pictures that others are made from were lost among the frames of a span.
+def lacks_references(video: Path, table: SampleTable, span: Span) -> bool:
+    """Tell whether frames that others are decoded from were lost in a span.
 
-    Only H.264 says so without being decoded, in 5 microseconds a frame.
+    Of other codecs than H.264 that is not known before they are decoded.
 
     Raises:
         OSError: the video cannot be read.

@@ -23,7 +23,7 @@ class SequenceSettings:
         number: by which pictures name it.
         chroma_format: 0 = grey, 1 = 4:2:0, 2 = 4:2:2, 3 = 4:4:4.
         separate_planes: whether each colour is a picture of its own.
-        counter_bits: of the counter of reference pictures (``frame_num``).
+        counter_bits: of the counter of reference frames (``frame_num``).
         may_skip: whether the encoder may leave out numbers of that counter.
     """
 
@@ -79,11 +79,11 @@ def is_without_colour(extradata: bytes | None) -> bool:
 
 
 class ReferenceCounter:
-    """Follows the counter of reference pictures (``frame_num``) through the packets of a track.
+    """Follows the counter of reference frames (``frame_num``) through the packets of a track.
 
-    It grows by one after each picture that others are made from, so where it skips, some are
-    missing. FFmpeg takes other pictures in their place and says nothing; up to the next key frame
-    what it shows was not filmed.
+    It grows by one after each frame that others are decoded from, so where it skips, some are
+    missing. FFmpeg takes others in their place and says nothing: what it shows up to the next key
+    frame was not filmed.
 
     Args:
         extradata: what the container says to a decoder.
@@ -99,7 +99,7 @@ class ReferenceCounter:
             self._note(unit)
 
     def skips(self, packet: bytes) -> bool:
-        """Tell whether a picture is missing before a packet, which is the next that is stored."""
+        """Tell whether one is missing before a packet, which is the next that is stored."""
         for unit in _units(packet, self._length_bytes):
             if unit[0] & 31 in _SLICES:
                 try:

@@ -20,7 +20,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from lightning_pose.ops.recording import RECORDINGS
-from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, lacks_pictures, num_bytes
+from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, lacks_references, num_bytes
 from lightning_pose.video.nvdec_errors import ERRORS
 from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.sample_table import SampleTable
@@ -50,10 +50,10 @@ class Decoder:
             What tells for frames [start, stop) the times at which they will be said to be shown.
 
         Raises:
-            DamagedError: NVDEC cannot decode them, or shows others where some were lost.
+            DamagedError: NVDEC cannot decode them, or some were lost.
         """
-        if lacks_pictures(video, table, span):
-            raise DamagedError(f"{video} lacks pictures that others are made from.")
+        if lacks_references(video, table, span):
+            raise DamagedError(f"{video} lacks reference frames.")
         if num_bytes(table, span) > LARGEST:
             self._open(video, span.start)
             self._excerpt = None

@@ -12,7 +12,7 @@ import pytest
 
 from lightning_pose.video import excerpt
 from lightning_pose.video.decode import Decoder
-from lightning_pose.video.excerpt import Excerpt, Span, lacks_pictures, num_bytes, spans
+from lightning_pose.video.excerpt import Excerpt, Span, lacks_references, num_bytes, spans
 from lightning_pose.video.info import probe
 from lightning_pose.video.sample_table import SampleTable, trusted_table
 from tests.video.corpus import NUM_FRAMES, read_number
@@ -57,10 +57,12 @@ def test_frames_and_times_are_those_of_the_video(
 
 
 @pytest.mark.parametrize("name", [*PLAIN, "lost.mp4"])
-def test_lost_pictures_are_told_of_the_span_that_hangs_on_them(corpus: Corpus, name: str) -> None:
+def test_lost_references_are_told_of_the_span_that_hangs_on_them(
+    corpus: Corpus, name: str
+) -> None:
     table = table_of(corpus(name))
     parts = spans(table, 0, table.num_frames)
-    without = [part for part in parts if lacks_pictures(corpus(name), table, part)]
+    without = [part for part in parts if lacks_references(corpus(name), table, part)]
     expected = [part for part in parts if name == "lost.mp4" and part.start <= 23 < part.shown]
     assert without == expected
 

@@ -154,14 +154,14 @@ def test_a_gpu_is_asked_what_it_decodes(monkeypatch: pytest.MonkeyPatch) -> None
         limits_on.cache_clear()
 
 
-def test_where_pictures_were_lost_nothing_is_decoded(
+def test_where_references_were_lost_nothing_is_decoded(
     fake: type[FakeDecoder], corpus: Callable[[str], Path]
 ) -> None:
     video = corpus("lost.mp4")
     table = trusted_table(probe(video))
     assert table is not None
     decoder, (whole, *_) = Decoder(0, 1), spans(table, 0, table.num_frames)
-    with pytest.raises(DamagedError, match=r"lost\.mp4 lacks pictures that others are made from"):
+    with pytest.raises(DamagedError, match=r"lost\.mp4 lacks reference frames"):
         decoder.begin(video, table, whole)
     assert not fake.made
     decoder.begin(video, table, Span(0, 20, 20))
