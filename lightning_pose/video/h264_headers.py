@@ -82,8 +82,8 @@ class ReferenceCounter:
     """Follows the counter of reference frames (``frame_num``) through the packets of a track.
 
     It grows by one after each frame that others are decoded from, so where it skips, some are
-    missing. FFmpeg takes others in their place and says nothing: up to the next key frame it may show
-    what was not filmed.
+    missing. FFmpeg takes others in their place and says nothing: up to the next key frame it may
+    show what was not filmed.
 
     Args:
         extradata: what the container says to a decoder.
