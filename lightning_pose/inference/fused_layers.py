@@ -22,6 +22,7 @@ from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_pose.inference.fused_heads import PhaseUpsampler
 from lightning_pose.models.backbones.recipes import PyramidBackbone
 from lightning_pose.models.heads.heatmap import Mixer
 from lightning_pose.models.heads.mhcrnn import ContextHead
@@ -64,6 +65,10 @@ def _exchange(network: nn.Module) -> bool:
         kind = next((fused for fits, fused in _FUSED if fits(module)), None)
         if kind is not None:
             _become(module, kind)
+            changed = True
+        if PhaseUpsampler.suits(module) and _kernels() is not None:
+            _become(module, PhaseUpsampler)
+            module.fold()  # pyright: ignore
             changed = True
         if isinstance(module, ResNet) and _kernels() is not None and _has_plain_stem(module):
             _fuse_stem(module)

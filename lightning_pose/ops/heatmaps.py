@@ -10,9 +10,12 @@ synchronisation.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -158,13 +161,28 @@ def locate_peaks(
         >>> [values.round(decimals=3) for values in locate_peaks(maps)]
         [tensor([[2.0000, 0.2500]]), tensor([1.])]
     """
-    whole = _window(heatmaps, radius=max(radius, math.ceil(WHOLE_PEAK * sigma)))
+    wide = max(radius, math.ceil(WHOLE_PEAK * sigma))
+    kernels = _kernels() if heatmaps.is_cuda and not torch.is_grad_enabled() else None
+    if kernels is not None:
+        maps = full_precision(heatmaps).contiguous()
+        return kernels.locate_peaks(
+            maps, sigma=sigma, radius=radius, whole=wide, steps=NEWTON_STEPS
+        )
+    whole = _window(heatmaps, radius=wide)
     points = _fit_gaussian(_narrow(whole, radius), sigma=sigma)
     center = points - whole.peak_xy
     x_profile, y_profile = _truncated_gaussian(center, whole, sigma=sigma).unbind(-2)
     ideal = y_profile[..., :, None] * x_profile[..., None, :]
     common = torch.minimum(whole.values / whole.total[..., None, None], ideal)
     return points, common.sum((-2, -1))
+
+
+@cache
+def _kernels() -> Any | None:
+    try:
+        return importlib.import_module("lightning_pose.ops.heatmap_kernels")
+    except ImportError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,10 @@ class Upsampler(nn.Module):
         with torch.autocast(maps.device.type, enabled=False):
             return self.layers(maps.to(self.layers[0].weight.dtype))  # pyright: ignore
 
+    def heatmaps(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
+        """Return the softmax of the score maps over their pixels."""
+        return spatial_softmax(self(maps))
+
 
 class HeatmapHead(nn.Module):
     """Pixel shuffle, a convolution, transposed convolutions, softmax over each map's pixels.
@@ -124,12 +128,6 @@ class HeatmapHead(nn.Module):
             num_doublings=num_upsamplings(stride=stride, factor=factor),
         )
 
-    def scores(
-        self, features: Float[Tensor, "n c h w"], *, shuffled: bool = False
-    ) -> Float[Tensor, "n k height width"]:
-        """Return the maps before the softmax; see :meth:`forward`."""
-        return self.upsample(self.mix(features if shuffled else self.shuffle(features)))
-
     def forward(
         self, features: Float[Tensor, "n c h w"], *, shuffled: bool = False
     ) -> Float[Tensor, "n k height width"]:
@@ -139,4 +137,4 @@ class HeatmapHead(nn.Module):
             features: of the backbone.
             shuffled: whether the pixels of these were shuffled already.
         """
-        return spatial_softmax(self.scores(features, shuffled=shuffled))
+        return self.upsample.heatmaps(self.mix(features if shuffled else self.shuffle(features)))

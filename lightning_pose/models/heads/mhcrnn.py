@@ -14,7 +14,6 @@ from lightning_pose.models.heads.heatmap import (
     num_upsamplings,
     shuffled_channels,
 )
-from lightning_pose.ops.heatmaps import spatial_softmax
 
 
 class ContextHead(nn.Module):
@@ -66,7 +65,7 @@ class ContextHead(nn.Module):
         centre = len(window) // 2
         before = self.recur(self.forwards, window[: centre + 1])
         after = self.recur(self.backwards, window[centre:][::-1])
-        return spatial_softmax(self.upsample(torch.cat([before, after], dim=1)))
+        return self.upsample.heatmaps(torch.cat([before, after], dim=1))
 
     def recur(
         self, step: nn.Conv2d, frames: Sequence[Float[Tensor, "n hidden h w"]]
