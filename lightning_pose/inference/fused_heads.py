@@ -26,11 +26,9 @@ class PhaseUpsampler(Upsampler):
 
     @classmethod
     def suits(cls, module: nn.Module) -> bool:
-        """Tell whether ``module`` can become one: on a GPU, of transposed convolutions alone."""
-        return (
-            type(module) is Upsampler
-            and all(isinstance(layer, nn.ConvTranspose2d) for layer in module.layers)
-            and all(layer.weight.is_cuda for layer in module.layers)  # pyright: ignore
+        """Tell whether ``module`` can become one: it is made of transposed convolutions alone."""
+        return type(module) is Upsampler and all(
+            isinstance(layer, nn.ConvTranspose2d) for layer in module.layers
         )
 
     def fold(self) -> None:

@@ -40,10 +40,13 @@ def fuse_layers(network: N, run: Callable[[N], Sequence[Tensor]]) -> N:
     everything stays as it was.
 
     Args:
-        network: in evaluation mode, its batch norms folded, its weights in bf16 or fp16.
+        network: in evaluation mode, its batch norms folded, its weights in bf16 or fp16; one that
+            is not on a GPU stays as it is.
         run: calls a network on an example and returns its outputs, and whatever else is to stay
             the same.
     """
+    if not all(weights.is_cuda for weights in network.parameters()):
+        return network
     before = {module: module.__class__ for module in network.modules()}
     expected = run(network)
     changed = _exchange(network)
@@ -101,7 +104,6 @@ def _is_plain_conv(conv: nn.Module) -> bool:
         and conv.bias is not None
         and conv.weight.dtype in (torch.bfloat16, torch.float16)
         and conv.padding_mode == "zeros"
-        and conv.weight.is_cuda
     )
 
 

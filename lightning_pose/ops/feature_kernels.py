@@ -66,12 +66,13 @@ def side_by_side(
 ) -> Float[Tensor, "n c+d h w"]:
     """Return the finer maps, and after them the coarser ones interpolated bilinearly to them."""
     n, channels, height, width = fine.shape
-    out = _maps(n, channels + coarse.shape[1], height, width, like=fine)
-    numbers = out[0].numel()
-    _join[(triton.cdiv(numbers, _BLOCK), n)](
-        fine, coarse, out, height, width, coarse.shape[2], coarse.shape[3],
-        coarse.shape[2] / height, coarse.shape[3] / width, numbers,
-        BLOCK=_BLOCK, FINE=channels, COARSE=coarse.shape[1],
+    coarse_channels, rows, columns = coarse.shape[1:]
+    out = _maps(n, channels + coarse_channels, height, width, like=fine)
+    block = min(_BLOCK, triton.next_power_of_2(max(channels, coarse_channels)))
+    blocks = triton.cdiv(channels, block) + triton.cdiv(coarse_channels, block)
+    _join[(n * height * width, blocks)](
+        fine, coarse, out, height, width, rows, columns, rows / height, columns / width,
+        BLOCK=block, FINE=channels, COARSE=coarse_channels,
     )  # fmt: skip
     return out
 
@@ -140,32 +141,35 @@ def _pool(
 @triton.jit
 @no_type_check  # as above
 def _join(
-    fine, coarse, out, height, width, rows, columns, row_scale, column_scale, numbers,
+    fine, coarse, out, height, width, rows, columns, row_scale, column_scale,
     BLOCK: tl.constexpr, FINE: tl.constexpr, COARSE: tl.constexpr,
 ):  # fmt: skip
-    picture = tl.program_id(1).to(tl.int64)
-    number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    inside = number < numbers
-    channel, pixel = number % (FINE + COARSE), number // (FINE + COARSE)
-    is_fine = channel < FINE
-    place = fine + picture * height * width * FINE + pixel * FINE + channel
-    values = tl.load(place, mask=inside & is_fine, other=0.0).to(tl.float32)
-    y = (pixel // width + 0.5) * row_scale - 0.5
-    x = (pixel % width + 0.5) * column_scale - 0.5
-    y = tl.minimum(tl.maximum(y, 0.0), rows - 1.0)
-    x = tl.minimum(tl.maximum(x, 0.0), columns - 1.0)
-    above, left = y.to(tl.int32), x.to(tl.int32)
-    below, right = tl.minimum(above + 1, rows - 1), tl.minimum(left + 1, columns - 1)
-    down, across = y - above, x - left
-    start = coarse + picture * rows * columns * COARSE + (channel - FINE)
-    other = inside & (channel >= FINE)
-    a = tl.load(start + (above * columns + left) * COARSE, mask=other, other=0.0).to(tl.float32)
-    b = tl.load(start + (above * columns + right) * COARSE, mask=other, other=0.0).to(tl.float32)
-    c = tl.load(start + (below * columns + left) * COARSE, mask=other, other=0.0).to(tl.float32)
-    d = tl.load(start + (below * columns + right) * COARSE, mask=other, other=0.0).to(tl.float32)
-    mixed = (1 - down) * ((1 - across) * a + across * b) + down * ((1 - across) * c + across * d)
-    values = tl.where(is_fine, values, mixed).to(out.dtype.element_ty)
-    tl.store(out + picture * numbers + number, values, mask=inside)
+    pixel = tl.program_id(0).to(tl.int64)
+    target = out + pixel * (FINE + COARSE)
+    block = tl.program_id(1)
+    if block < tl.cdiv(FINE, BLOCK):
+        channel = block * BLOCK + tl.arange(0, BLOCK)
+        inside = channel < FINE
+        values = tl.load(fine + pixel * FINE + channel, mask=inside)
+        tl.store(target + channel, values, mask=inside)
+    else:
+        channel = (block - tl.cdiv(FINE, BLOCK)) * BLOCK + tl.arange(0, BLOCK)
+        inside = channel < COARSE
+        y = (pixel // width % height + 0.5) * row_scale - 0.5
+        x = (pixel % width + 0.5) * column_scale - 0.5
+        y = tl.minimum(tl.maximum(y, 0.0), rows - 1.0)
+        x = tl.minimum(tl.maximum(x, 0.0), columns - 1.0)
+        above, left = y.to(tl.int32), x.to(tl.int32)
+        below, right = tl.minimum(above + 1, rows - 1), tl.minimum(left + 1, columns - 1)
+        down, across = y - above, x - left
+        start = coarse + pixel // (height * width) * rows * columns * COARSE + channel
+        a = tl.load(start + (above * columns + left) * COARSE, mask=inside).to(tl.float32)
+        b = tl.load(start + (above * columns + right) * COARSE, mask=inside).to(tl.float32)
+        c = tl.load(start + (below * columns + left) * COARSE, mask=inside).to(tl.float32)
+        d = tl.load(start + (below * columns + right) * COARSE, mask=inside).to(tl.float32)
+        upper, lower = (1 - across) * a + across * b, (1 - across) * c + across * d
+        mixed = ((1 - down) * upper + down * lower).to(out.dtype.element_ty)
+        tl.store(target + FINE + channel, mixed, mask=inside)
 
 
 @triton.jit

@@ -51,8 +51,9 @@ def resize_and_normalise(
     if n:
         _resize[(triton.cdiv(height * width, _BLOCK), n)](
             frames.contiguous(), out, rows, row_weights, columns, column_weights,
-            old_height, old_width, height, width, row_weights.shape[1], column_weights.shape[1],
-            *mean, *(1 / value for value in std), BLOCK=_BLOCK,
+            old_height, old_width, height, width, row_weights.shape[1],
+            *mean, *(1 / value for value in std),
+            COLUMN_TAPS=column_weights.shape[1], BLOCK=_BLOCK,
         )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 
@@ -83,9 +84,9 @@ def _taps(old: int, new: int, device: torch.device) -> tuple[Tensor, Tensor]:
 @no_type_check  # the types of kernels are those of Triton
 def _resize(
     frames, out, rows, row_weights, columns, column_weights,
-    old_height, old_width, height, width, row_taps, column_taps,
+    old_height, old_width, height, width, row_taps,
     mean_r, mean_g, mean_b, over_std_r, over_std_g, over_std_b,
-    BLOCK: tl.constexpr,
+    COLUMN_TAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     picture = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -101,9 +102,9 @@ def _resize(
     for i in range(row_taps):
         row_weight = tl.load(row_weights + row * row_taps + i, mask=inside, other=0.0)
         line = start + tl.minimum(first_row + i, old_height - 1) * old_width * 3
-        for j in range(column_taps):
+        for j in tl.static_range(COLUMN_TAPS):
             weight = row_weight * tl.load(
-                column_weights + column * column_taps + j, mask=inside, other=0.0
+                column_weights + column * COLUMN_TAPS + j, mask=inside, other=0.0
             )
             place = line + tl.minimum(first_column + j, old_width - 1) * 3
             red += weight * tl.load(place, mask=inside, other=0).to(tl.float32)
