@@ -21,6 +21,7 @@ from lightning_pose.ops.devices import on_its_gpu
 
 STEM_CHANNELS = 16  # of four pixels of three colours, filled up to what tensor cores like
 _BLOCK = 1024
+_MOST_CHANNELS = 2048  # that one program copies
 
 
 @on_its_gpu
@@ -68,7 +69,7 @@ def side_by_side(
     n, channels, height, width = fine.shape
     coarse_channels, rows, columns = coarse.shape[1:]
     out = _maps(n, channels + coarse_channels, height, width, like=fine)
-    block = min(_BLOCK, triton.next_power_of_2(max(channels, coarse_channels)))
+    block = min(_MOST_CHANNELS, triton.next_power_of_2(max(channels, coarse_channels)))
     blocks = triton.cdiv(channels, block) + triton.cdiv(coarse_channels, block)
     _join[(n * height * width, blocks)](
         fine, coarse, out, height, width, rows, columns, rows / height, columns / width,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lightning_pose.ops.devices import on_its_gpu
 
-_BLOCK = 256
+_BLOCK = 128
 
 
 @on_its_gpu

@@ -2,7 +2,9 @@
 
 None is ended while the program runs if that can be helped. With PyNvVideoCodec 2.2 on an H200 two
 of about 900 that were ended and made anew broke the memory of their process, and none of eleven
-thousand that went on to another file, be it in the middle of one or after damage.
+thousand that went on to another file, be it in the middle of one or after damage. Given a file of
+another size or codec, PyNvVideoCodec itself makes another decoder inside and may end one, so each
+goes on to files of its own kind as long as there is room for others.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from torch import Tensor
 
 from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, lacks_references, num_bytes
+from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.nvdec_errors import ERRORS
 from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.sample_table import SampleTable
@@ -28,15 +32,50 @@ from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
+_SHARE_OF_DECODERS = 0.5  # of that, before one takes files of another kind than its own
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
-class Decoder:
-    """One of NVIDIA's decoders, with the stream on which its pictures arrive."""
+@dataclass(frozen=True)
+class DecoderKind:
+    """What a decoder is made for.
 
-    def __init__(self, gpu: int, buffered: int) -> None:
-        self.device = torch.device("cuda", gpu)
-        self.buffered = buffered
+    Attributes:
+        gpu: the number of its GPU.
+        buffered: frames that it is to be ahead.
+        codec: of the videos.
+        size: width and height of the pictures.
+        coded_size: width and height of what is stored of them.
+    """
+
+    gpu: int
+    buffered: int
+    codec: str
+    size: tuple[int, int]
+    coded_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, info: VideoInfo, *, gpu: int, buffered: int) -> DecoderKind:
+        """Return the kind that suits a video."""
+        return cls(gpu, buffered, info.codec, (info.width, info.height), info.coded_size)
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how much of the GPU's memory its frames take, as NVDEC delivers them (NV12)."""
+        width, height = self.size
+        return self.buffered * 3 // 2 * width * height
+
+
+class Decoder:
+    """One of NVIDIA's decoders, with the stream on which its pictures arrive.
+
+    Attributes:
+        kind: of the files that it read last, or will read first.
+    """
+
+    def __init__(self, kind: DecoderKind) -> None:
+        self.kind = kind
+        self.device = torch.device("cuda", kind.gpu)
         # torch lends the same 32 streams again and again. While kernels are recorded on one,
         # nothing else may use it: so decoders take theirs from those of the other priority.
         self.stream = torch.cuda.Stream(self.device, priority=-1)
@@ -73,7 +112,7 @@ class Decoder:
                 broken.end()
             self._threaded = _codec().ThreadedDecoder(
                 str(path),
-                self.buffered,
+                self.kind.buffered,
                 gpu_id=self.device.index,
                 cuda_stream=self.stream.cuda_stream,
                 use_device_memory=True,
@@ -101,6 +140,7 @@ class Decoders:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._idle: list[Decoder] = []
+        self._at_work: list[Decoder] = []
         self._lent: list[int] = []
         self._streams: dict[int, torch.cuda.Stream] = {}
         self._own = threading.local()
@@ -133,29 +173,40 @@ class Decoders:
                 self._changed.notify_all()
 
     @contextmanager
-    def one(self, gpu: int, *, buffered: int, num_bytes: int) -> Iterator[Decoder]:
+    def one(self, kind: DecoderKind, *, num_bytes: int) -> Iterator[Decoder]:
         """Lend a decoder, once there is room for what is read with it.
 
         Args:
-            gpu: its number.
-            buffered: frames that it is to be ahead.
+            kind: what is to be decoded.
             num_bytes: see :meth:`room`.
         """
-        with self.room(gpu, num_bytes):
-            decoder = self._taken(gpu, buffered) or Decoder(gpu, buffered)
+        with self.room(kind.gpu, num_bytes):
+            decoder = self._taken(kind)
             try:
                 with ERRORS.listening():
                     yield decoder
             finally:
                 self.keep(decoder)
 
-    def _taken(self, gpu: int, buffered: int) -> Decoder | None:
+    def _taken(self, kind: DecoderKind) -> Decoder:
         with self._changed:
-            for idle in self._idle:
-                if idle.device.index == gpu and idle.buffered == buffered:
-                    self._idle.remove(idle)
-                    return idle
-        return None
+            found = next((idle for idle in self._idle if idle.kind == kind), None)
+            if found is None and self._is_full(kind):
+                like = (kind.gpu, kind.buffered)
+                others = (it for it in self._idle if (it.kind.gpu, it.kind.buffered) == like)
+                found = next(others, None)
+            if found is None:
+                found = Decoder(kind)
+            else:
+                self._idle.remove(found)
+                found.kind = kind
+            self._at_work.append(found)
+            return found
+
+    def _is_full(self, kind: DecoderKind) -> bool:
+        kinds = (it.kind for it in (*self._idle, *self._at_work))
+        taken = sum(it.num_bytes for it in kinds if it.gpu == kind.gpu)
+        return taken + kind.num_bytes > _SHARE_OF_DECODERS * room_on(kind.gpu)
 
     def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
         """Return memory for frames, which is the next decoder's once nobody needs it.
@@ -179,6 +230,8 @@ class Decoders:
     def keep(self, decoder: Decoder) -> None:
         """Take a decoder that has nothing to do."""
         with self._changed:
+            if decoder in self._at_work:
+                self._at_work.remove(decoder)
             self._idle.append(decoder)
 
 

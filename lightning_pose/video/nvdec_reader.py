@@ -32,6 +32,7 @@ from lightning_pose.video.nvdec_decoders import (
     BUFFERED,
     DECODERS,
     Decoder,
+    DecoderKind,
     limits_on,
     room_on,
     why_no_codec,
@@ -116,7 +117,7 @@ class NvdecReader(PyAVReader):
         start, stop = check_consecutive(segments)
         table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
-        lent = DECODERS.one(self.gpu, buffered=self._buffered, num_bytes=self.num_bytes)
+        lent = DECODERS.one(self.kind, num_bytes=self.num_bytes)
         with lent as decoder:
             frames, check = part.with_context(self._halo), partial(self._check, table)
             source = _Frames(self.info, decoder, table, *frames, on_error=check)
@@ -140,13 +141,16 @@ class NvdecReader(PyAVReader):
                 yield batch
 
     @property
-    def _buffered(self) -> int:
-        return max(BUFFERED, self._batch_size)
+    def kind(self) -> DecoderKind:
+        """Return what decodes it."""
+        buffered = max(BUFFERED, self._batch_size)
+        return DecoderKind.of(self.info, gpu=self.gpu, buffered=buffered)
 
     @property
     def num_bytes(self) -> int:
         """Return how much of the GPU's memory reading takes, in one thread."""
-        return _num_bytes(self.info, self._buffered, _BATCHES * self._batch_size)
+        converted = _BATCHES * self._batch_size * 3 * self.info.width * self.info.height
+        return self.kind.num_bytes + converted
 
     def _check(self, table: SampleTable, span: Span) -> None:
         """Decode frames with FFmpeg, as NVDEC has told of a picture: of these or of others.
@@ -229,7 +233,7 @@ class _Frames:
             while number < span.shown:
                 passed_over = max(0, min(start, span.shown) - number)
                 frames = self._decoder.frames(
-                    min(passed_over or room, span.shown - number, self._decoder.buffered)
+                    min(passed_over or room, span.shown - number, self._decoder.kind.buffered)
                 )
                 found = [frame.timestamp for frame in frames]
                 if not found or found != times(number, number + len(found)).tolist():
@@ -269,9 +273,9 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
             return
         reader = NvdecReader(video, batch_size=1, device=device)
         table = table_of(reader.info)
-        number = min(number, room_on(reader.gpu) // _num_bytes(reader.info, BUFFERED, 0))
+        number = min(number, room_on(reader.gpu) // reader.kind.num_bytes)
         for segment in reader.segments[:number]:
-            decoder = Decoder(reader.gpu, BUFFERED)
+            decoder = Decoder(reader.kind)
             try:
                 with ERRORS.listening(), RECORDINGS.disturbing():
                     decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
@@ -283,11 +287,6 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
 def _number_of(device: torch.device | str) -> int:
     index = torch.device(device).index
     return torch.cuda.current_device() if index is None else index
-
-
-def _num_bytes(info: VideoInfo, decoded: int, converted: int) -> int:
-    """Return how much memory frames take, as NVDEC delivers them (NV12) and as RGB."""
-    return (decoded * 3 // 2 + converted * 3) * info.width * info.height
 
 
 def _conversion(info: VideoInfo) -> YuvToRgb:

@@ -48,11 +48,13 @@ def test_pooling_knows_bias_and_border(size: tuple[int, int]) -> None:
     torch.testing.assert_close(found, F.max_pool2d(counting, 3, 2, 1))
 
 
+@pytest.mark.parametrize("channels", [(24, 40), (1024, 2048), (2056, 24)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_coarser_maps_are_interpolated(dtype: torch.dtype) -> None:
+def test_coarser_maps_are_interpolated(dtype: torch.dtype, channels: tuple[int, int]) -> None:
     from lightning_pose.ops.feature_kernels import side_by_side
 
-    fine, coarse = maps(3, 24, 8, 12, dtype=dtype), maps(3, 40, 4, 6, dtype=dtype)
+    fine = maps(3, channels[0], 8, 12, dtype=dtype)
+    coarse = maps(3, channels[1], 4, 6, dtype=dtype)
     found = side_by_side(fine, coarse)
     check_channels_last(found)
     expected = torch.cat([fine, enlarge_maps(coarse.float(), 8, 12).to(dtype)], dim=1)

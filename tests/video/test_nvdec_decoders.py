@@ -15,10 +15,14 @@ import torch
 from lightning_pose.video import nvdec_decoders
 from lightning_pose.video.excerpt import Span, spans
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_decoders import Decoder, Decoders, limits_on
+from lightning_pose.video.nvdec_decoders import Decoder, DecoderKind, Decoders, limits_on
 from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError
+
+
+def kind(*, width: int = 1, codec: str = "h264", gpu: int = 0) -> DecoderKind:
+    return DecoderKind(gpu, 8, codec, (width, 1), (16, 16))
 
 
 class FakeDecoder:
@@ -66,7 +70,7 @@ def test_a_decoder_is_used_again_after_an_error(fake: type[FakeDecoder]) -> None
     decoders = Decoders()
 
     def use(path: str, error: Exception | None = None) -> None:
-        with decoders.one(0, buffered=8, num_bytes=1) as decoder:
+        with decoders.one(kind(), num_bytes=1) as decoder:
             decoder._open(Path(path), 0)
             if error is not None:
                 raise error
@@ -79,6 +83,27 @@ def test_a_decoder_is_used_again_after_an_error(fake: type[FakeDecoder]) -> None
     assert not made.ended
 
 
+def test_a_decoder_goes_on_to_videos_of_its_kind_while_there_is_room(
+    fake: type[FakeDecoder],
+) -> None:
+    decoders = Decoders()  # with room for 50 bytes of what is decoded, a frame of which has 12
+
+    def use(wanted: DecoderKind) -> Decoder:
+        with decoders.one(wanted, num_bytes=1) as decoder:
+            return decoder
+
+    first, second = use(kind()), use(kind(codec="hevc"))
+    assert first is not second
+    assert use(kind(width=2)) not in (first, second)
+    assert use(kind(gpu=1)) not in (first, second)
+    assert use(kind()) is first
+    assert use(kind(codec="hevc")) is second
+    oldest = use(kind(width=3))  # for which there is none any more
+    assert oldest.kind == kind(width=3)
+    assert oldest not in (first, second)
+    assert not decoders._at_work
+
+
 def test_videos_of_a_session_do_not_wait_for_one_another(fake: type[FakeDecoder]) -> None:
     decoders = Decoders()  # with room for 100 bytes
     both_wait = threading.Barrier(3)
@@ -86,7 +111,7 @@ def test_videos_of_a_session_do_not_wait_for_one_another(fake: type[FakeDecoder]
     def read(num_views: int, num_bytes: int) -> int:
         both_wait.wait()
         with decoders.room(0, num_views * num_bytes), contextlib.ExitStack() as views:
-            lent = [decoders.one(0, buffered=8, num_bytes=num_bytes) for _ in range(num_views)]
+            lent = [decoders.one(kind(), num_bytes=num_bytes) for _ in range(num_views)]
             return len({id(views.enter_context(decoder)) for decoder in lent})
 
     with ThreadPoolExecutor(3) as pool:
@@ -104,7 +129,7 @@ def test_room_is_given_back_where_no_decoder_can_be_made(
     decoders = Decoders()
     monkeypatch.setattr(torch.cuda, "Stream", fail)
     for _ in range(2):
-        with pytest.raises(RuntimeError), decoders.one(0, buffered=8, num_bytes=70):
+        with pytest.raises(RuntimeError), decoders.one(kind(), num_bytes=70):
             pass
     assert not decoders._lent
 
@@ -112,7 +137,7 @@ def test_room_is_given_back_where_no_decoder_can_be_made(
 def test_one_that_cannot_go_on_is_made_anew(
     fake: type[FakeDecoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoder = Decoder(0, 8)
+    decoder = Decoder(kind())
     decoder._open(Path("a"), 0)
     monkeypatch.setattr(fake, "fails_at", frozenset(("reconfigure", "end")))
     with pytest.raises(DamagedError, match="cannot end"):
@@ -160,7 +185,7 @@ def test_where_references_were_lost_nothing_is_decoded(
     video = corpus("lost.mp4")
     table = trusted_table(probe(video))
     assert table is not None
-    decoder, (whole, *_) = Decoder(0, 1), spans(table, 0, table.num_frames)
+    decoder, (whole, *_) = Decoder(kind()), spans(table, 0, table.num_frames)
     with pytest.raises(DamagedError, match=r"lost\.mp4 lacks reference frames"):
         decoder.begin(video, table, whole)
     assert not fake.made
