@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_pose.models.heads.heatmap import Upsampler
+from lightning_pose.ops.kernels import kernel_module
 
 
 class PhaseUpsampler(Upsampler):
@@ -32,7 +33,7 @@ class PhaseUpsampler(Upsampler):
         )
 
     def fold(self) -> None:
-        """Make the weights."""
+        """Make the weights; to be called once, on the device where they stay, in their type."""
         first: Any = self.layers[0]
         self.phase_weights = phase_weights(self.layers).to(first.weight)
         self.phase_weights = self.phase_weights.contiguous(memory_format=torch.channels_last)
@@ -40,16 +41,15 @@ class PhaseUpsampler(Upsampler):
 
     def heatmaps(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
         """Return the softmax of the score maps over their pixels."""
-        # Here, because it imports Triton, which not every machine has.
-        from lightning_pose.ops.heatmap_kernels import LARGEST, softmax_of_phases
-
+        kernels: Any = kernel_module("heatmap_kernels")
         bias = self._bias_map(maps)
-        if bias[0].numel() > LARGEST:
+        if kernels is None or bias[0].numel() > kernels.LARGEST:
             return super().heatmaps(maps)
         with torch.autocast(maps.device.type, enabled=False):
             values = maps.to(self.phase_weights.dtype, memory_format=torch.channels_last)
             phases = F.conv2d(values, self.phase_weights, padding=1)
-        return softmax_of_phases(phases.contiguous(memory_format=torch.channels_last), bias)
+        phases = phases.contiguous(memory_format=torch.channels_last)
+        return kernels.softmax_of_phases(phases, bias)
 
     def _bias_map(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "k height width"]:
         size = (maps.shape[-2], maps.shape[-1])
@@ -80,8 +80,14 @@ def phase_weights(layers: nn.Sequential) -> Float[Tensor, "phases c 2 2"]:
     return taps.permute(1, 3, 5, 0, 2, 4).reshape(-1, channels, 2, 2)
 
 
-def bias_map(layers: nn.Sequential, height: int, width: int) -> Float[Tensor, "k _ _"]:
-    """Return what the layers say where their input, of this size, is 0."""
+def bias_map(layers: nn.Sequential, height: int, width: int) -> Float[Tensor, "k rows columns"]:
+    """Return what the layers say where their input is 0.
+
+    Args:
+        layers: as above, d of them.
+        height: of the input; the result has 2^d times as many rows.
+        width: of the input; likewise.
+    """
     parts = _in_64_bits(layers)
     maps = torch.zeros(1, len(parts[0][0]), height, width, dtype=torch.float64)
     for weight, bias in parts:

@@ -10,11 +10,10 @@ takes. Classes of modules are exchanged for subclasses, as in
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -26,54 +25,65 @@ from lightning_pose.inference.fused_heads import PhaseUpsampler
 from lightning_pose.models.backbones.recipes import PyramidBackbone
 from lightning_pose.models.heads.heatmap import Mixer
 from lightning_pose.models.heads.mhcrnn import ContextHead
+from lightning_pose.ops.kernels import kernel_errors, kernel_module
 
 N = TypeVar("N", bound=nn.Module)
 
-_TOLERANCE = 0.03  # of the largest output: bf16 has 8 bits, and the sums are in another order
+# Of the largest output: sums are in another order, of products of 8 bits (bf16) or of 11 (TF32).
+_TOLERANCE, _TOLERANCE_IN_32_BITS = 0.03, 0.01
+_KERNELS = "feature_kernels"
 _logger = logging.getLogger(__name__)
 
 
 def fuse_layers(network: N, run: Callable[[N], Sequence[Tensor]]) -> N:
     """Let layers of ResNets and heatmap heads do what comes after them, on a GPU, in place.
 
-    What comes out is compared with what came out before; where it differs, or cuDNN refuses,
-    everything stays as it was.
+    What comes out is compared with what came out before; where it differs, or cuDNN or Triton
+    refuse, everything stays as it was.
 
     Args:
-        network: in evaluation mode, its batch norms folded, its weights in bf16 or fp16; one that
-            is not on a GPU stays as it is.
+        network: in evaluation mode, its batch norms folded; convolutions with weights in bf16 or
+            fp16 are fused, and what lies between them whatever their type is. One that is not on a
+            GPU stays as it is.
         run: calls a network on an example and returns its outputs, and whatever else is to stay
             the same.
     """
-    if not all(weights.is_cuda for weights in network.parameters()):
-        return network
-    before = {module: module.__class__ for module in network.modules()}
-    expected = run(network)
-    changed = _exchange(network)
-    if not changed:
-        return network
-    try:
-        if all(itertools.starmap(_same, zip(expected, run(network), strict=True))):
-            return network
-    except RuntimeError as error:
-        _logger.info("These layers cannot be fused here: %s", error)
-    for module, kind in before.items():
-        _become(module, kind)
+    if all(weights.is_cuda for weights in network.parameters()):
+        _exchange_if_same(network, run)
     return network
 
 
+def _exchange_if_same(network: N, run: Callable[[N], Sequence[Tensor]]) -> None:
+    """Do what :func:`fuse_layers` does, wherever the network is."""
+    before = {module: (module.__class__, dict(vars(module))) for module in network.modules()}
+    expected = run(network)
+    if not _exchange(network):
+        return
+    halves = any(weights.dtype.itemsize < 4 for weights in network.parameters())
+    same = partial(_same, tolerance=_TOLERANCE if halves else _TOLERANCE_IN_32_BITS)
+    try:
+        if all(itertools.starmap(same, zip(expected, run(network), strict=True))):
+            return
+    except kernel_errors() as error:
+        _logger.info("These layers cannot be fused here: %s", error)
+    for module, (kind, parts) in before.items():
+        _become(module, kind)
+        vars(module).clear()
+        vars(module).update(parts)
+
+
 def _exchange(network: nn.Module) -> bool:
-    changed = False
+    changed, has_kernels = False, kernel_module(_KERNELS) is not None
     for module in network.modules():
         kind = next((fused for fits, fused in _FUSED if fits(module)), None)
         if kind is not None:
             _become(module, kind)
             changed = True
-        if PhaseUpsampler.suits(module) and _kernels() is not None:
+        if PhaseUpsampler.suits(module) and has_kernels:
             _become(module, PhaseUpsampler)
             module.fold()  # pyright: ignore
             changed = True
-        if isinstance(module, ResNet) and _kernels() is not None and _has_plain_stem(module):
+        if isinstance(module, ResNet) and has_kernels and _has_plain_stem(module):
             _fuse_stem(module)
             changed = True
     return changed
@@ -140,14 +150,6 @@ def _is_shuffle(module: nn.Module) -> bool:
     return type(module) is nn.PixelShuffle and module.upscale_factor == 2
 
 
-@cache
-def _kernels() -> Any | None:
-    try:
-        return importlib.import_module("lightning_pose.ops.feature_kernels")
-    except ImportError:
-        return None
-
-
 def _conv_relu(conv: Any, x: Tensor) -> Tensor:
     return torch.cudnn_convolution_relu(
         x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
@@ -198,7 +200,7 @@ class _ConvContextHead(ContextHead):
 
 class _JoiningBackbone(PyramidBackbone):
     def joined(self, maps: list[Tensor]) -> Tensor:
-        kernels = _kernels()
+        kernels = kernel_module(_KERNELS)
         if kernels is None or len(maps) != 2:
             return super().joined(maps)
         last = [level.contiguous(memory_format=torch.channels_last) for level in maps]
@@ -207,7 +209,7 @@ class _JoiningBackbone(PyramidBackbone):
 
 class _Shuffle(nn.PixelShuffle):
     def forward(self, x: Tensor) -> Tensor:
-        kernels = _kernels()
+        kernels = kernel_module(_KERNELS)
         if kernels is None or not x.is_contiguous(memory_format=torch.channels_last):
             return super().forward(x)
         return kernels.shuffle_pixels(x)
@@ -253,7 +255,7 @@ class _StemConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         images = input.contiguous(memory_format=torch.channels_last).to(self.of_squares.dtype)
-        kernels: Any = _kernels()
+        kernels: Any = kernel_module(_KERNELS)
         return F.conv2d(kernels.quarter_pixels(images), self.of_squares, padding=2)
 
 
@@ -266,13 +268,13 @@ class _StemPool(nn.MaxPool2d):
     bias_before: Tensor
 
     def forward(self, input: Tensor) -> Tensor:
-        kernels: Any = _kernels()
+        kernels: Any = kernel_module(_KERNELS)
         height, width = (side - 1 for side in input.shape[-2:])
         maps = input.contiguous(memory_format=torch.channels_last)
         return kernels.bias_relu_max_pool(maps, self.bias_before, height, width)
 
 
-def _same(expected: Tensor, got: Tensor) -> bool:
+def _same(expected: Tensor, got: Tensor, *, tolerance: float) -> bool:
     known = ~expected.isnan()
     difference = (expected - got)[known].abs()
-    return bool((difference <= _TOLERANCE * expected[known].abs().max()).all())
+    return bool((difference <= tolerance * expected[known].abs().max()).all())

@@ -18,9 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.heatmaps import NEWTON_STEPS, SMALLEST_MASS, SMALLEST_SLOPE
 
 LARGEST = 16384  # pixels of a map of which one program makes a softmax
 _BLOCK, _WARPS = 4096, 8
+_STEPS = tl.constexpr(NEWTON_STEPS)
+_MASS, _SLOPE = tl.constexpr(SMALLEST_MASS), tl.constexpr(SMALLEST_SLOPE)
 
 
 @on_its_gpu
@@ -35,6 +38,9 @@ def softmax_of_phases(
     Args:
         phases: channels-last in memory.
         bias: contiguous, of at most ``LARGEST`` pixels a map.
+
+    Returns:
+        Heatmaps, all NaN where any score is.
     """
     n, channels, rows, columns = phases.shape
     k, height, width = bias.shape
@@ -51,7 +57,7 @@ def softmax_of_phases(
 
 @on_its_gpu
 def locate_peaks(
-    heatmaps: Float[Tensor, "*b h w"], *, sigma: float, radius: int, whole: int, steps: int
+    heatmaps: Float[Tensor, "*b h w"], *, sigma: float, radius: int, whole: int
 ) -> tuple[Float[Tensor, "*b 2"], Float[Tensor, "*b"]]:
     """Return what the function of this name in :mod:`~lightning_pose.ops.heatmaps` does.
 
@@ -60,7 +66,9 @@ def locate_peaks(
         sigma: width of a peak in heatmap pixels.
         radius: the place hangs on so many pixels to each side of the highest one.
         whole: the confidence on so many.
-        steps: of Newton's method.
+
+    Returns:
+        Places and confidences; NaN where any pixel of the map is NaN or infinite.
     """
     *batch, height, width = heatmaps.shape
     number = math.prod(batch)
@@ -71,7 +79,7 @@ def locate_peaks(
         NUMBERS=height * width,
         BLOCK=min(_BLOCK, triton.next_power_of_2(height * width)),
         SIDE=triton.next_power_of_2(2 * whole + 1),
-        RADIUS=radius, WHOLE=whole, STEPS=steps,
+        RADIUS=radius, WHOLE=whole,
     )  # fmt: skip
     return points, confidences
 
@@ -100,7 +108,7 @@ def _softmax(
 def _peaks(
     maps, points, confidences, height, width, sigma,
     NUMBERS: tl.constexpr, BLOCK: tl.constexpr, SIDE: tl.constexpr,
-    RADIUS: tl.constexpr, WHOLE: tl.constexpr, STEPS: tl.constexpr,
+    RADIUS: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
     program = tl.program_id(0).to(tl.int64)
     image = maps + program * NUMBERS
@@ -113,13 +121,12 @@ def _peaks(
         values = tl.load(image + number, mask=inside, other=0.0).to(tl.float32)
         total += tl.sum(values, axis=0)
         highest, place = tl.max(
-            tl.where(inside & (values == values), values, float("-inf")),  # NaN is no peak
-            axis=0,
-            return_indices=True,
+            tl.where(inside, values, float("-inf")), axis=0, return_indices=True
         )
         peak = tl.where(highest > best, start + place, peak)
         best = tl.maximum(best, highest)
-    total = tl.maximum(total, 1e-12)
+    unknown = total - total  # NaN where any pixel is NaN or infinite; a GPU's maximum drops it
+    total = tl.maximum(total, _MASS)
     peak_x, peak_y = peak % width, peak // width
     side = tl.arange(0, SIDE) - WHOLE
     offset = side.to(tl.float32)
@@ -132,22 +139,15 @@ def _peaks(
     near = (side >= -RADIUS) & (side <= RADIUS)
     middle = tl.where(near[:, None] & near[None, :], window, 0.0)
     x_profile, y_profile = tl.sum(middle, axis=0), tl.sum(middle, axis=1)
-    x = _centre(x_profile, offset, column_inside & near, peak_x, width, sigma, RADIUS, STEPS)
-    y = _centre(y_profile, offset, row_inside & near, peak_y, height, sigma, RADIUS, STEPS)
+    x = _centre(x_profile, offset, column_inside & near, peak_x, width, sigma, RADIUS)
+    y = _centre(y_profile, offset, row_inside & near, peak_y, height, sigma, RADIUS)
     ideal_x = _gaussian(x, offset, column_inside, sigma)
     ideal_y = _gaussian(y, offset, row_inside, sigma)
     ideal = ideal_y[:, None] * ideal_x[None, :]
-    common = tl.sum(tl.sum(_smaller(window / total, ideal), axis=1), axis=0)
-    tl.store(points + 2 * program, peak_x.to(tl.float32) + x)
-    tl.store(points + 2 * program + 1, peak_y.to(tl.float32) + y)
-    tl.store(confidences + program, common)
-
-
-@triton.jit
-@no_type_check  # as above
-def _smaller(a, b):
-    # NaN where either is, as in torch
-    return tl.where(a != a, a, tl.where(a < b, a, b))
+    common = tl.sum(tl.sum(tl.minimum(window / total, ideal), axis=1), axis=0)
+    tl.store(points + 2 * program, peak_x.to(tl.float32) + x + unknown)
+    tl.store(points + 2 * program + 1, peak_y.to(tl.float32) + y + unknown)
+    tl.store(confidences + program, common + unknown)
 
 
 @triton.jit
@@ -155,21 +155,21 @@ def _smaller(a, b):
 def _gaussian(centre, offset, inside, sigma):
     distance = offset - centre
     weight = tl.where(inside, tl.exp(-distance * distance / (2 * sigma * sigma)), 0.0)
-    return weight / tl.maximum(tl.sum(weight, axis=0), 1e-12)
+    return weight / tl.maximum(tl.sum(weight, axis=0), _MASS)
 
 
 @triton.jit
 @no_type_check  # as above
-def _centre(profile, offset, inside, peak, size, sigma, RADIUS: tl.constexpr, STEPS: tl.constexpr):
-    goal = tl.sum(profile * offset, axis=0) / tl.maximum(tl.sum(profile, axis=0), 1e-12)
+def _centre(profile, offset, inside, peak, size, sigma, RADIUS: tl.constexpr):
+    goal = tl.sum(profile * offset, axis=0) / tl.maximum(tl.sum(profile, axis=0), _MASS)
     low = tl.maximum(-0.5 - peak, -RADIUS + 0.0)
     high = tl.minimum(size - 0.5 - peak, RADIUS + 0.0)
     centre = goal
-    for _ in tl.static_range(STEPS):
+    for _ in tl.static_range(_STEPS):
         weight = _gaussian(centre, offset, inside, sigma)
         mean = tl.sum(weight * offset, axis=0)
         away = offset - mean
         slope = tl.sum(weight * away * away, axis=0) / (sigma * sigma)
-        centre = centre + (goal - mean) / tl.maximum(slope, 0.02)
+        centre = centre + (goal - mean) / tl.maximum(slope, _SLOPE)
         centre = tl.maximum(tl.minimum(centre, high), low)
-    return tl.where(goal == goal, centre, goal)  # NaN stays, which a GPU's minimum passes over
+    return centre

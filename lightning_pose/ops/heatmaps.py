@@ -10,21 +10,20 @@ synchronisation.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lightning_pose.ops.arithmetic import full_precision
+from lightning_pose.ops.kernels import kernel_module
 
 NEWTON_STEPS = 3  # from the centroid; a Gaussian on the very border is then placed to 1e-4 pixels
 SMALLEST_MASS = 1e-12  # an empty map is divided by this
+SMALLEST_SLOPE = 0.02  # what a step of Newton's method is divided by at least
 WHOLE_PEAK = 3.0  # a Gaussian is looked at this many sigmas to each side
 
 
@@ -156,18 +155,20 @@ def locate_peaks(
 ) -> tuple[Float[Tensor, "*b 2"], Float[Tensor, "*b"]]:
     """Return :func:`soft_argmax` and :func:`peak_mass` of each map, for the price of one.
 
+    Both are NaN where any pixel of the map is. On a GPU, where no gradient is wanted, a kernel
+    finds them in one pass, in 32 bits.
+
     Example:
         >>> maps = render_heatmaps(torch.tensor([[9.5, 2.5]]), net_hw=(64, 64), factor=2)
         >>> [values.round(decimals=3) for values in locate_peaks(maps)]
         [tensor([[2.0000, 0.2500]]), tensor([1.])]
     """
     wide = max(radius, math.ceil(WHOLE_PEAK * sigma))
-    kernels = _kernels() if heatmaps.is_cuda and not torch.is_grad_enabled() else None
-    if kernels is not None:
-        maps = full_precision(heatmaps).contiguous()
-        return kernels.locate_peaks(
-            maps, sigma=sigma, radius=radius, whole=wide, steps=NEWTON_STEPS
-        )
+    maps = full_precision(heatmaps)
+    if maps.is_cuda and maps.dtype == torch.float32 and not torch.is_grad_enabled():
+        kernels = kernel_module("heatmap_kernels")
+        if kernels is not None:
+            return kernels.locate_peaks(maps.contiguous(), sigma=sigma, radius=radius, whole=wide)
     whole = _window(heatmaps, radius=wide)
     points = _fit_gaussian(_narrow(whole, radius), sigma=sigma)
     center = points - whole.peak_xy
@@ -175,14 +176,6 @@ def locate_peaks(
     ideal = y_profile[..., :, None] * x_profile[..., None, :]
     common = torch.minimum(whole.values / whole.total[..., None, None], ideal)
     return points, common.sum((-2, -1))
-
-
-@cache
-def _kernels() -> Any | None:
-    try:
-        return importlib.import_module("lightning_pose.ops.heatmap_kernels")
-    except ImportError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -270,7 +263,7 @@ def _truncated_mean(
     weights = _truncated_gaussian(center, window, sigma=sigma)
     mean = (weights * window.offsets).sum(-1)
     variance = (weights * (window.offsets - mean[..., None]).square()).sum(-1)
-    return mean, (variance / sigma**2).clamp(min=0.02)
+    return mean, (variance / sigma**2).clamp(min=SMALLEST_SLOPE)
 
 
 def _truncated_gaussian(

@@ -83,7 +83,9 @@ class ReferenceCounter:
 
     It grows by one after each frame that others are decoded from, so where it skips, some are
     missing. FFmpeg takes others in their place and says nothing: up to the next key frame it may
-    show what was not filmed.
+    show what was not filmed. As many missing ones as the counter counts (16 at least) are not
+    seen. A picture that sets the counter back (memory_management_control_operation 5), which usual
+    encoders do not make, is taken for one that follows missing ones.
 
     Args:
         extradata: what the container says to a decoder.

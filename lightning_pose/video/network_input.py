@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -13,6 +10,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.batches import DataSpec, VideoBatch
 from lightning_pose.contracts.errors import VideoError
+from lightning_pose.ops.kernels import kernel_module
 from lightning_pose.ops.resize import crop_and_resize, resize_frames
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.sequence_input import net_to_image
@@ -92,10 +90,10 @@ class NetworkInput:
 
     def _resized(self, frames: UInt8[Tensor, "t _ _ 3"]) -> Float[Tensor, "t 3 h w"]:
         height, width = self.spec.height, self.spec.width
-        kernels = _kernels() if frames.is_cuda else None
-        if kernels is None:
+        resizing = kernel_module("resize_kernels") if frames.is_cuda else None
+        if resizing is None:
             return self._normalised(resize_frames(frames, height, width))
-        return kernels.resize_and_normalise(
+        return resizing.resize_and_normalise(
             frames, height, width, mean=self.spec.mean, std=self.spec.std, dtype=self._dtype
         )
 
@@ -109,14 +107,6 @@ class NetworkInput:
             way_back = net_to_image(whole, self.spec).to(self.device)
             self._ways_back[height, width] = way_back
         return self._ways_back[height, width]
-
-
-@cache
-def _kernels() -> Any | None:
-    try:
-        return importlib.import_module("lightning_pose.ops.resize_kernels")
-    except ImportError:
-        return None
 
 
 def _ids_with_halo(raw: RawFrames, num_frames: int) -> Int[Tensor, " t"]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
-_SHARE_OF_DECODERS = 0.5  # of that, before one takes files of another kind than its own
+_WAITING = 0.25  # of that, for decoders of other kinds than those that are wanted
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -90,6 +91,7 @@ class Decoder:
 
         Raises:
             DamagedError: NVDEC cannot decode them, or some were lost.
+            OSError: the video cannot be read.
         """
         if lacks_references(video, table, span):
             raise DamagedError(f"{video} lacks reference frames.")
@@ -140,13 +142,12 @@ class Decoders:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._idle: list[Decoder] = []
-        self._at_work: list[Decoder] = []
-        self._lent: list[int] = []
+        self._lent: defaultdict[int, list[int]] = defaultdict(list)
         self._streams: dict[int, torch.cuda.Stream] = {}
-        self._own = threading.local()
+        self._have_room: set[int] = set()
 
     @contextmanager
-    def room(self, gpu: int, num_bytes: int) -> Iterator[None]:
+    def room(self, gpu: int, num_bytes: int, kinds: Collection[DecoderKind]) -> Iterator[None]:
         """Wait until there is room for what is read meanwhile, or nobody else reads.
 
         Within it this thread need not wait again. Videos that are read side by side get their room
@@ -155,22 +156,33 @@ class Decoders:
         Args:
             gpu: its number.
             num_bytes: of memory that decoders and what becomes of their frames take.
+            kinds: of these decoders.
         """
-        if getattr(self._own, "has_room", False):
+        thread = threading.get_ident()
+        if thread in self._have_room:
             yield
             return
         with self._changed:
-            room = room_on(gpu)
-            self._changed.wait_for(lambda: not self._lent or sum(self._lent) + num_bytes <= room)
-            self._lent.append(num_bytes)
-        self._own.has_room = True
+            room, lent = room_on(gpu), self._lent[gpu]
+
+            def is_there() -> bool:
+                return not lent or sum(lent) + self._waiting(gpu, kinds) + num_bytes <= room
+
+            self._changed.wait_for(is_there)
+            lent.append(num_bytes)
+            self._have_room.add(thread)
         try:
             yield
         finally:
-            self._own.has_room = False
             with self._changed:
-                self._lent.remove(num_bytes)
+                self._have_room.discard(thread)  # another may be the one that ends it
+                lent.remove(num_bytes)
                 self._changed.notify_all()
+
+    def _waiting(self, gpu: int, kinds: Collection[DecoderKind]) -> int:
+        """Return how many bytes the idle decoders of all other kinds take."""
+        idle = (it.kind for it in self._idle)
+        return sum(it.num_bytes for it in idle if it.gpu == gpu and it not in kinds)
 
     @contextmanager
     def one(self, kind: DecoderKind, *, num_bytes: int) -> Iterator[Decoder]:
@@ -180,7 +192,7 @@ class Decoders:
             kind: what is to be decoded.
             num_bytes: see :meth:`room`.
         """
-        with self.room(kind.gpu, num_bytes):
+        with self.room(kind.gpu, num_bytes, (kind,)):
             decoder = self._taken(kind)
             try:
                 with ERRORS.listening():
@@ -191,7 +203,8 @@ class Decoders:
     def _taken(self, kind: DecoderKind) -> Decoder:
         with self._changed:
             found = next((idle for idle in self._idle if idle.kind == kind), None)
-            if found is None and self._is_full(kind):
+            full = self._waiting(kind.gpu, (kind,)) > _WAITING * room_on(kind.gpu)
+            if found is None and full:
                 like = (kind.gpu, kind.buffered)
                 others = (it for it in self._idle if (it.kind.gpu, it.kind.buffered) == like)
                 found = next(others, None)
@@ -200,13 +213,7 @@ class Decoders:
             else:
                 self._idle.remove(found)
                 found.kind = kind
-            self._at_work.append(found)
             return found
-
-    def _is_full(self, kind: DecoderKind) -> bool:
-        kinds = (it.kind for it in (*self._idle, *self._at_work))
-        taken = sum(it.num_bytes for it in kinds if it.gpu == kind.gpu)
-        return taken + kind.num_bytes > _SHARE_OF_DECODERS * room_on(kind.gpu)
 
     def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
         """Return memory for frames, which is the next decoder's once nobody needs it.
@@ -230,8 +237,6 @@ class Decoders:
     def keep(self, decoder: Decoder) -> None:
         """Take a decoder that has nothing to do."""
         with self._changed:
-            if decoder in self._at_work:
-                self._at_work.remove(decoder)
             self._idle.append(decoder)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.contracts.registry import READERS
+from lightning_pose.ops.kernels import kernel_module, why_no_kernels
 from lightning_pose.ops.recording import RECORDINGS
 from lightning_pose.ops.yuv import YuvToRgb
 from lightning_pose.video.batching import Part, RawFrames, filled_batches
@@ -89,7 +90,7 @@ class NvdecReader(PyAVReader):
         if not torch.cuda.is_available():
             return "There is no GPU here."
         limits_of = partial(limits_on, _number_of(device))
-        return why_no_codec() or why_not_plain(video, limits_of)
+        return why_no_codec() or why_no_kernels() or why_not_plain(video, limits_of)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -113,6 +114,7 @@ class NvdecReader(PyAVReader):
 
         Raises:
             DamagedError: NVDEC does not deliver each frame; read the video as a whole.
+            OSError: the video cannot be read any more.
         """
         start, stop = check_consecutive(segments)
         table = self._table or table_of(self.info)
@@ -210,15 +212,13 @@ class _Frames:
         return number
 
     def _converted(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
-        # Here, because it imports Triton, which not every machine has.
-        from lightning_pose.ops.yuv_kernels import nv12_at_to_rgb
-
+        kernels: Any = kernel_module("yuv_kernels")
         try:
             frames = self._found.send(len(rgb))
         except StopIteration:
             return 0
         places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
-        nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
+        kernels.nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
         self._decoder.stream.synchronize()  # then the decoder may reuse the memory
         return len(frames)
 
@@ -249,7 +249,8 @@ class _Frames:
 
 @runtime_checkable
 class _TakesRoom(Protocol):
-    gpu: int
+    @property
+    def kind(self) -> DecoderKind: ...
 
     @property
     def num_bytes(self) -> int: ...
@@ -257,10 +258,12 @@ class _TakesRoom(Protocol):
 
 def room_for(readers: Sequence[object]) -> AbstractContextManager[None]:
     """Wait until a GPU has room for what this thread reads with these readers, side by side."""
-    on_gpu = [(it.gpu, it.num_bytes) for it in readers if isinstance(it, _TakesRoom)]
+    on_gpu = [it for it in readers if isinstance(it, _TakesRoom)]
     if not on_gpu:
         return nullcontext()
-    return DECODERS.room(on_gpu[0][0], sum(num_bytes for _, num_bytes in on_gpu))
+    kinds = {it.kind for it in on_gpu}
+    (gpu,) = {kind.gpu for kind in kinds}
+    return DECODERS.room(gpu, sum(it.num_bytes for it in on_gpu), kinds)
 
 
 def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:
@@ -268,7 +271,7 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
 
     Does nothing where :class:`NvdecReader` would not be used.
     """
-    with suppress(VideoError, RuntimeError):  # whoever reads the video will tell
+    with suppress(VideoError, RuntimeError, OSError):  # whoever reads the video will tell
         if NvdecReader.usable(video, device=device) is not None:
             return
         reader = NvdecReader(video, batch_size=1, device=device)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lightning_pose.inference import fused_layers
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
-from lightning_pose.inference.fused_layers import _weights_of_squares, fuse_layers
+from lightning_pose.inference.fused_heads import PhaseUpsampler
+from lightning_pose.inference.fused_layers import (
+    _exchange_if_same,
+    _weights_of_squares,
+    fuse_layers,
+)
 from lightning_pose.models.backbones.build import build_backbone
 from lightning_pose.models.heads.heatmap import HeatmapHead
 from lightning_pose.models.heads.mhcrnn import ContextHead
@@ -26,11 +33,45 @@ def test_weights_of_squares_do_the_same_convolution() -> None:
     torch.testing.assert_close(found, F.conv2d(images, weight, stride=2, padding=3))
 
 
+def resnet_and_head(name: str) -> nn.Sequential:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, pretrained=False)
+    channels = int(backbone.channels)  # pyright: ignore
+    head = HeatmapHead(in_channels=channels, stride=16, num_keypoints=5, factor=2)
+    net = nn.Sequential(backbone, head).eval()
+    images = torch.randn(2, 3, 128, 192)
+    return fold_batch_norms(net, lambda network: network(images))[0]
+
+
 def test_a_network_on_a_cpu_stays_as_it_is() -> None:
-    net = build_backbone("resnet18", pretrained=False).eval()
+    net = resnet_and_head("resnet18")
     kinds = [type(module) for module in net.modules()]
     fuse_layers(net, lambda network: [network(torch.zeros(1, 3, 64, 64))])
     assert [type(module) for module in net.modules()] == kinds
+
+
+class Refused(Exception):
+    """Of no kind that is known."""
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("cuDNN has none"), Refused("no memory")])
+def test_where_it_is_refused_or_differs_all_stays_as_it_was(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused_layers, "kernel_module", lambda name: object())
+    monkeypatch.setattr(fused_layers, "kernel_errors", lambda: (RuntimeError, Refused))
+    compute = Compute(device=torch.device("cpu"), precision="bf16")
+    net: Any = compute.with_weights(resnet_and_head("resnet50"))
+    before = [(type(module), set(vars(module))) for module in net.modules()]
+
+    def run(network: nn.Module) -> list[torch.Tensor]:
+        changed = [(type(module), set(vars(module))) for module in network.modules()] != before
+        if changed and error is not None:
+            raise error
+        return [torch.full((2, 3), 1.0 + 0.5 * changed)]
+
+    _exchange_if_same(net, run)
+    assert [(type(module), set(vars(module))) for module in net.modules()] == before
 
 
 @pytest.mark.gpu
@@ -64,13 +105,8 @@ def test_a_context_head_says_the_same() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_a_resnet_and_its_head_say_the_same(name: str) -> None:
-    torch.manual_seed(0)
-    backbone = build_backbone(name, pretrained=False)
-    channels = int(backbone.channels)  # pyright: ignore
-    head = HeatmapHead(in_channels=channels, stride=16, num_keypoints=5, factor=2)
-    net = nn.Sequential(backbone, head).eval().cuda()
+    net = resnet_and_head(name).cuda()
     images = torch.randn(3, 3, 128, 192, device="cuda")
-    net = fold_batch_norms(net, lambda network: network(images))[0]
     compute = Compute(device=torch.device("cuda"), precision="bf16")
     net = compute.with_weights(net.to(memory_format=torch.channels_last))  # pyright: ignore
     images = images.to(torch.bfloat16, memory_format=torch.channels_last)
@@ -80,7 +116,9 @@ def test_a_resnet_and_its_head_say_the_same(name: str) -> None:
             return network(images).clamp(min=1e-30).log()
 
     fused = fuse_layers(copy.deepcopy(net), lambda network: [scores(network)])
-    assert [type(a) for a in fused.modules()] != [type(a) for a in net.modules()]
+    kinds = {type(module) for module in fused.modules()} - {type(it) for it in net.modules()}
+    assert PhaseUpsampler in kinds
+    assert len(kinds) > 5  # blocks, stem, pooling, mixer, shuffle, what joins maps
     exact = copy.deepcopy(net).float()
     with torch.inference_mode():
         expected = exact(images.float()).clamp(min=1e-30).log()

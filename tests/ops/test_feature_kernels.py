@@ -1,4 +1,8 @@
-"""Kernels that move feature maps about do what several steps of torch do."""
+"""Kernels that move feature maps about do what several steps of torch do.
+
+Without a GPU they are interpreted on the CPU, by a process that is told to before it starts
+(``test_interpreted_kernels.py``).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_pose.ops.resize import enlarge_maps
+from tests.ops.interpreted import DEVICE, NEEDS_GPU
 
-pytestmark = pytest.mark.gpu
+pytestmark = NEEDS_GPU
 
 
 def maps(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(*shape, generator=generator).to("cuda", dtype)
+    values = torch.randn(*shape, generator=generator).to(DEVICE, dtype)
     return values.contiguous(memory_format=torch.channels_last)
 
 
@@ -40,7 +45,7 @@ def test_squares_of_pixels_become_channels() -> None:
 def test_pooling_knows_bias_and_border(size: tuple[int, int]) -> None:
     from lightning_pose.ops.feature_kernels import bias_relu_max_pool
 
-    whole, bias = maps(2, 64, 9, 13), torch.linspace(-1, 1, 64, device="cuda")
+    whole, bias = maps(2, 64, 9, 13), torch.linspace(-1, 1, 64, device=DEVICE)
     height, width = (side // 2 * 2 for side in size)
     found = bias_relu_max_pool(whole, bias, height, width)
     counting = (whole + bias.view(1, -1, 1, 1)).relu()[:, :, :height, :width]

@@ -122,18 +122,3 @@ def test_maps_of_the_wanted_size_are_returned_as_they_are() -> None:
 def test_enlarged_maps_lie_channels_last() -> None:
     maps = torch.randn(2, 6, 4, 4).contiguous(memory_format=torch.channels_last)
     assert enlarge_maps(maps, 8, 8).is_contiguous(memory_format=torch.channels_last)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("target", [(256, 256), (96, 64), (500, 300)])
-def test_the_kernel_resizes_and_normalises_as_the_two_steps_do(target: tuple[int, int]) -> None:
-    from lightning_pose.ops.resize_kernels import resize_and_normalise
-
-    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
-    frames = noise(4, 406, 396, 3).cuda()
-    found = resize_and_normalise(frames, *target, mean=mean, std=std, dtype=torch.float32)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    scaled = resize_frames(frames.cpu(), *target).float() / 255
-    expected = (scaled - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    one_grey_level = 1 / 255 / min(std)
-    assert (found.cpu() - expected).abs().max() <= 1.01 * one_grey_level

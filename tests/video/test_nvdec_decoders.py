@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
@@ -86,7 +86,7 @@ def test_a_decoder_is_used_again_after_an_error(fake: type[FakeDecoder]) -> None
 def test_a_decoder_goes_on_to_videos_of_its_kind_while_there_is_room(
     fake: type[FakeDecoder],
 ) -> None:
-    decoders = Decoders()  # with room for 50 bytes of what is decoded, a frame of which has 12
+    decoders = Decoders()  # where 25 bytes may be those of idle ones of other kinds
 
     def use(wanted: DecoderKind) -> Decoder:
         with decoders.one(wanted, num_bytes=1) as decoder:
@@ -101,7 +101,50 @@ def test_a_decoder_goes_on_to_videos_of_its_kind_while_there_is_room(
     oldest = use(kind(width=3))  # for which there is none any more
     assert oldest.kind == kind(width=3)
     assert oldest not in (first, second)
-    assert not decoders._at_work
+
+
+def test_decoders_that_wait_take_room_too(fake: type[FakeDecoder]) -> None:
+    decoders = Decoders()  # with room for 100 bytes
+    for idle in (kind(), kind(codec="hevc")):
+        with decoders.one(idle, num_bytes=1):
+            pass
+    other, begun = kind(width=2), threading.Event()
+
+    def read() -> None:
+        with decoders.one(other, num_bytes=20):
+            begun.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with decoders.one(other, num_bytes=60):  # 60 and 20, and 24 that wait
+            reading = pool.submit(read)
+            assert not begun.wait(0.2)
+        reading.result(timeout=60)
+
+
+def test_gpus_do_not_wait_for_one_another(fake: type[FakeDecoder]) -> None:
+    decoders, begun = Decoders(), threading.Event()
+
+    def read() -> None:
+        with decoders.one(kind(gpu=1), num_bytes=80):
+            begun.set()
+
+    with ThreadPoolExecutor(1) as pool, decoders.one(kind(), num_bytes=80):
+        pool.submit(read)
+        assert begun.wait(60)
+
+
+def test_room_that_another_thread_gives_back_is_free(fake: type[FakeDecoder]) -> None:
+    decoders = Decoders()
+
+    def read(num_bytes: int) -> Iterator[bool]:
+        with decoders.one(kind(), num_bytes=num_bytes):
+            yield decoders._lent[0] == [num_bytes]
+
+    reading = read(80)
+    assert next(reading)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(reading.close).result()  # pyright: ignore
+    assert next(read(90))
 
 
 def test_videos_of_a_session_do_not_wait_for_one_another(fake: type[FakeDecoder]) -> None:
@@ -110,14 +153,14 @@ def test_videos_of_a_session_do_not_wait_for_one_another(fake: type[FakeDecoder]
 
     def read(num_views: int, num_bytes: int) -> int:
         both_wait.wait()
-        with decoders.room(0, num_views * num_bytes), contextlib.ExitStack() as views:
+        with decoders.room(0, num_views * num_bytes, ()), contextlib.ExitStack() as views:
             lent = [decoders.one(kind(), num_bytes=num_bytes) for _ in range(num_views)]
             return len({id(views.enter_context(decoder)) for decoder in lent})
 
     with ThreadPoolExecutor(3) as pool:
         found = [pool.submit(read, *those) for those in ((2, 40), (2, 40), (3, 70))]
         assert [future.result(timeout=60) for future in found] == [2, 2, 3]
-    assert not decoders._lent
+    assert not any(decoders._lent.values())
 
 
 def test_room_is_given_back_where_no_decoder_can_be_made(
@@ -131,7 +174,7 @@ def test_room_is_given_back_where_no_decoder_can_be_made(
     for _ in range(2):
         with pytest.raises(RuntimeError), decoders.one(kind(), num_bytes=70):
             pass
-    assert not decoders._lent
+    assert not any(decoders._lent.values())
 
 
 def test_one_that_cannot_go_on_is_made_anew(

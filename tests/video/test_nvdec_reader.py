@@ -72,7 +72,8 @@ def gpu(
 ) -> Callable[[Callable[..., object]], None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(nvdec_reader, "why_no_codec", lambda: None)
+    for why_not in ("why_no_codec", "why_no_kernels"):
+        monkeypatch.setattr(nvdec_reader, why_not, lambda: None)
     return lambda limits_on: monkeypatch.setattr(nvdec_reader, "limits_on", limits_on)
 
 

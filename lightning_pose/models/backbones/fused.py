@@ -7,8 +7,6 @@ runs.
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
+from lightning_pose.ops.kernels import kernel_module
 from lightning_pose.ops.processes import world_size
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # what is summed up in 32 bits
@@ -49,7 +48,7 @@ def fused(
         return None
     if norm.momentum is None or norm.running_mean is None or x.numel() >= _LARGEST:
         return None
-    kernels, number = _kernels(), _number(activation)
+    kernels, number = kernel_module("triton_batch_norm"), _number(activation)
     flat = [maps for maps in (x, added) if maps is not None and not _is_channels_last(maps)]
     if kernels is None or number is None or flat or x.numel() <= x.shape[1]:
         return None
@@ -63,14 +62,6 @@ def fused(
 
 def _is_channels_last(maps: Tensor) -> bool:
     return maps.is_contiguous(memory_format=torch.channels_last)
-
-
-@cache
-def _kernels() -> Any | None:
-    try:
-        return importlib.import_module("lightning_pose.ops.triton_batch_norm")
-    except ImportError:
-        return None
 
 
 def _number(activation: nn.Module) -> int | None:
