@@ -94,6 +94,24 @@ def load_config(path: Path, *, overrides: Sequence[str] = ()) -> Config:
     return config
 
 
+def default_config(*, overrides: Sequence[str] = ()) -> Config:
+    """Return the defaults with overrides, for models that came without a run.
+
+    Args:
+        overrides: ``KEY=VALUE`` texts that change values.
+
+    Raises:
+        ConfigError: an override has mistakes.
+    """
+    read = read_overrides(overrides, groups={}, standing=(), multirun=False)
+    tree: dict[str, object] = {}
+    for key, value, _ in read.values:
+        put(tree, key, value)
+    config, problems = read_section(Config, tree, candidates=known_keys())
+    raise_if_any([*read.problems, *problems])
+    return config
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes lists of plain values on one line and indents the others."""
 

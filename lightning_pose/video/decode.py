@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,12 +19,11 @@ from jaxtyping import UInt8
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.h264_headers import ReferenceCounter
-from lightning_pose.video.info import VideoInfo, open_video, packets_of, probe, stated_end_s
+from lightning_pose.video.info import open_video, packets_of, probe, stated_end_s
 from lightning_pose.video.orientation import Orientation
+from lightning_pose.video.tally import Tally, seconds
 
-_NAMED_AT_MOST = 5
-_TOLERATED_GAP_S, _TOLERATED_PART = 0.5, 0.05
-_ONE_PACKET_A_FRAME = ("h264", "hevc")  # unless each is one of the two fields of a frame
+_NEW_SETTINGS = "new_extradata"  # FFmpeg's name of what a container says anew to a decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,22 +37,6 @@ class Picture:
 
     pixels: UInt8[np.ndarray, "height width 3"]
     time_s: Fraction | None
-
-
-@dataclass
-class _Tally:
-    """What went in and came out of the decoder so far."""
-
-    packets: int = 0
-    frames: int = 0
-    lost_at_s: list[float] = field(default_factory=list)
-    patched_frames: list[int] = field(default_factory=list)
-    skipped_at_s: list[float] = field(default_factory=list)
-    cut_at_s: float | None = None
-    first_packet_s: float = math.inf
-    first_frame_s: float = -math.inf
-    last_time_s: Fraction | None = None
-    interlaced: bool = False
 
 
 class Decoder:
@@ -75,7 +57,7 @@ class Decoder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.info = probe(self.path)
-        self._tally = _Tally()
+        self._tally = Tally()
         self._whole = False
 
     @property
@@ -91,7 +73,7 @@ class Decoder:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the file, one sentence each; complete after the last frame."""
-        return self.info.problems + (_problems(self._tally, self.info) if self._whole else ())
+        return self.info.problems + (self._tally.problems(self.info) if self._whole else ())
 
     def __iter__(self) -> Iterator[Picture]:
         """Yield the frames.
@@ -123,24 +105,19 @@ class Decoder:
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames as they are stored, without conversion to RGB."""
-        self._tally, self._whole = _Tally(), False
+        self._tally, self._whole = Tally(), False
         size: tuple[int, int] | None = None
         with open_video(self.path) as (container, stream):
             for frame in _decode(container, stream, self._tally, self.path):
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
                     raise _size_changed(self.path, self._tally.frames, size, frame)
-                if frame.is_corrupt:
-                    self._tally.patched_frames.append(self._tally.frames)
-                self._tally.interlaced |= bool(frame.interlaced_frame)
-                self._tally.last_time_s = _seconds(frame.pts, stream.time_base)
-                if self._tally.frames == 0 and self._tally.last_time_s is not None:
-                    self._tally.first_frame_s = float(self._tally.last_time_s)
-                self._tally.frames += 1
+                self._tally.note(frame, stream.time_base, self.info.fps)
                 yield frame
             if not stream.frames:
+                begin_s = (container.start_time or 0) / av.time_base
                 end_s = stated_end_s(container, stream)
-                self._tally.cut_at_s = _cut_at_s(container, end_s, self._tally, self.info.fps)
+                self._tally.compare_end(end_s, begin_s=begin_s, fps=self.info.fps)
         self._whole = True
 
 
@@ -164,7 +141,7 @@ def rgb_pixels(reformatter: VideoReformatter, frame: av.VideoFrame) -> UInt8[np.
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
+    container: InputContainer, stream: VideoStream, tally: Tally, path: Path
 ) -> Iterator[av.VideoFrame]:
     """Yield frames; note packets that give none, and go on after them."""
     decoder = stream.codec_context
@@ -172,7 +149,7 @@ def _decode(
         try:
             yield from decoder.decode(packet)
         except FFmpegError:
-            tally.lost_at_s.append(float(_seconds(packet.pts, packet.time_base) or 0))
+            tally.lost_at_s.append(float(seconds(packet.pts, packet.time_base) or 0))
     while True:  # frames the decoder holds back for reordering
         try:
             yield from decoder.decode(None)
@@ -183,7 +160,7 @@ def _decode(
 
 
 def _packets(
-    container: InputContainer, stream: VideoStream, tally: _Tally, path: Path
+    container: InputContainer, stream: VideoStream, tally: Tally, path: Path
 ) -> Iterator[av.Packet]:
     counter = None
     if stream.codec_context.name == "h264":
@@ -191,10 +168,10 @@ def _packets(
     try:
         for packet in packets_of(container, stream):
             if packet.size:
+                shown_s = seconds(packet.pts, packet.time_base)
+                if counter is not None:
+                    _count_references(packet, counter, tally)
                 tally.packets += not packet.is_discard
-                shown_s = _seconds(packet.pts, packet.time_base)
-                if counter is not None and counter.skips(bytes(packet)):
-                    tally.skipped_at_s.append(float(shown_s or tally.last_time_s or 0))
                 if not tally.frames and shown_s is not None and not packet.is_discard:
                     tally.first_packet_s = min(tally.first_packet_s, float(shown_s))
                 yield packet
@@ -212,73 +189,14 @@ def _packets(
         ) from error
 
 
-def _seconds(stamp: int | None, unit_s: Fraction | None) -> Fraction | None:
-    return None if stamp is None or unit_s is None else stamp * unit_s
-
-
-def _cut_at_s(
-    container: InputContainer, end_s: float | None, tally: _Tally, fps: Fraction
-) -> float | None:
-    """Return where a file without index ends, if that is well before the end its header states."""
-    if not end_s or tally.last_time_s is None:
-        return None
-    begin = min(container.start_time or 0, 0)  # below 0 where a clock overran in between
-    gap = end_s + begin / av.time_base - float(tally.last_time_s + 1 / fps)
-    tolerated = min(_TOLERATED_GAP_S, _TOLERATED_PART * end_s)
-    return float(tally.last_time_s) if gap > max(tolerated, 2 / fps) else None
-
-
-def _problems(tally: _Tally, info: VideoInfo) -> tuple[str, ...]:
-    found = []
-    lost_at = f", the first near {tally.lost_at_s[0]:.2f} s" if tally.lost_at_s else ""
-    promised = info.num_frames
-    if promised is None and tally.lost_at_s:
-        promised = tally.packets  # without an index; some codecs have packets that show nothing
-    if promised is not None and tally.frames < promised:
-        found.append(
-            f"{promised - tally.frames} of {promised} frames could not be decoded{lost_at}; "
-            "frame numbers count the decoded ones."
-        )
-    elif lost_at:
-        found.append(f"Parts of the file could not be decoded{lost_at}.")
-    elif _begins_late(tally, info):
-        found.append(
-            f"The first {tally.first_frame_s - tally.first_packet_s:.2f} s could not be decoded: "
-            "the file begins between two key frames."
-        )
-    elif promised is None and _lost_in_silence(tally, info):
-        found.append(
-            f"{tally.packets - tally.frames} of {tally.packets} frames could not be decoded; "
-            "frame numbers count the decoded ones."
-        )
-    if tally.patched_frames:
-        named = ", ".join(str(n) for n in tally.patched_frames[:_NAMED_AT_MOST])
-        more = ", ..." if len(tally.patched_frames) > _NAMED_AT_MOST else ""
-        found.append(
-            f"Damage was patched over by the decoder at frame {named}{more}; the frames up to the "
-            "next key frame may show it too."
-        )
-    if tally.skipped_at_s:
-        found.append(
-            f"Reference frames are missing, the first near {tally.skipped_at_s[0]:.2f} s; the "
-            "frames from there to the next key frame may be wrong."
-        )
-    if tally.cut_at_s is not None:
-        found.append(
-            f"The file ends early: its last frame is at {tally.cut_at_s:.2f} s of the "
-            f"{info.duration_s:.2f} s its header states."
-        )
-    return tuple(found)
-
-
-def _lost_in_silence(tally: _Tally, info: VideoInfo) -> bool:
-    """Tell whether FFmpeg gave fewer frames than went in, where each packet is one."""
-    one_each = info.codec in _ONE_PACKET_A_FRAME and not tally.interlaced
-    return one_each and tally.frames < tally.packets
-
-
-def _begins_late(tally: _Tally, info: VideoInfo) -> bool:
-    return tally.first_frame_s - tally.first_packet_s > 0.5 / info.fps
+def _count_references(packet: av.Packet, counter: ReferenceCounter, tally: Tally) -> None:
+    """Note whether frames are missing before a packet, and whether it begins one."""
+    if packet.has_sidedata(_NEW_SETTINGS):
+        counter.follow(bytes(packet.get_sidedata(_NEW_SETTINGS)))
+    if counter.skips(bytes(packet)):
+        shown_s = seconds(packet.pts, packet.time_base)
+        tally.skipped_at_s.append(float(shown_s or tally.last_time_s or 0))
+    tally.no_frames += not (packet.is_discard or counter.begins_frame)
 
 
 def _size_changed(

@@ -1,4 +1,4 @@
-"""What H.264 says ahead of its pictures: just enough to tell whether one is missing.
+"""What H.264 says ahead of its pictures: enough to tell whether one is missing, and to count them.
 
 The syntax is that of ITU-T H.264, section 7.3.
 """
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 _WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
 _SLICES, _ENTRY, _SEQUENCE, _PICTURE = (1, 2, 5), 5, 7, 8  # kinds of units
+_BESIDES = (6, 12)  # remarks and filling; one bit does not make a slice one of them
+_SMALL = (7, 8, 9, 10, 11)  # settings, and what stands before or after pictures: below so many
+_SMALL_BYTES = 256
 _HEADER_BYTES = 16  # of a slice, more than what is read of it
 _READ_AT_MOST = 1024  # bytes of a unit
 _START = b"\x00\x00\x01"
@@ -25,6 +28,7 @@ class SequenceSettings:
         separate_planes: whether each colour is a picture of its own.
         counter_bits: of the counter of reference frames (``frame_num``).
         may_skip: whether the encoder may leave out numbers of that counter.
+        frames_only: whether no picture is a field, one of the two halves of a frame.
     """
 
     number: int
@@ -32,6 +36,7 @@ class SequenceSettings:
     separate_planes: bool
     counter_bits: int
     may_skip: bool
+    frames_only: bool
 
     @classmethod
     def of(cls, unit: bytes) -> SequenceSettings:
@@ -53,12 +58,15 @@ class SequenceSettings:
         counter_bits = bits.unsigned() + 4
         _pass_over_order(bits)
         bits.unsigned()
+        may_skip = bool(bits.fixed(1))
+        bits.pass_over_numbers(2)
         return cls(
             number=number,
             chroma_format=chroma_format,
             separate_planes=separate_planes,
             counter_bits=counter_bits,
-            may_skip=bool(bits.fixed(1)),
+            may_skip=may_skip,
+            frames_only=bool(bits.fixed(1)),
         )
 
 
@@ -89,19 +97,30 @@ class ReferenceCounter:
 
     Args:
         extradata: what the container says to a decoder.
+
+    Attributes:
+        begins_frame: whether a frame began with the packet seen last; not with the second field of
+            one, nor with remarks and settings alone. True where a packet cannot be made out.
     """
 
     def __init__(self, extradata: bytes | None) -> None:
-        found = extradata or b""
-        self._length_bytes = (found[4] & 3) + 1 if len(found) > 4 and found[0] == 1 else 0
+        self.begins_frame = True
         self._sequences: dict[int, SequenceSettings] = {}
         self._sequence_of: dict[int, int] = {}
         self._last: int | None = None
-        for unit in _units_ahead(found):
+        self._first_field: tuple[int, int] | None = None  # which it is, and its number
+        self.follow(extradata or b"")
+
+    def follow(self, extradata: bytes) -> None:
+        """Read what a container says to a decoder from here on."""
+        is_listed = len(extradata) > 4 and extradata[0] == 1
+        self._length_bytes = (extradata[4] & 3) + 1 if is_listed else 0
+        for unit in _units_ahead(extradata):
             self._note(unit)
 
     def skips(self, packet: bytes) -> bool:
         """Tell whether one is missing before a packet, which is the next that is stored."""
+        self.begins_frame = True
         for unit in _units(packet, self._length_bytes):
             if unit[0] & 31 in _SLICES:
                 try:
@@ -109,7 +128,17 @@ class ReferenceCounter:
                 except ValueError:
                     return False
             self._note(unit)
+        self.begins_frame = not self._has_no_picture(packet)
         return False
+
+    def _has_no_picture(self, packet: bytes) -> bool:
+        """Tell whether a packet is whole and holds what may stand beside pictures, and no more."""
+        end = 0
+        for begin, end in _places(packet, self._length_bytes):
+            kind = packet[begin] & 31
+            if kind not in _BESIDES and (kind not in _SMALL or end - begin > _SMALL_BYTES):
+                return False
+        return 0 < end == len(packet)
 
     def _note(self, unit: bytes) -> None:
         try:
@@ -127,16 +156,23 @@ class ReferenceCounter:
         bits = _Bits(unit[1:_HEADER_BYTES])
         bits.pass_over_numbers(2)
         sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))
-        if sequence is None or sequence.may_skip:
+        if sequence is None:
             return False
         if sequence.separate_planes:
             bits.fixed(2)
         number, modulus = bits.fixed(sequence.counter_bits), 1 << sequence.counter_bits
+        if not sequence.frames_only:
+            self._note_field(1 + bits.fixed(1) if bits.fixed(1) else 0, number)
         is_reference, before = bool(unit[0] & 96), self._last
         self._last = number if is_reference else (number - 1) % modulus
-        if before is None or unit[0] & 31 == _ENTRY:
+        if before is None or unit[0] & 31 == _ENTRY or sequence.may_skip:
             return False
         return number not in (before, (before + 1) % modulus)
+
+    def _note_field(self, field: int, number: int) -> None:
+        """Note a picture: 0 = a frame, 1 = its upper field, 2 = its lower one."""
+        self.begins_frame = self._first_field != (3 - field, number)
+        self._first_field = (field, number) if field and self.begins_frame else None
 
 
 class _Bits:
@@ -215,16 +251,25 @@ def _units_ahead(extradata: bytes) -> Iterator[bytes]:
 
 def _units(packet: bytes, length_bytes: int) -> Iterator[bytes]:
     """Yield how units begin; before each is its length, or a start code if that has 0 bytes."""
-    place = 0
+    for begin, end in _places(packet, length_bytes):
+        yield packet[begin : min(end, begin + _READ_AT_MOST)]
+
+
+def _places(packet: bytes, length_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield where units begin and end; the last may say that it ends after the packet."""
+    end = 0
     if length_bytes:
-        while place + length_bytes < len(packet):
-            begin = place + length_bytes
-            place = begin + int.from_bytes(packet[place:begin], "big")
-            if place > begin:
-                yield packet[begin : min(place, begin + _READ_AT_MOST)]
+        while end + length_bytes < len(packet):
+            begin = end + length_bytes
+            end = begin + int.from_bytes(packet[end:begin], "big")
+            if end > begin:
+                yield begin, end
         return
     begin = packet.find(_START)
     while 0 <= begin < len(packet) - len(_START):
         begin += len(_START)
-        yield packet[begin : begin + _READ_AT_MOST]
-        begin = packet.find(_START, begin)
+        following = packet.find(_START, begin)
+        end = len(packet) if following < 0 else following
+        if end > begin:
+            yield begin, end
+        begin = following

@@ -20,12 +20,14 @@ from jaxtyping import Int
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.container_index import entries_of
-from lightning_pose.video.mp4_boxes import boxes
+from lightning_pose.video.ebml import lacks_bytes
+from lightning_pose.video.mp4_boxes import lacks_index
 from lightning_pose.video.once import once_per_file
 from lightning_pose.video.orientation import UPRIGHT, Orientation
 
 # Containers whose index names every frame; the others are known only once they have been read.
 _INDEXED_FORMATS = ("mov,mp4", "avi")
+_MATROSKA, _MPEG = "matroska", "mpeg"  # of the latter FFmpeg estimates where it ends
 _FALLBACK_FPS = Fraction(25)
 _TAGGED_END = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _UNTAGGED, _FULL_RANGE = 2, 2  # FFmpeg's numbers
@@ -182,7 +184,7 @@ def _open_container(path: Path) -> InputContainer:
     except PermissionError as error:
         raise VideoError(f"{path} may not be read: permission denied.") from error
     except (FFmpegError, OSError) as error:
-        if _mp4_without_index(path):
+        if lacks_index(path):
             raise VideoError(
                 f"{path} is cut off: its index (the moov atom, written last) is missing, so no "
                 "player can open it. Copy it again, or mend it with a tool such as untrunc."
@@ -238,6 +240,8 @@ class _Promise(NamedTuple):
 
 
 def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Promise:
+    if container.format.name.startswith(_MATROSKA) and lacks_bytes(path):
+        return _Promise(problems=("The file ends early: its header states more bytes.",))
     if not container.format.name.startswith(_INDEXED_FORMATS) or not stream.frames:
         return _Promise()
     entries = entries_of(stream)
@@ -245,7 +249,7 @@ def _promise(container: InputContainer, stream: VideoStream, path: Path) -> _Pro
     uneven = bool(len(steps)) and int(steps.max() - steps.min()) > 1  # one tick is rounding
     filled = Fraction(1)
     if container.format.name == "avi" and len(entries) < stream.frames:
-        if not len(steps) or entries["time"][-1] + steps.min() < stream.frames:  # it comes last
+        if not len(steps) or entries["time"][-1] + steps.max() < stream.frames:  # it comes last
             problem = "The index at the end of the file is missing."
             return _Promise(stream.frames, uneven, (problem,))
         filled = Fraction(len(entries), stream.frames)  # the others are empty: nothing new there
@@ -282,19 +286,10 @@ def stated_end_s(container: InputContainer, stream: VideoStream) -> float | None
     Matroska and WebM tag each track with it; a whole file says when its longest track ends.
     """
     tagged = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
-    if tagged is not None:
+    if tagged is not None and container.format.name.startswith(_MATROSKA):
         hours, minutes, seconds = tagged.groups()
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    if len(container.streams) > 1 or not container.duration:
+    estimated = container.format.name.startswith(_MPEG)
+    if estimated or len(container.streams) > 1 or not container.duration:
         return None
     return container.duration / av.time_base
-
-
-def _mp4_without_index(path: Path) -> bool:
-    """Tell whether the file is an MP4 or MOV whose ``moov`` box is missing or cut off."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        found = list(boxes(file, 0, size))
-    if not found or found[0].kind not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
-        return False
-    return not any(box.kind == b"moov" and box.end <= size for box in found)

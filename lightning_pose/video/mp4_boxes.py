@@ -110,3 +110,13 @@ def _integers(file: BinaryIO, box: Box, *, skip: int, count: int) -> Int32[np.nd
     file.seek(box.begin + skip)
     data = file.read(min(4 * count, max(box.end - box.begin - skip, 0)))
     return np.frombuffer(data[: len(data) // 4 * 4], dtype=">i4").astype(np.int32)
+
+
+def lacks_index(path: Path) -> bool:
+    """Tell whether a file is an MP4 or MOV whose ``moov`` box is missing or cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        found = list(boxes(file, 0, size))
+    if not found or found[0].kind not in (b"ftyp", b"mdat", b"wide", b"skip", b"free"):
+        return False
+    return not any(box.kind == b"moov" and box.end <= size for box in found)

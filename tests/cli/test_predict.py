@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.model_files import BEST
 from tests.cli.conftest import NEW_FRAMES, NUM_LABELED, VIDEO_FRAMES, Done, litpose
 
 
@@ -78,6 +79,17 @@ def test_overrides_that_change_no_prediction_are_refused(run_dir: Path, toy: Pat
     done = litpose("predict", run_dir, video, "--overrides", "model.backbone=resnet34")
     assert done.code == 2
     assert "settled when it was trained" in done.sentences
+
+
+def test_overrides_of_weights_without_a_run_are_checked(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    weights = shutil.copy(run_dir / BEST, tmp_path / "mouse.ckpt")
+    video = toy / "videos" / "new1.mp4"
+    done = litpose("predict", weights, video, "--overrides", "eval.confidence_thresh=0.5")
+    assert done.code == 2
+    assert "eval.confidence_thresh_for_vid" in done.sentences
+    assert not list(tmp_path.glob("*.csv"))
 
 
 def test_a_checkpoint_of_another_run_is_noticed(run_dir: Path, toy: Path, tmp_path: Path) -> None:

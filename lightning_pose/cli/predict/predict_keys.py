@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_pose.cli.main import guarded
-from lightning_pose.config.check import read_section
 from lightning_pose.config.defaults import plain_tree
-from lightning_pose.config.load import load_config
-from lightning_pose.config.overrides import read_overrides
-from lightning_pose.config.problems import in_yaml, raise_if_any
+from lightning_pose.config.load import default_config, load_config
+from lightning_pose.config.problems import in_yaml
 from lightning_pose.config.run_dirs import find_run
 from lightning_pose.config.schema import Config, EvalConfig
 from lightning_pose.config.single_file import find_file
-from lightning_pose.config.yaml_file import look_up, put
+from lightning_pose.config.yaml_file import look_up
 from lightning_pose.contracts.errors import ConfigError
 
 PREDICTING = (
@@ -69,7 +67,7 @@ def config_of(args: argparse.Namespace) -> tuple[Config, bool]:
     """Return the configuration that keys make, and whether they were laid over a file."""
     file = find_file(args.config_path, args.config_name, cwd=Path.cwd())
     if file is None:
-        return _read(args.overrides), False
+        return default_config(overrides=args.overrides), False
     return load_config(file, overrides=args.overrides), True
 
 
@@ -97,21 +95,6 @@ def _of_file(config: Config) -> tuple[str, ...]:
     """Return as overrides what a whole configuration says of how a run is to predict."""
     tree = plain_tree(config)
     return tuple(f"{key}={in_yaml(look_up(tree, key))}" for key in PREDICTING)
-
-
-def _read(overrides: Sequence[str]) -> Config:
-    """Return the defaults with overrides.
-
-    Raises:
-        ConfigProblems: an override has mistakes.
-    """
-    read = read_overrides(overrides, groups={}, standing=(), multirun=False)
-    tree: dict[str, object] = {}
-    for key, value, _ in read.values:
-        put(tree, key, value)
-    config, problems = read_section(Config, tree)
-    raise_if_any([*read.problems, *problems])
-    return config
 
 
 def _predict(run: Path, wishes: EvalConfig, changes: tuple[str, ...], *, several: bool) -> int:

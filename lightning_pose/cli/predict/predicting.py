@@ -14,7 +14,7 @@ from lightning_pose.cli.predict.reporting import as_plain, report
 from lightning_pose.cli.predict.show import Show
 from lightning_pose.cli.run_metrics import metrics_of
 from lightning_pose.cli.terminal import note, say_json
-from lightning_pose.config.load import load_run_config
+from lightning_pose.config.load import default_config, load_run_config
 from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
@@ -169,7 +169,9 @@ def predict_inputs(
 def run_config(model: Model, overrides: tuple[str, ...] = ()) -> Config:
     """Return the configuration of the model's run, with overrides; defaults without a run."""
     run_dir = model.files.run_dir if model.files else None
-    return Config() if run_dir is None else load_run_config(run_dir, overrides=overrides)
+    if run_dir is None:
+        return default_config(overrides=overrides)
+    return load_run_config(run_dir, overrides=overrides)
 
 
 def _batch_size(model: Model, config: Config) -> int:
