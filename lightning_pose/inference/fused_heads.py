@@ -41,7 +41,7 @@ class PhaseUpsampler(Upsampler):
 
     def heatmaps(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k height width"]:
         """Return the softmax of the score maps over their pixels."""
-        kernels: Any = kernel_module("heatmap_kernels")
+        kernels: Any = kernel_module("heatmap_kernels", maps.device)
         bias = self._bias_map(maps)
         if kernels is None or bias[0].numel() > kernels.LARGEST:
             return super().heatmaps(maps)

@@ -31,7 +31,6 @@ N = TypeVar("N", bound=nn.Module)
 
 # Of the largest output: sums are in another order, of products of 8 bits (bf16) or of 11 (TF32).
 _TOLERANCE, _TOLERANCE_IN_32_BITS = 0.03, 0.01
-_KERNELS = "feature_kernels"
 _logger = logging.getLogger(__name__)
 
 
@@ -73,7 +72,8 @@ def _exchange_if_same(network: N, run: Callable[[N], Sequence[Tensor]]) -> None:
 
 
 def _exchange(network: nn.Module) -> bool:
-    changed, has_kernels = False, kernel_module(_KERNELS) is not None
+    changed = False
+    has_kernels = all(_kernels(weights) is not None for weights in network.parameters())
     for module in network.modules():
         kind = next((fused for fits, fused in _FUSED if fits(module)), None)
         if kind is not None:
@@ -150,6 +150,10 @@ def _is_shuffle(module: nn.Module) -> bool:
     return type(module) is nn.PixelShuffle and module.upscale_factor == 2
 
 
+def _kernels(near: Tensor) -> Any | None:
+    return kernel_module("feature_kernels", near.device)
+
+
 def _conv_relu(conv: Any, x: Tensor) -> Tensor:
     return torch.cudnn_convolution_relu(
         x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
@@ -200,7 +204,7 @@ class _ConvContextHead(ContextHead):
 
 class _JoiningBackbone(PyramidBackbone):
     def joined(self, maps: list[Tensor]) -> Tensor:
-        kernels = kernel_module(_KERNELS)
+        kernels = _kernels(maps[0])
         if kernels is None or len(maps) != 2:
             return super().joined(maps)
         last = [level.contiguous(memory_format=torch.channels_last) for level in maps]
@@ -209,7 +213,7 @@ class _JoiningBackbone(PyramidBackbone):
 
 class _Shuffle(nn.PixelShuffle):
     def forward(self, x: Tensor) -> Tensor:
-        kernels = kernel_module(_KERNELS)
+        kernels = _kernels(x)
         if kernels is None or not x.is_contiguous(memory_format=torch.channels_last):
             return super().forward(x)
         return kernels.shuffle_pixels(x)
@@ -255,7 +259,7 @@ class _StemConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         images = input.contiguous(memory_format=torch.channels_last).to(self.of_squares.dtype)
-        kernels: Any = kernel_module(_KERNELS)
+        kernels: Any = _kernels(input)
         return F.conv2d(kernels.quarter_pixels(images), self.of_squares, padding=2)
 
 
@@ -268,7 +272,7 @@ class _StemPool(nn.MaxPool2d):
     bias_before: Tensor
 
     def forward(self, input: Tensor) -> Tensor:
-        kernels: Any = kernel_module(_KERNELS)
+        kernels: Any = _kernels(input)
         height, width = (side - 1 for side in input.shape[-2:])
         maps = input.contiguous(memory_format=torch.channels_last)
         return kernels.bias_relu_max_pool(maps, self.bias_before, height, width)

@@ -165,8 +165,8 @@ def locate_peaks(
     """
     wide = max(radius, math.ceil(WHOLE_PEAK * sigma))
     maps = full_precision(heatmaps)
-    if maps.is_cuda and maps.dtype == torch.float32 and not torch.is_grad_enabled():
-        kernels = kernel_module("heatmap_kernels")
+    if maps.dtype == torch.float32 and not torch.is_grad_enabled():
+        kernels = kernel_module("heatmap_kernels", maps.device)
         if kernels is not None:
             return kernels.locate_peaks(maps.contiguous(), sigma=sigma, radius=radius, whole=wide)
     whole = _window(heatmaps, radius=wide)

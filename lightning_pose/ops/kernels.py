@@ -17,30 +17,34 @@ _logger = logging.getLogger(__name__)
 
 
 @functools.cache
-def kernel_module(name: str) -> Any | None:
+def kernel_module(name: str, device: torch.device) -> Any | None:
     """Return a module of this room that is written in Triton; None where it would not run.
 
     Args:
         name: of the module.
+        device: of the tensors that it is wanted for.
     """
-    if why_no_kernels() is not None:
+    if device.type != "cuda" or why_no_kernels(device.index) is not None:
         return None
     return importlib.import_module(f"{__package__}.{name}")
 
 
 @functools.cache
-def why_no_kernels() -> str | None:
-    """Return why Triton can do nothing on this machine's GPU, in one sentence; None if it can.
+def why_no_kernels(gpu: int) -> str | None:
+    """Return why Triton can do nothing on a GPU, in one sentence; None if it can.
 
     Triton is not on every machine; where it is, it needs a C compiler and a GPU that it knows. So
     a kernel is tried.
+
+    Args:
+        gpu: its number.
     """
     if not torch.cuda.is_available():
         return "There is no GPU here."
     try:
         trial = importlib.import_module(f"{__package__}.trial_kernels")
         with RECORDINGS.disturbing():
-            works = trial.works()
+            works = trial.works(torch.device("cuda", gpu))
     except ImportError as error:
         return f"Triton is not installed ({error})."
     except kernel_errors() as error:

@@ -11,19 +11,28 @@ from typing import no_type_check
 import torch
 import triton
 import triton.language as tl
+from jaxtyping import Int
+from torch import Tensor
+
+from lightning_pose.ops.devices import on_its_gpu
 
 _NUMBERS = 16
 
 
-def works(device: str = "cuda") -> bool:
-    """Tell whether the kernel counts right.
+def works(device: torch.device) -> bool:
+    """Tell whether the kernel counts right on a device.
 
     Raises:
         Exception: whatever Triton says where it cannot start one.
     """
     out = torch.full((_NUMBERS,), -1, dtype=torch.int32, device=device)
-    _count[(1,)](out, NUMBERS=_NUMBERS)
+    _begin(out)
     return out.tolist() == list(range(_NUMBERS))
+
+
+@on_its_gpu
+def _begin(out: Int[Tensor, " n"]) -> None:
+    _count[(1,)](out, NUMBERS=len(out))
 
 
 @triton.jit

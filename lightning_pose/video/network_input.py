@@ -90,7 +90,7 @@ class NetworkInput:
 
     def _resized(self, frames: UInt8[Tensor, "t _ _ 3"]) -> Float[Tensor, "t 3 h w"]:
         height, width = self.spec.height, self.spec.width
-        resizing = kernel_module("resize_kernels") if frames.is_cuda else None
+        resizing = kernel_module("resize_kernels", frames.device)
         if resizing is None:
             return self._normalised(resize_frames(frames, height, width))
         return resizing.resize_and_normalise(

@@ -89,8 +89,9 @@ class NvdecReader(PyAVReader):
             return "NVDEC is part of a GPU; this is for device cuda."
         if not torch.cuda.is_available():
             return "There is no GPU here."
-        limits_of = partial(limits_on, _number_of(device))
-        return why_no_codec() or why_no_kernels() or why_not_plain(video, limits_of)
+        gpu = _number_of(device)
+        reason = why_no_codec() or why_no_kernels(gpu)
+        return reason or why_not_plain(video, partial(limits_on, gpu))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -119,8 +120,7 @@ class NvdecReader(PyAVReader):
         start, stop = check_consecutive(segments)
         table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
-        lent = DECODERS.one(self.kind, num_bytes=self.num_bytes)
-        with lent as decoder:
+        with DECODERS.one(self.kind, num_bytes=self.num_bytes) as decoder:
             frames, check = part.with_context(self._halo), partial(self._check, table)
             source = _Frames(self.info, decoder, table, *frames, on_error=check)
             size = (self.info.height, self.info.width)
@@ -212,7 +212,7 @@ class _Frames:
         return number
 
     def _converted(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
-        kernels: Any = kernel_module("yuv_kernels")
+        kernels: Any = kernel_module("yuv_kernels", rgb.device)
         try:
             frames = self._found.send(len(rgb))
         except StopIteration:

@@ -58,7 +58,7 @@ class Refused(Exception):
 def test_where_it_is_refused_or_differs_all_stays_as_it_was(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused_layers, "kernel_module", lambda name: object())
+    monkeypatch.setattr(fused_layers, "kernel_module", lambda *_: object())
     monkeypatch.setattr(fused_layers, "kernel_errors", lambda: (RuntimeError, Refused))
     compute = Compute(device=torch.device("cpu"), precision="bf16")
     net: Any = compute.with_weights(resnet_and_head("resnet50"))

@@ -110,16 +110,16 @@ def test_kernels_say_the_same_on_a_gpu(check: Callable[[str], None]) -> None:
 def test_predictions_use_them_and_training_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def kernel_module_(name: str) -> object:
+    def kernel_module_(name: str, device: torch.device) -> object:
         asked.append(name)
-        return kernel_module(name)
+        return kernel_module(name, device)
 
     monkeypatch.setattr(heatmaps, "kernel_module", kernel_module_)
     maps = examples()["noise"].cuda()
     with torch.inference_mode():
         points, confidence = locate_peaks(maps)
         assert asked == ["heatmap_kernels"]
-        assert kernel_module("heatmap_kernels") is not None
+        assert kernel_module("heatmap_kernels", maps.device) is not None
         locate_peaks(maps.double())
     expected = locate_peaks(maps.requires_grad_())
     assert len(asked) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FILES = ("tests/ops/test_feature_kernels.py", "tests/ops/test_resize_kernels.py")
+FILES = [f"tests/ops/test_{kind}_kernels.py" for kind in ("feature", "resize", "trial")]
 
 
 def test_interpreted_kernels_pass_their_tests(checkout: Path) -> None:

@@ -73,7 +73,7 @@ def gpu(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for why_not in ("why_no_codec", "why_no_kernels"):
-        monkeypatch.setattr(nvdec_reader, why_not, lambda: None)
+        monkeypatch.setattr(nvdec_reader, why_not, lambda *_: None)
     return lambda limits_on: monkeypatch.setattr(nvdec_reader, "limits_on", limits_on)
 
 

@@ -48,7 +48,7 @@ def fused(
         return None
     if norm.momentum is None or norm.running_mean is None or x.numel() >= _LARGEST:
         return None
-    kernels, number = kernel_module("triton_batch_norm"), _number(activation)
+    kernels, number = kernel_module("triton_batch_norm", x.device), _number(activation)
     flat = [maps for maps in (x, added) if maps is not None and not _is_channels_last(maps)]
     if kernels is None or number is None or flat or x.numel() <= x.shape[1]:
         return None
