@@ -6,68 +6,18 @@ The syntax is that of ITU-T H.264, section 7.3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-_WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles
-_SLICES, _ENTRY, _SEQUENCE, _PICTURE = (1, 2, 5), 5, 7, 8  # kinds of units
+from lightning_pose.video.h264_bits import Bits
+from lightning_pose.video.h264_settings import PictureSettings, SequenceSettings
+from lightning_pose.video.h264_slices import ENTRY, restarts_counter
+
+_SLICES, _SEQUENCE, _PICTURE = (1, 2, ENTRY), 7, 8  # kinds of units
 _BESIDES = (6, 12)  # remarks and filling; one bit does not make a slice one of them
 _SMALL = (7, 8, 9, 10, 11)  # settings, and what stands before or after pictures: below so many
 _SMALL_BYTES = 256
 _HEADER_BYTES = 16  # of a slice, more than what is read of it
 _READ_AT_MOST = 1024  # bytes of a unit
 _START = b"\x00\x00\x01"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceSettings:
-    """What is read of a sequence parameter set.
-
-    Attributes:
-        number: by which pictures name it.
-        chroma_format: 0 = grey, 1 = 4:2:0, 2 = 4:2:2, 3 = 4:4:4.
-        separate_planes: whether each colour is a picture of its own.
-        counter_bits: of the counter of reference frames (``frame_num``).
-        may_skip: whether the encoder may leave out numbers of that counter.
-        frames_only: whether no picture is a field, one of the two halves of a frame.
-    """
-
-    number: int
-    chroma_format: int
-    separate_planes: bool
-    counter_bits: int
-    may_skip: bool
-    frames_only: bool
-
-    @classmethod
-    def of(cls, unit: bytes) -> SequenceSettings:
-        """Return what a unit says.
-
-        Raises:
-            ValueError: it ends too early.
-        """
-        bits = _Bits(unit[1:])
-        profile = bits.fixed(8)
-        bits.fixed(16)
-        number, chroma_format, separate_planes = bits.unsigned(), 1, False
-        if profile in _WITH_CHROMA_FORMAT:
-            chroma_format = bits.unsigned()
-            separate_planes = chroma_format == 3 and bool(bits.fixed(1))
-            bits.pass_over_numbers(2)
-            if bits.fixed(2) & 1:
-                _pass_over_scaling(bits, 12 if chroma_format == 3 else 8)
-        counter_bits = bits.unsigned() + 4
-        _pass_over_order(bits)
-        bits.unsigned()
-        may_skip = bool(bits.fixed(1))
-        bits.pass_over_numbers(2)
-        return cls(
-            number=number,
-            chroma_format=chroma_format,
-            separate_planes=separate_planes,
-            counter_bits=counter_bits,
-            may_skip=may_skip,
-            frames_only=bool(bits.fixed(1)),
-        )
 
 
 def is_without_colour(extradata: bytes | None) -> bool:
@@ -92,8 +42,7 @@ class ReferenceCounter:
     It grows by one after each frame that others are decoded from, so where it skips, some are
     missing. FFmpeg takes others in their place and says nothing: up to the next key frame it may
     show what was not filmed. As many missing ones as the counter counts (16 at least) are not
-    seen. A picture that sets the counter back (memory_management_control_operation 5), which usual
-    encoders do not make, is taken for one that follows missing ones.
+    seen.
 
     Args:
         extradata: what the container says to a decoder.
@@ -106,8 +55,9 @@ class ReferenceCounter:
     def __init__(self, extradata: bytes | None) -> None:
         self.begins_frame = True
         self._sequences: dict[int, SequenceSettings] = {}
-        self._sequence_of: dict[int, int] = {}
+        self._pictures: dict[int, PictureSettings] = {}
         self._last: int | None = None
+        self._reference: tuple[bytes, SequenceSettings, PictureSettings] | None = None
         self._first_field: tuple[int, int] | None = None  # which it is, and its number
         self.follow(extradata or b"")
 
@@ -146,91 +96,37 @@ class ReferenceCounter:
                 sequence = SequenceSettings.of(unit)
                 self._sequences[sequence.number] = sequence
             elif unit[0] & 31 == _PICTURE:
-                bits = _Bits(unit[1:_HEADER_BYTES])
-                picture = bits.unsigned()
-                self._sequence_of[picture] = bits.unsigned()
+                picture = PictureSettings.of(unit)
+                self._pictures[picture.number] = picture
         except ValueError:
             pass  # damaged; the decoder says so
 
     def _skips_at(self, unit: bytes) -> bool:
-        bits = _Bits(unit[1:_HEADER_BYTES])
+        bits = Bits(unit[1:_HEADER_BYTES])
         bits.pass_over_numbers(2)
-        sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))
-        if sequence is None:
+        picture = self._pictures.get(bits.unsigned())
+        sequence = self._sequences.get(picture.sequence) if picture is not None else None
+        if picture is None or sequence is None:
             return False
         if sequence.separate_planes:
             bits.fixed(2)
         number, modulus = bits.fixed(sequence.counter_bits), 1 << sequence.counter_bits
         if not sequence.frames_only:
             self._note_field(1 + bits.fixed(1) if bits.fixed(1) else 0, number)
-        is_reference, before = bool(unit[0] & 96), self._last
+        is_reference, before, reference = bool(unit[0] & 96), self._last, self._reference
         self._last = number if is_reference else (number - 1) % modulus
-        if before is None or unit[0] & 31 == _ENTRY or sequence.may_skip:
+        if is_reference:
+            self._reference = unit, sequence, picture
+        if before is None or unit[0] & 31 == ENTRY or sequence.may_skip:
             return False
-        return number not in (before, (before + 1) % modulus)
+        if number in (before, (before + 1) % modulus):
+            return False
+        return number > 1 or reference is None or not restarts_counter(*reference)
 
     def _note_field(self, field: int, number: int) -> None:
         """Note a picture: 0 = a frame, 1 = its upper field, 2 = its lower one."""
         self.begins_frame = self._first_field != (3 - field, number)
         self._first_field = (field, number) if field and self.begins_frame else None
-
-
-class _Bits:
-    """Reads bits from the first one on.
-
-    Raises:
-        ValueError: there are no more.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        plain = data.replace(b"\x00\x00\x03", b"\x00\x00")
-        self._rest = int.from_bytes(plain, "big")
-        self._left = 8 * len(plain)
-
-    def fixed(self, number: int) -> int:
-        """Return so many bits."""
-        self._left -= number
-        if self._left < 0:
-            raise ValueError("the unit ends here")
-        found = self._rest >> self._left
-        self._rest -= found << self._left
-        return found
-
-    def unsigned(self) -> int:
-        """Return a number in Exp-Golomb code."""
-        return self.fixed(2 * (self._left - self._rest.bit_length()) + 1) - 1
-
-    def pass_over_numbers(self, number: int) -> None:
-        """Pass over so many numbers in that code."""
-        for _ in range(number):
-            self.unsigned()
-
-    def signed(self) -> int:
-        """Return a number that may be below 0."""
-        code = self.unsigned()
-        return (code + 1) // 2 if code % 2 else -code // 2
-
-
-def _pass_over_scaling(bits: _Bits, number: int) -> None:
-    for place in range(number):
-        if not bits.fixed(1):
-            continue
-        last = following = 8
-        for _ in range(16 if place < 6 else 64):
-            if following:
-                following = (last + bits.signed()) % 256
-            last = following or last
-
-
-def _pass_over_order(bits: _Bits) -> None:
-    """Pass over what is said of the order in which pictures are shown."""
-    kind = bits.unsigned()
-    if kind == 0:
-        bits.unsigned()
-    elif kind == 1:
-        bits.fixed(1)
-        bits.pass_over_numbers(2)
-        bits.pass_over_numbers(bits.unsigned())
 
 
 def _units_ahead(extradata: bytes) -> Iterator[bytes]:

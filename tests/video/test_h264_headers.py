@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightning_pose.video import h264_slices
+from lightning_pose.video.h264_bits import Bits
 from lightning_pose.video.h264_headers import ReferenceCounter, is_without_colour
+from lightning_pose.video.h264_settings import PictureSettings, SequenceSettings
 from tests.video.corpus import NUM_FRAMES, encode
 
 Corpus = Callable[[str], Path]
@@ -25,6 +29,15 @@ ENCODINGS = [
     ({"x264-params": "keyint=30:open-gop=1:bframes=2:cqm=jvt"}, "v.mp4"),
     ({"x264-params": "keyint=30:interlaced=1:slices=3"}, "v.mp4"),
     ({"x264-params": "intra-refresh=1:keyint=20"}, "v.avi"),
+]
+# Slices with all kinds of headers: weights, two lists of references, fields; and whether x264 says
+# which pictures are no references any more.
+HEADERS = [
+    ("weightp=2:ref=6:bframes=0", False),
+    ("weightp=2:weightb=1:ref=4:bframes=5:b-pyramid=normal:direct=temporal", True),
+    ("interlaced=1:ref=4:bframes=3:weightb=1:b-pyramid=strict:slices=2", True),
+    ("ref=16:bframes=8:b-pyramid=normal:cabac=0", False),
+    ("fake-interlaced=1:ref=3:bframes=2", True),
 ]
 
 
@@ -117,3 +130,63 @@ def test_pictures_without_colours_are_told(corpus: Corpus) -> None:
         assert not is_without_colour(settings_of(name))
     assert not is_without_colour(None)
     assert not is_without_colour(b"\x01" + bytes(20))
+
+
+def fade(path: Path, *, options: dict[str, str], pix_fmt: str) -> Path:
+    """Write a picture that gets darker, which encoders describe with weights."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3))
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for number in range(NUM_FRAMES):
+            pixels = (noise * (1 - number / NUM_FRAMES)).astype(np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "gray", "yuv444p"])
+@pytest.mark.parametrize(("settings", "drops"), HEADERS)
+@pytest.mark.parametrize("fades", [False, True])
+def test_headers_of_slices_are_read_to_their_end(
+    tmp_path: Path, settings: str, drops: bool, pix_fmt: str, fades: bool
+) -> None:
+    path, options = tmp_path / "v.mp4", {"x264-params": f"keyint=40:{settings}"}
+    if fades:
+        fade(path, options=options, pix_fmt=pix_fmt)
+    else:
+        encode(path, range(NUM_FRAMES), options=options, pix_fmt=pix_fmt)
+    extradata, found = packets(path)
+    counter, operations = ReferenceCounter(extradata), set[int]()
+    for packet, _ in found:
+        counter.skips(packet)
+        if is_reference(packet):
+            assert counter._reference is not None
+            operations.update(marking(*counter._reference))
+    assert operations <= {1}
+    assert fades or bool(operations) == drops
+
+
+def marking(unit: bytes, sequence: SequenceSettings, picture: PictureSettings) -> Iterator[int]:
+    """Return the operations on references that a slice asks for."""
+    found: list[int] = []
+    known = h264_slices._operations
+
+    def noting(bits: Bits) -> Iterator[int]:
+        for operation in known(bits):
+            found.append(operation)
+            yield operation
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(h264_slices, "_operations", noting)
+        assert not h264_slices.restarts_counter(unit, sequence, picture)
+    return iter(found)
+
+
+def test_a_counter_that_begins_anew_skips_nothing() -> None:
+    settings = bytes.fromhex("00000001674d001edb790000000168ce3c80")
+    slices = [b"\0\0\0\1" + bytes.fromhex(it) for it in ("619b2294", "619b44da50", "619a2294")]
+    counter = ReferenceCounter(settings)
+    assert [counter.skips(it) for it in slices] == [False, False, False]
+    counter = ReferenceCounter(settings)
+    assert [counter.skips(it) for it in (slices[0], slices[2])] == [False, True]
