@@ -94,8 +94,7 @@ class PictureSettings:
         """Return what a unit says.
 
         Raises:
-            ValueError: it ends too early, or its slices are in groups, which no decoder of use
-                knows.
+            ValueError: it ends too early, or its slices are in groups, of which no more is read.
         """
         bits = Bits(unit[1:])
         number, sequence = bits.unsigned(), bits.unsigned()

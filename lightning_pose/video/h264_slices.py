@@ -44,7 +44,8 @@ def restarts_counter(unit: bytes, sequence: SequenceSettings, picture: PictureSe
         numbers = tuple(bits.unsigned() + 1 for _ in range(lists))
     for _ in range(lists):
         _pass_over_reordering(bits)
-    if picture.has_weights_both_ways if kind == _BOTH_WAYS else picture.has_weights and lists:
+    weights_one_way = picture.has_weights and lists == 1
+    if weights_one_way or (picture.has_weights_both_ways and kind == _BOTH_WAYS):
         has_colour = sequence.chroma_format != 0 and not sequence.separate_planes
         _pass_over_weights(bits, sum(numbers), has_colour=has_colour)
     return bool(bits.fixed(1)) and _RESTART in _operations(bits)

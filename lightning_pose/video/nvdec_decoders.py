@@ -3,8 +3,8 @@
 None is ended while the program runs if that can be helped. With PyNvVideoCodec 2.2 on an H200 two
 of about 900 that were ended and made anew broke the memory of their process, and none of eleven
 thousand that went on to another file, be it in the middle of one or after damage. Given a file of
-another size or codec, PyNvVideoCodec itself makes another decoder inside and may end one, so each
-goes on to files of its own kind as long as there is room for others.
+a larger size or another codec, PyNvVideoCodec itself makes another decoder inside and may end one,
+so each goes on to files of its own kind as long as there is room for others.
 """
 
 from __future__ import annotations
@@ -203,8 +203,7 @@ class Decoders:
     def _taken(self, kind: DecoderKind) -> Decoder:
         with self._changed:
             found = next((idle for idle in self._idle if idle.kind == kind), None)
-            full = self._waiting(kind.gpu, (kind,)) > _WAITING * room_on(kind.gpu)
-            if found is None and full:
+            if found is None and self._waiting(kind.gpu, (kind,)) > _WAITING * room_on(kind.gpu):
                 like = (kind.gpu, kind.buffered)
                 others = (it for it in self._idle if (it.kind.gpu, it.kind.buffered) == like)
                 found = next(others, None)
