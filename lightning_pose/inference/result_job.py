@@ -105,6 +105,8 @@ class ResultJob:
         except (LitposeError, OSError) as error:
             ended = Outcome(inputs=self.session.inputs, failed=_told(error))
         if ended is not None:
+            if ended.skipped:
+                self._clear_up()
             self.close()
         return ended
 
@@ -183,10 +185,18 @@ class ResultJob:
                 )
             return Outcome(inputs=self.session.inputs, claimed_by=holder)
         self._claim = claim
-        notes = [files.note for files in self.files]
-        for path in itertools.chain(notes, *self._missing):
+        for path in itertools.chain((files.note for files in self.files), *self._missing):
             remove_leftovers(path)
         return None
+
+    def _clear_up(self) -> None:
+        """Delete what a process killed after its last file left beside it."""
+        rows = self.files[0].rows
+        with contextlib.suppress(WriteError, OSError):  # another is at it, or may not be touched
+            if self._claim is None and (rows.exists() or self.files[0].claim.exists()):
+                self._take()
+            if self._claim is not None and RowStore.key_at(rows) == self._key:
+                rows.unlink()
 
     def _missing_of(self, view: int, note: Note | None) -> dict[Path, Product]:
         """Return the files to be written, predictions first."""
@@ -245,7 +255,7 @@ class ResultJob:
     def _there_already(self) -> Outcome:
         note = self._notes[0]
         problems = note.problems if note else ()
-        count = len(self.rows) if self.rows else 0
+        count = len(self.rows or ())
         return Outcome(inputs=self.session.inputs, num_frames=count, problems=problems)
 
     def _write(self, ended: Outcome, rows: Rows) -> Outcome:

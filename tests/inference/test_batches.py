@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lightning_pose.contracts import file_locks
 from lightning_pose.contracts.errors import ConfigError, WriteError
 from lightning_pose.contracts.file_locks import FileLock
 from lightning_pose.contracts.metric_table import MetricTable
@@ -190,6 +191,48 @@ def test_rows_that_are_there_are_not_predicted_again(
     assert all(outcome.failed is None for outcome in found.values())
     assert "v0_temporal_norm.csv" in names_in(out)
     assert not list(out.glob(".*"))
+
+
+def test_what_a_kill_after_the_last_file_leaves_is_cleared_up(
+    model: Model, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note is written, and then the process is gone, before it can delete what is hidden."""
+
+    def refuse(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(RowStore, "delete", refuse)
+        patch.setattr(FileLock, "release", _forget)
+        with pytest.raises(KeyboardInterrupt):
+            predict(model, folder, out)
+    assert {".v0.litpose-rows", ".v0.litpose-claim", "v0.csv", "v0.litpose.json"} <= names_in(out)
+    found = predict(model, folder, out)
+    assert found["v0.mp4"].skipped
+    assert not list(out.glob(".*"))
+
+
+def test_what_others_hide_beside_whole_results_is_left_alone(
+    model: Model, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict(model, folder, out)
+    claim = FileLock(ResultFiles(out, "v0").claim)
+    assert claim.take() == ""  # a process that has not gone yet
+    rows = ResultFiles(out, "v1").rows
+    RowStore(rows, key="of another model", keypoint_names=NAMES).close()
+    found = predict(model, folder, out)
+    assert all(outcome.skipped for outcome in found.values())
+    assert {path.name for path in out.glob(".*")} == {claim.path.name, rows.name}
+    claim.release()
+
+
+def _forget(claim: FileLock) -> None:
+    """Lose a lock as a killed process does: its file stays."""
+    if claim._is_mine:
+        file_locks._ours.pop(claim.path).close()
+        claim._is_mine = False
 
 
 def test_frames_that_lack_fail_their_input_alone(
