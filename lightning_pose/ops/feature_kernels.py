@@ -17,7 +17,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.devices import LAUNCH, on_its_gpu
 
 STEM_CHANNELS = 16  # of four pixels of three colours, filled up to what tensor cores like
 _BLOCK = 1024
@@ -34,7 +34,7 @@ def quarter_pixels(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 16 h//2
     out = _maps(n, STEM_CHANNELS, height // 2, width // 2, like=images)
     numbers = out[0].numel()
     _quarter[(triton.cdiv(numbers, _BLOCK), n)](
-        images, out, height, width, numbers, BLOCK=_BLOCK, CHANNELS=STEM_CHANNELS
+        images, out, height, width, numbers, BLOCK=_BLOCK, CHANNELS=STEM_CHANNELS, **LAUNCH
     )
     return out
 
@@ -56,7 +56,7 @@ def bias_relu_max_pool(
     numbers = out[0].numel()
     _pool[(triton.cdiv(numbers, _BLOCK), n)](
         maps, bias, out, all_rows, all_columns, height, width, numbers,
-        BLOCK=_BLOCK, CHANNELS=channels,
+        BLOCK=_BLOCK, CHANNELS=channels, **LAUNCH,
     )  # fmt: skip
     return out
 
@@ -73,7 +73,7 @@ def side_by_side(
     blocks = triton.cdiv(channels, block) + triton.cdiv(coarse_channels, block)
     _join[(n * height * width, blocks)](
         fine, coarse, out, height, width, rows, columns, rows / height, columns / width,
-        BLOCK=block, FINE=channels, COARSE=coarse_channels,
+        BLOCK=block, FINE=channels, COARSE=coarse_channels, **LAUNCH,
     )  # fmt: skip
     return out
 
@@ -85,7 +85,7 @@ def shuffle_pixels(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c//4 2*h 
     out = _maps(n, channels // 4, 2 * height, 2 * width, like=maps)
     block = min(256, triton.next_power_of_2(channels // 4))
     _shuffle[(n * height * width, triton.cdiv(channels // 4, block))](
-        maps, out, height, width, channels // 4, BLOCK=block
+        maps, out, height, width, channels // 4, BLOCK=block, **LAUNCH
     )
     return out
 

@@ -17,7 +17,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.devices import LAUNCH, on_its_gpu
 from lightning_pose.ops.heatmaps import NEWTON_STEPS, SMALLEST_MASS, SMALLEST_SLOPE
 
 LARGEST = 16384  # pixels of a map of which one program makes a softmax
@@ -50,7 +50,7 @@ def softmax_of_phases(
         SIDE=math.isqrt(channels // k),
         NUMBERS=height * width,
         BLOCK=triton.next_power_of_2(height * width),
-        num_warps=_WARPS,
+        num_warps=_WARPS, **LAUNCH,
     )  # fmt: skip
     return out
 
@@ -79,7 +79,7 @@ def locate_peaks(
         NUMBERS=height * width,
         BLOCK=min(_BLOCK, triton.next_power_of_2(height * width)),
         SIDE=triton.next_power_of_2(2 * whole + 1),
-        RADIUS=radius, WHOLE=whole,
+        RADIUS=radius, WHOLE=whole, **LAUNCH,
     )  # fmt: skip
     return points, confidences
 

@@ -19,7 +19,7 @@ import triton.language as tl
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.devices import LAUNCH, on_its_gpu
 
 _BLOCK = 128
 
@@ -53,7 +53,7 @@ def resize_and_normalise(
             frames.contiguous(), out, rows, row_weights, columns, column_weights,
             old_height, old_width, height, width, row_weights.shape[1],
             *mean, *(1 / value for value in std),
-            COLUMN_TAPS=column_weights.shape[1], BLOCK=_BLOCK,
+            COLUMN_TAPS=column_weights.shape[1], BLOCK=_BLOCK, **LAUNCH,
         )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 

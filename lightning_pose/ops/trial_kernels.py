@@ -14,7 +14,7 @@ import triton.language as tl
 from jaxtyping import Int
 from torch import Tensor
 
-from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.devices import LAUNCH, on_its_gpu
 
 _NUMBERS = 16
 
@@ -32,7 +32,7 @@ def works(device: torch.device) -> bool:
 
 @on_its_gpu
 def _begin(out: Int[Tensor, " n"]) -> None:
-    _count[(1,)](out, NUMBERS=len(out))
+    _count[(1,)](out, NUMBERS=len(out), **LAUNCH)
 
 
 @triton.jit

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from lightning_pose.ops import batch_norm_kernels as kernels
+from lightning_pose.ops.devices import LAUNCH
 
 TILE = 4096  # numbers that one program holds at a time
 CHANNELS_AT_ONCE = 64  # at most, of a tile
@@ -33,7 +34,7 @@ class _Shape:
         self.rows = x.numel() // self.channels
         width = min(CHANNELS_AT_ONCE, triton.next_power_of_2(self.channels))
         height = TILE // width
-        self.tile = {"ROWS": height, "CHANNELS": width, "num_warps": 8}
+        self.tile = {"ROWS": height, "CHANNELS": width, "num_warps": 8, **LAUNCH}
         self.blocks = triton.cdiv(self.channels, width)
         wanted = min(triton.cdiv(PROGRAMS, self.blocks), triton.cdiv(self.rows, height))
         self.rows_each = triton.cdiv(triton.cdiv(self.rows, wanted), height) * height
@@ -47,7 +48,8 @@ class _Shape:
     @property
     def finish(self) -> tuple[tuple[int], dict[str, int]]:
         grid = (triton.cdiv(self.channels, FINISHED_AT_ONCE),)
-        return grid, {"PARTS": triton.next_power_of_2(self.parts), "CHANNELS": FINISHED_AT_ONCE}
+        parts = triton.next_power_of_2(self.parts)
+        return grid, {"PARTS": parts, "CHANNELS": FINISHED_AT_ONCE, **LAUNCH}
 
 
 class BatchNormActivation(torch.autograd.Function):

@@ -13,7 +13,7 @@ import triton.language as tl
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from lightning_pose.ops.devices import on_its_gpu
+from lightning_pose.ops.devices import LAUNCH, on_its_gpu
 from lightning_pose.ops.yuv import YuvToRgb
 
 _BLOCK = 1024
@@ -46,6 +46,7 @@ def nv12_at_to_rgb(
             8 * conversion.v_green,
             8 * conversion.u_blue,
             BLOCK=_BLOCK,
+            **LAUNCH,
         )
 
 
