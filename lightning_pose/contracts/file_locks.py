@@ -23,7 +23,9 @@ class FileLock:
 
     Args:
         path: of the file, which is made if need be; its folder must be there.
-        leave_file: keep the file when the lock is released.
+        leave_file: keep the file when the lock is released. Where it is not kept, a file that is
+            there and not held tells of processes that ended before they could release it
+            (:func:`times_left`).
     """
 
     def __init__(self, path: Path, *, leave_file: bool = True) -> None:
@@ -45,17 +47,18 @@ class FileLock:
             try:
                 if not _lock(file):
                     file.seek(0)
-                    holder = file.read().strip() or "another process"
+                    holders = file.read().splitlines()
                     file.close()
-                    return holder
+                    return holders[-1] if holders else "another process"
                 if _is_still_at(file, self.path):
                     break
             except NoLocksError:
                 file.close()
                 raise
             file.close()  # the one who held it deleted it just now
-        file.truncate(0)
-        file.write(_this_process())
+        if self.leave_file:
+            file.truncate(0)
+        file.write(f"{_this_process()}\n")
         file.flush()
         _ours[self.path] = file
         self._is_mine = True
@@ -88,6 +91,19 @@ def is_held(path: Path) -> bool:
             return not _lock(file)
         except NoLocksError:
             return True
+
+
+def times_left(path: Path) -> int:
+    """Return how many processes in a row ended without a word while they held the lock on a file.
+
+    0 if one holds it now, or the last one released it; see ``leave_file``.
+    """
+    try:
+        if is_held(path):  # first: to close a file that this process has locked would unlock it
+            return 0
+        return len(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:  # there is no such file, or it may not be read
+        return 0
 
 
 def _lock(file: IO[str]) -> bool:

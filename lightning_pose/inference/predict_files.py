@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 
 import torch
 
+from lightning_pose.contracts.file_locks import times_left
 from lightning_pose.contracts.files import real_path
 from lightning_pose.inference.engine import Task, predict_sessions
 from lightning_pose.inference.inputs import Input, by_view
@@ -26,6 +28,8 @@ from lightning_pose.inference.session import PredictSettings, Session
 from lightning_pose.inference.shard import Shard
 
 _CORES_A_WRITER, _MOST_WRITERS = 4, 4  # the others are the decoder's and the network's
+_DEADLY = 2  # processes that ended at an input, before it is left for the end
+_logger = logging.getLogger(__name__)
 
 OnStart = Callable[[tuple[Input, ...]], None]
 OnSessionProgress = Callable[[tuple[Input, ...], Progress], None]
@@ -48,6 +52,7 @@ def predict_files(
     others from being predicted; one that another process is at work on is left to it. Files are
     written by threads of their own while the next inputs are predicted. Rows are kept in a hidden
     file until all files are written: a later call goes on where this one was stopped or killed.
+    What two processes in a row ended at without a word comes after all others.
 
     Args:
         model: the model.
@@ -57,7 +62,7 @@ def predict_files(
         settings: how the inputs are read.
         shard: the share of the inputs to predict; None = all. Those that make no session are told
             of in the first.
-        on_start: is told of each session before it begins; by any thread.
+        on_start: is told of each session as it begins; by any thread.
         on_progress: is told how far each session is; by any thread.
     """
     sessions, unusable = by_view(inputs, model.view_names)
@@ -71,25 +76,55 @@ def predict_files(
     chosen = range(len(sessions)) if shard is None else sorted(shard.members(sessions))
     sources = frozenset(real_path(item.path) for item in inputs)
     outputs = outputs or OutputSettings()
-    pairs = zip(itertools.chain(*files), itertools.chain(*sessions), strict=True)
-    owners = owners_of(pairs, outputs)
-    stop = threading.Event()
-    jobs = [
-        ResultJob(
-            model=model,
-            session=Session(sessions[number], settings or PredictSettings()),
-            files=files[number],
-            outputs=outputs,
-            on_progress=partial(on_progress, sessions[number]) if on_progress else None,
-            stop=stop,
-            sources=sources,
-            owners=owners,
+    owners = owners_of(zip(chain(*files), chain(*sessions), strict=True), outputs)
+    for numbers in _in_turn(chosen, [places[0].claim for places in files]):
+        stop = threading.Event()
+        jobs = [
+            ResultJob(
+                model=model,
+                session=Session(sessions[number], settings or PredictSettings()),
+                files=files[number],
+                outputs=outputs,
+                on_progress=partial(on_progress, sessions[number]) if on_progress else None,
+                stop=stop,
+                sources=sources,
+                owners=owners,
+            )
+            for number in numbers
+        ]
+        batch = _Batch(model, jobs, stop, on_start=on_start, on_progress=on_progress)
+        yield from batch.run()
+
+
+def _in_turn(numbers: Sequence[int], claims: Sequence[Path]) -> Iterator[list[int]]:
+    """Yield sessions to be predicted together: most at once, then each of the others on its own.
+
+    The others are those at which processes ended that could not say why: at a video, perhaps, at
+    which a decoder breaks its process down. So it costs no other video.
+
+    Args:
+        numbers: of the sessions.
+        claims: of every session, the file that a process at work on it holds a lock on.
+    """
+    left = {number: times_left(claims[number]) for number in numbers}
+    yield [number for number in numbers if left[number] < _DEADLY]
+    alone = {number: _taken_at(claims[number]) for number in numbers if left[number] >= _DEADLY}
+    for number in sorted(alone, key=alone.__getitem__):  # each time another one comes first
+        _logger.warning(
+            "%d processes ended without a word while they were at %s, so it is predicted on its "
+            "own, after the others. If this one ends too, leave it out, or try --reader pyav.",
+            left[number],
+            claims[number].name.removeprefix(".").removesuffix(".litpose-claim"),
         )
-        for number in chosen
-    ]
-    batch = _Batch(model, jobs, stop, on_start=on_start, on_progress=on_progress)
-    with closing(batch.run()) as outcomes:
-        yield from outcomes
+        yield [number]
+
+
+def _taken_at(claim: Path) -> float:
+    """Return when a claim was taken for the last time; 0 if it is not there any more."""
+    try:
+        return claim.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 class _Batch:
@@ -99,7 +134,7 @@ class _Batch:
         model: the model.
         jobs: one a session.
         stop: is set when the batch ends, however it does.
-        on_start: is told of each session before it begins.
+        on_start: is told of each session as it begins.
         on_progress: is told how far each is.
     """
 
@@ -154,9 +189,9 @@ class _Batch:
         for job in self.jobs:
             if self._stop.is_set():
                 return
-            if self._on_start is not None:
-                self._on_start(job.session.inputs)
             ended = job.begin()
+            if self._on_start is not None:  # now, as it may look at a video that breaks it down
+                self._on_start(job.session.inputs)
             self._running[job.session] = (job, ended)
             there = ended is not None or job.rows is not None
             yield Task(session=job.session, store=None if there else job.store)

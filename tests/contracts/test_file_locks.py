@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lightning_pose.contracts.file_locks import FileLock, NoLocksError, is_held, is_held_here
+from lightning_pose.contracts.file_locks import (
+    FileLock,
+    NoLocksError,
+    is_held,
+    is_held_here,
+    times_left,
+)
 
 HOLDER = """
 import sys
@@ -49,6 +55,26 @@ def test_who_holds_it_is_told_and_a_dead_process_holds_nothing(
         assert other.communicate()[0] == f"process {os.getpid()} on {os.uname().nodename}\n"
     mine.release()
     assert not path.exists()
+
+
+def test_processes_that_left_it_are_counted(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "claim"
+    assert times_left(path) == 0
+    for number in range(1, 4):
+        with holder(path, checkout) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            assert times_left(path) == 0
+            assert FileLock(path).take() == f"process {other.pid} on {os.uname().nodename}"
+            other.kill()
+        assert times_left(path) == number
+    mine = FileLock(path, leave_file=False)
+    assert mine.take() == ""
+    assert times_left(path) == 0
+    with holder(path, checkout) as other:  # to be counted has not unlocked it
+        assert other.communicate()[0] == f"process {os.getpid()} on {os.uname().nodename}\n"
+    mine.release()
+    assert times_left(path) == 0
 
 
 def test_one_process_takes_it_once(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
+from typing import Any
 
 from lightning_pose.contracts.run_record import RunRecord
 from lightning_pose.inference.compute import Compute
@@ -13,6 +15,7 @@ from lightning_pose.inference.model import Model
 from lightning_pose.inference.model_files import BEST, ModelFiles
 from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.predict_files import predict_files
+from lightning_pose.inference.session import Session
 from lightning_pose.metrics.temporal_norm import TemporalNorm
 from tests.inference.number_tracker import number_tracker
 
@@ -40,3 +43,17 @@ def work(run: Path, videos: Path, out: Path, told: Path | None = None) -> None:
         became[outcome.inputs[0].path.name] = state
     if told is not None:
         told.write_text(json.dumps(became))
+
+
+def work_and_break_down(run: Path, videos: Path, out: Path, deadly: str) -> None:
+    """Predict the videos with a decoder that ends the process at one of them."""
+    opened = Session.open
+
+    def open_or_die(session: Session, *args: Any, **kwargs: Any) -> Any:
+        if session.inputs[0].path.name == deadly:
+            os.abort()
+        return opened(session, *args, **kwargs)
+
+    Session.open = open_or_die
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    work(run, videos, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -210,6 +211,22 @@ def test_what_a_kill_after_the_last_file_leaves_is_cleared_up(
     assert {".v0.litpose-rows", ".v0.litpose-claim", "v0.csv", "v0.litpose.json"} <= names_in(out)
     found = predict(model, folder, out)
     assert found["v0.mp4"].skipped
+    assert not list(out.glob(".*"))
+
+
+def test_what_two_processes_ended_at_comes_last_and_is_told_of(
+    model: Model, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, holders, taken_at in (("v0", 2, 2000), ("v1", 3, 1000), ("v2", 1, 0)):
+        claim = ResultFiles(out, name).claim
+        claim.write_text("process 1 on host\n" * holders)
+        os.utime(claim, (taken_at, taken_at))
+    assert list(predict(model, folder, out)) == ["v2.mp4", "v1.mp4", "v0.mp4"]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("3 processes ended without a word while they were at v1, so it is")
+    assert second.startswith("2 processes ended without a word while they were at v0, so it is")
     assert not list(out.glob(".*"))
 
 

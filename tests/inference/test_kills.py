@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lightning_pose.inference.outputs import NOTE_ENDING
-from tests.inference.batch_worker import number_run, work
+from tests.inference.batch_worker import number_run, work, work_and_break_down
 from tests.video.corpus import BITS, encode
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -117,6 +118,28 @@ def check_kills(tmp_path: Path, *, kills: int, videos: int, longest: int) -> Non
         last.join()
         assert last.exitcode == 0
     assert broken == []
+    assert results(out) == expected
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("deadly", ["v0.mp4", "v2.mp4"])
+def test_a_video_that_ends_the_process_costs_no_other(tmp_path: Path, deadly: str) -> None:
+    run = number_run(tmp_path / "run")
+    folder = videos_in(tmp_path / "videos", count=4, longest=60)
+    quiet = started(run, folder, tmp_path / "quiet")
+    quiet.join()
+    expected = results(tmp_path / "quiet")
+    out = tmp_path / "out"
+    others = {name: content for name, content in expected.items() if name[:2] != deadly[:2]}
+    for _ in range(5):
+        worker = PROCESSES.Process(target=work_and_break_down, args=(run, folder, out, deadly))
+        worker.start()
+        worker.join()
+        assert worker.exitcode == -signal.SIGABRT
+    assert results(out) == others
+    sound = started(run, folder, out)
+    sound.join()
+    assert sound.exitcode == 0
     assert results(out) == expected
     assert not list(out.glob(".*"))
 
