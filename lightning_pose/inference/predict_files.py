@@ -112,7 +112,8 @@ def _in_turn(numbers: Sequence[int], claims: Sequence[Path]) -> Iterator[list[in
     for number in sorted(alone, key=alone.__getitem__):  # each time another one comes first
         _logger.warning(
             "%d processes ended without a word while they were at %s, so it is predicted on its "
-            "own, after the others. If this one ends too, leave it out, or try --reader pyav.",
+            "own, after the others. If this one ends too, leave it out, or predict it by itself "
+            "with --reader pyav.",
             left[number],
             claims[number].name.removeprefix(".").removesuffix(".litpose-claim"),
         )
