@@ -77,7 +77,7 @@ def predict_files(
     sources = frozenset(real_path(item.path) for item in inputs)
     outputs = outputs or OutputSettings()
     owners = owners_of(zip(chain(*files), chain(*sessions), strict=True), outputs)
-    for numbers in _in_turn(chosen, [places[0].claim for places in files]):
+    for numbers in _in_turn(chosen, [places[0] for places in files]):
         stop = threading.Event()
         jobs = [
             ResultJob(
@@ -96,7 +96,7 @@ def predict_files(
         yield from batch.run()
 
 
-def _in_turn(numbers: Sequence[int], claims: Sequence[Path]) -> Iterator[list[int]]:
+def _in_turn(numbers: Sequence[int], files: Sequence[ResultFiles]) -> Iterator[list[int]]:
     """Yield sessions to be predicted together: most at once, then each of the others on its own.
 
     The others are those at which processes ended that could not say why: at a video, perhaps, at
@@ -104,18 +104,19 @@ def _in_turn(numbers: Sequence[int], claims: Sequence[Path]) -> Iterator[list[in
 
     Args:
         numbers: of the sessions.
-        claims: of every session, the file that a process at work on it holds a lock on.
+        files: of every session, those of its first view.
     """
-    left = {number: times_left(claims[number]) for number in numbers}
+    left = {number: times_left(files[number].claim) for number in numbers}
     yield [number for number in numbers if left[number] < _DEADLY]
-    alone = {number: _taken_at(claims[number]) for number in numbers if left[number] >= _DEADLY}
-    for number in sorted(alone, key=alone.__getitem__):  # each time another one comes first
+    alone = [number for number in numbers if left[number] >= _DEADLY]
+    # Each time another one comes first.
+    for number in sorted(alone, key=lambda number: _taken_at(files[number].claim)):
         _logger.warning(
             "%d processes ended without a word while they were at %s, so it is predicted on its "
             "own, after the others. If this one ends too, leave it out, or predict it by itself "
             "with --reader pyav.",
             left[number],
-            claims[number].name.removeprefix(".").removesuffix(".litpose-claim"),
+            files[number].stem,
         )
         yield [number]
 
