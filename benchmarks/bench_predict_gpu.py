@@ -160,7 +160,8 @@ def command(out: Path, model: str, videos: Path) -> float:
         run_quietly(words, out / "log.txt")
     _, status = os.waitpid(child, 0)
     if status:
-        raise SystemExit(f"{' '.join(words)} failed; see {out / 'log.txt'}.")
+        code, log = os.waitstatus_to_exitcode(status), (out / "log.txt").read_text()
+        raise SystemExit(f"{log[-3000:]}\n{' '.join(words)} ended with {code}.")
     return time.perf_counter() - before
 
 

@@ -106,7 +106,7 @@ class Decoding:
             waited_s = 0.0
             if isinstance(batch.error, DamagedError) and not batch.outdated:
                 try:
-                    self._begin_as_a_whole(batch.work)
+                    self._begin_as_a_whole(batch.work, batch.error)
                     continue
                 except LitposeError as error:
                     batch = replace(batch, error=error)
@@ -126,9 +126,9 @@ class Decoding:
         for thread in self._threads:
             thread.join()
 
-    def _begin_as_a_whole(self, work: Work) -> None:
+    def _begin_as_a_whole(self, work: Work, error: DamagedError) -> None:
         with self._lock:
-            work.begin_as_a_whole()
+            work.begin_as_a_whole(error)
             self._to_read.append(work)
         self._start()
 

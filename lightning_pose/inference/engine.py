@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_pose.contracts.errors import LitposeError
+from lightning_pose.data.wording import listed
 from lightning_pose.inference.inputs import Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
@@ -17,6 +19,8 @@ from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.session import Session
 from lightning_pose.inference.work import Work
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +92,18 @@ def _opened(
 def _outcome_of(work: Work, session: Session) -> Outcome:
     if work.failed is not None:
         return Outcome(inputs=session.inputs, failed=work.failed)
-    progress = progress_of(work)
+    progress, problems = progress_of(work), work.problems()
+    if work.setback is not None and not problems:
+        _logger.warning(
+            "%s was read a second time, from beginning to end, which takes longer: %s",
+            listed([item.path.name for item in session.inputs]),
+            work.setback,
+        )
     return Outcome(
         inputs=session.inputs,
         num_frames=work.store.num_rows,
         num_predicted=work.store.num_rows - work.kept,
-        problems=work.problems(),
+        problems=problems,
         seconds=progress.seconds,
         waited_s=progress.waited_s,
     )

@@ -63,8 +63,10 @@ def _exchange_if_same(network: N, run: Callable[[N], Sequence[Tensor]]) -> None:
     try:
         if all(itertools.starmap(same, zip(expected, run(network), strict=True))):
             return
+        reason: object = "what comes out would differ by more than rounding."
     except kernel_errors() as error:
-        _logger.info("These layers cannot be fused here: %s", error)
+        reason = error
+    _logger.info("The network's layers cannot be fused here, so it runs more slowly: %s", reason)
     for module, (kind, parts) in before.items():
         _become(module, kind)
         vars(module).clear()

@@ -19,7 +19,7 @@ from lightning_pose.inference.in_step import in_step, parts_in_step
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.reader import SegmentReader, VideoReader
-from lightning_pose.video.segments import SEGMENT_FRAMES, Segment
+from lightning_pose.video.segments import SEGMENT_FRAMES, DamagedError, Segment
 
 Views = tuple[RawFrames, ...]
 Calibrate = Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, "n k"]]
@@ -87,6 +87,7 @@ class Work:
 
     Attributes:
         attempt: how often reading has begun anew; results of an earlier attempt do not count.
+        setback: why it has; None = it has not.
         decoding: stretches that are being read.
         taken: frames predicted so far, those of earlier calls included.
         kept: of these, those of earlier calls.
@@ -105,12 +106,18 @@ class Work:
         self.waited_s = 0.0
         self.failed: LitposeError | None = None
         self.attempt = 0
+        self.setback: DamagedError | None = None
         self._begin(() if store.as_a_whole else source.segments())
 
-    def begin_as_a_whole(self) -> None:
-        """Forget all results, and have the source read from its beginning to its end."""
+    def begin_as_a_whole(self, error: DamagedError) -> None:
+        """Forget all results, and have the source read from its beginning to its end.
+
+        Args:
+            error: why a part of it could not be had.
+        """
         self.store.clear(as_a_whole=True)
         self.attempt += 1
+        self.setback = error
         self._begin(())
 
     def _begin(self, segments: tuple[Segment, ...]) -> None:

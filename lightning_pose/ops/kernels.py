@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lightning_pose.contracts.once import Once
 from lightning_pose.ops.recording import RECORDINGS
 
 _logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def kernel_module(name: str, device: torch.device) -> Any | None:
     return importlib.import_module(f"{__package__}.{name}")
 
 
-@functools.cache
+@Once
 def why_no_kernels(gpu: int) -> str | None:
     """Return why Triton can do nothing on a GPU, in one sentence; None if it can.
 

@@ -9,7 +9,6 @@ so each goes on to files of its own kind as long as there is room for others.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
@@ -23,17 +22,17 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from lightning_pose.ops.recording import RECORDINGS
+from lightning_pose.contracts.once import Once
 from lightning_pose.video.excerpt import LARGEST, Excerpt, Span, lacks_references, num_bytes
 from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.nvdec_errors import ERRORS
-from lightning_pose.video.nvdec_rules import LIMITS, Limits
 from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError
 
 BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
 _WAITING = 0.25  # of that, for decoders of other kinds than those that are wanted
+_MAKING = threading.Lock()  # one at a time, as the driver makes them anyway
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -112,14 +111,15 @@ class Decoder:
                     return
                 broken, self._threaded = self._threaded, None
                 broken.end()
-            self._threaded = _codec().ThreadedDecoder(
-                str(path),
-                self.kind.buffered,
-                gpu_id=self.device.index,
-                cuda_stream=self.stream.cuda_stream,
-                use_device_memory=True,
-                start_frame=number,
-            )
+            with _MAKING:
+                self._threaded = _codec().ThreadedDecoder(
+                    str(path),
+                    self.kind.buffered,
+                    gpu_id=self.device.index,
+                    cuda_stream=self.stream.cuda_stream,
+                    use_device_memory=True,
+                    start_frame=number,
+                )
         except Exception as error:  # its own kinds, which are no kind of one another
             raise DamagedError(f"NVDEC cannot begin at frame {number}: {error}") from error
 
@@ -141,6 +141,7 @@ class Decoders:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._all: list[Decoder] = []
         self._idle: list[Decoder] = []
         self._lent: defaultdict[int, list[int]] = defaultdict(list)
         self._streams: dict[int, torch.cuda.Stream] = {}
@@ -208,11 +209,31 @@ class Decoders:
                 others = (it for it in self._idle if (it.kind.gpu, it.kind.buffered) == like)
                 found = next(others, None)
             if found is None:
-                found = Decoder(kind)
-            else:
-                self._idle.remove(found)
-                found.kind = kind
+                return self._made(kind)
+            self._idle.remove(found)
+            found.kind = kind
             return found
+
+    def _made(self, kind: DecoderKind) -> Decoder:
+        self._all.append(Decoder(kind))
+        return self._all[-1]
+
+    @contextmanager
+    def another(self, kind: DecoderKind, *, at_most: int) -> Iterator[Decoder | None]:
+        """Lend a decoder that was never lent; none where there are so many of its kind already.
+
+        Args:
+            kind: what is to be decoded.
+            at_most: how many there may be, those that are lent included.
+        """
+        with self._changed:
+            there = sum(it.kind == kind for it in self._all)
+            decoder = self._made(kind) if there < at_most else None
+        try:
+            yield decoder
+        finally:
+            if decoder is not None:
+                self.keep(decoder)
 
     def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
         """Return memory for frames, which is the next decoder's once nobody needs it.
@@ -242,7 +263,7 @@ class Decoders:
 DECODERS = Decoders()
 
 
-@functools.cache
+@Once
 def why_no_codec() -> str | None:
     """Return why PyNvVideoCodec cannot be used here, in one sentence; None if it can."""
     try:
@@ -253,32 +274,6 @@ def why_no_codec() -> str | None:
         reason = str(error).splitlines()[0].rstrip(".")
         return f"PyNvVideoCodec cannot be used here: {reason}. Install it, or the GPU's driver."
     return None
-
-
-@functools.cache
-def limits_on(gpu: int, codec: str) -> Limits | None:
-    """Return which pictures of 8-bit 4:2:0 a GPU decodes; None if none of this codec.
-
-    A decoder that is given others ends the process. Asking takes 0.16 s, as PyNvVideoCodec makes a
-    context of its own for it; where it cannot, on a GPU that lends one context only or is full,
-    it is what is known of GPUs.
-
-    Args:
-        gpu: its number.
-        codec: ``h264`` or ``hevc``.
-    """
-    with RECORDINGS.disturbing():
-        torch.cuda.synchronize(gpu)  # torch has its context first, whatever becomes of the other
-        with suppress(Exception):  # PyNvVideoCodec's own kinds, which are no kind of one another
-            name = getattr(_codec().cudaVideoCodec, codec.upper())
-            found = _codec().GetDecoderCaps(gpuid=gpu, codec=name)
-            limits = Limits(
-                smallest=(found["width_min"], found["height_min"]),
-                largest=(found["width_max"], found["height_max"]),
-                num_blocks=found["mb_num_max"],
-            )
-            return limits if found["supported"] else None
-    return LIMITS[codec]
 
 
 def _codec() -> Any:

@@ -34,11 +34,11 @@ from lightning_pose.video.nvdec_decoders import (
     DECODERS,
     Decoder,
     DecoderKind,
-    limits_on,
     room_on,
     why_no_codec,
 )
 from lightning_pose.video.nvdec_errors import ERRORS
+from lightning_pose.video.nvdec_limits import limits_on
 from lightning_pose.video.nvdec_rules import table_of, why_not_plain
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import SampleTable
@@ -278,13 +278,12 @@ def prepare_decoders(video: Path, *, device: torch.device | str, number: int) ->
         table = table_of(reader.info)
         number = min(number, room_on(reader.gpu) // reader.kind.num_bytes)
         for segment in reader.segments[:number]:
-            decoder = Decoder(reader.kind)
-            try:
+            with DECODERS.another(reader.kind, at_most=number) as decoder:
+                if decoder is None:  # readers have made theirs meanwhile
+                    return
                 with ERRORS.listening(), RECORDINGS.disturbing():
                     decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
                     decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
-            finally:
-                DECODERS.keep(decoder)
 
 
 def _number_of(device: torch.device | str) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,10 @@ from lightning_pose.inference.work import Source
 from lightning_pose.metrics.build import table_of
 from lightning_pose.metrics.temporal_norm import TemporalNorm
 from lightning_pose.metrics.views import computed_by_view
+from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.decode import count_frames
+from lightning_pose.video.pyav_reader import PyAVReader
+from lightning_pose.video.segments import DamagedError, Segment
 from tests.inference.batch_worker import number_run
 from tests.inference.number_tracker import number_tracker
 from tests.video.corpus import NUM_FRAMES
@@ -228,6 +231,31 @@ def test_what_two_processes_ended_at_comes_last_and_is_told_of(
     assert first.startswith("3 processes ended without a word while they were at v1, so it is")
     assert second.startswith("2 processes ended without a word while they were at v0, so it is")
     assert not list(out.glob(".*"))
+
+
+def test_a_sound_video_that_had_to_be_read_twice_is_told_of(
+    model: Model,
+    folder: Path,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    read = PyAVReader.read
+
+    def broken(self: PyAVReader, parts: list[Segment]) -> Iterator[RawFrames]:
+        if self.info.path.name == "v1.mp4":
+            raise DamagedError("the decoder gives no frame 16")
+        yield from read(self, parts)
+
+    monkeypatch.setattr(PyAVReader, "read", broken)
+    (folder / "spoilt.mp4").write_bytes(corpus("spoilt.mp4").read_bytes())
+    outcomes = predict(model, folder, tmp_path / "out")
+    assert [name for name, outcome in outcomes.items() if outcome.problems] == ["spoilt.mp4"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "v1.mp4 was read a second time, from beginning to end, which takes longer: the decoder "
+        "gives no frame 16"
+    ]
 
 
 def test_what_others_hide_beside_whole_results_is_left_alone(

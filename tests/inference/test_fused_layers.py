@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ class Refused(Exception):
 
 @pytest.mark.parametrize("error", [None, RuntimeError("cuDNN has none"), Refused("no memory")])
 def test_where_it_is_refused_or_differs_all_stays_as_it_was(
-    error: Exception | None, monkeypatch: pytest.MonkeyPatch
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(fused_layers, "kernel_module", lambda *_: object())
     monkeypatch.setattr(fused_layers, "kernel_errors", lambda: (RuntimeError, Refused))
@@ -70,8 +71,11 @@ def test_where_it_is_refused_or_differs_all_stays_as_it_was(
             raise error
         return [torch.full((2, 3), 1.0 + 0.5 * changed)]
 
-    _exchange_if_same(net, run)
+    with caplog.at_level(logging.INFO):
+        _exchange_if_same(net, run)
     assert [(type(module), set(vars(module))) for module in net.modules()] == before
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.endswith(str(error or "would differ by more than rounding."))
 
 
 @pytest.mark.gpu

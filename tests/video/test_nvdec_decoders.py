@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,7 @@ import torch
 from lightning_pose.video import nvdec_decoders
 from lightning_pose.video.excerpt import Span, spans
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_decoders import Decoder, DecoderKind, Decoders, limits_on
-from lightning_pose.video.nvdec_rules import LIMITS, Limits
+from lightning_pose.video.nvdec_decoders import Decoder, DecoderKind, Decoders
 from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError
 
@@ -192,34 +192,38 @@ def test_one_that_cannot_go_on_is_made_anew(
     assert [made.ended for made in fake.made] == [True, True, False]
 
 
-def test_a_gpu_is_asked_what_it_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, str]] = []
+def test_as_many_are_made_beforehand_as_are_wanted_in_all(fake: type[FakeDecoder]) -> None:
+    decoders = Decoders()
 
-    class Codec:
-        class cudaVideoCodec:
-            H264, HEVC = "taken", "not"
+    def prepared(wanted: DecoderKind) -> bool:
+        with decoders.another(wanted, at_most=3) as decoder:
+            return decoder is not None
 
-        @staticmethod
-        def GetDecoderCaps(*, gpuid: int, codec: str) -> dict[str, int]:
-            asked.append((gpuid, codec))
-            if gpuid:
-                raise RuntimeError("no such GPU")
-            known = {"width_min": 48, "height_min": 16, "width_max": 64, "height_max": 32}
-            return {**known, "mb_num_max": 7, "supported": codec == "taken"}
+    with decoders.one(kind(), num_bytes=1), decoders.one(kind(), num_bytes=1):
+        assert [prepared(kind()) for _ in range(3)] == [True, False, False]
+        assert prepared(kind(width=2))
+    assert not prepared(kind())
+    lent = [decoders.one(kind(), num_bytes=1) for _ in range(3)]
+    with contextlib.ExitStack() as stack:
+        assert len({id(stack.enter_context(one)) for one in lent}) == 3
+    assert len(decoders._all) == 4
 
-    monkeypatch.setattr(nvdec_decoders, "_codec", lambda: Codec)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda gpu: None)
-    limits_on.cache_clear()
-    try:
-        for _ in range(2):
-            taken = Limits(smallest=(48, 16), largest=(64, 32), num_blocks=7)
-            assert limits_on(0, "h264") == taken
-            assert limits_on(0, "hevc") is None
-        assert asked == [(0, "taken"), (0, "not")]
-        assert limits_on(1, "h264") == LIMITS["h264"]
-        assert limits_on(1, "hevc") == LIMITS["hevc"]
-    finally:
-        limits_on.cache_clear()
+
+def test_one_is_made_at_a_time(fake: type[FakeDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
+    making, most = [0], [0]
+    init = fake.__init__
+
+    def slow(self: FakeDecoder, *args: object, **options: object) -> None:
+        making[0] += 1
+        most[0] = max(most[0], making[0])
+        time.sleep(0.01)
+        making[0] -= 1
+        init(self, "v")
+
+    monkeypatch.setattr(fake, "__init__", slow)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: Decoder(kind())._open(Path("v"), 0), range(4)))
+    assert (len(fake.made), most) == (4, [1])
 
 
 def test_where_references_were_lost_nothing_is_decoded(

@@ -13,13 +13,10 @@ from lightning_pose.inference.in_step import parts_in_step
 from lightning_pose.video import nvdec_decoders, nvdec_reader, segments
 from lightning_pose.video.excerpt import Span
 from lightning_pose.video.info import probe
-from lightning_pose.video.nvdec_decoders import Decoders, limits_on
+from lightning_pose.video.nvdec_decoders import Decoders
+from lightning_pose.video.nvdec_limits import limits_on
 from lightning_pose.video.nvdec_reader import NvdecReader
-from lightning_pose.video.nvdec_rules import (
-    LIMITS,
-    Limits,
-    why_not_plain,
-)
+from lightning_pose.video.nvdec_rules import Limits, why_not_plain
 from lightning_pose.video.preflight import preflight
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.sample_table import trusted_table
@@ -235,15 +232,6 @@ def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
         assert len([n for ids, _ in read(reader, reader.segments) for n in ids]) == 40
         told = [problem for problem in reader.problems if "NVDEC told of" in problem]
         assert bool(told) == (path == video)
-
-
-@pytest.mark.gpu
-def test_what_is_known_of_sizes_is_what_the_gpu_says() -> None:
-    for codec, known in LIMITS.items():
-        found = limits_on(0, codec)
-        assert found is not None
-        assert found.take(*known.smallest)
-        assert found.take(*known.largest)
 
 
 @pytest.mark.gpu
