@@ -10,7 +10,7 @@ a start further on is off by one near open groups of pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -34,7 +34,6 @@ from lightning_pose.video.nvdec_decoders import (
     DECODERS,
     Decoder,
     DecoderKind,
-    room_on,
     why_no_codec,
 )
 from lightning_pose.video.nvdec_errors import ERRORS
@@ -264,26 +263,6 @@ def room_for(readers: Sequence[object]) -> AbstractContextManager[None]:
     kinds = {it.kind for it in on_gpu}
     (gpu,) = {kind.gpu for kind in kinds}
     return DECODERS.room(gpu, sum(it.num_bytes for it in on_gpu), kinds)
-
-
-def prepare_decoders(video: Path, *, device: torch.device | str, number: int) -> None:
-    """Make decoders that readers of ``video``, and of others, find ready; in a thread, best.
-
-    Does nothing where :class:`NvdecReader` would not be used.
-    """
-    with suppress(VideoError, RuntimeError, OSError):  # whoever reads the video will tell
-        if NvdecReader.usable(video, device=device) is not None:
-            return
-        reader = NvdecReader(video, batch_size=1, device=device)
-        table = table_of(reader.info)
-        number = min(number, room_on(reader.gpu) // reader.kind.num_bytes)
-        for segment in reader.segments[:number]:
-            with DECODERS.another(reader.kind, at_most=number) as decoder:
-                if decoder is None:  # readers have made theirs meanwhile
-                    return
-                with ERRORS.listening(), RECORDINGS.disturbing():
-                    decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
-                    decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
 
 
 def _number_of(device: torch.device | str) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
-from lightning_pose.video.nvdec_reader import prepare_decoders
+from lightning_pose.video.nvdec_start import decoders_prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,11 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     if request.out is not None:
         check_is_no_file(request.out)
     inputs = expand_inputs(request.inputs)
-    _prepare_decoders(inputs, request)
+    with _decoders_prepared(inputs, request):
+        return _predict_and_report(request, inputs, as_json=as_json)
+
+
+def _predict_and_report(request: PredictRequest, inputs: list[Input], *, as_json: bool) -> int:
     model = open_model(
         request.model,
         device=request.device,
@@ -104,16 +108,14 @@ def predict_and_report(request: PredictRequest, *, as_json: bool = False) -> int
     return int(any(outcome.failed is not None for outcome in outcomes))
 
 
-def _prepare_decoders(inputs: Sequence[Input], request: PredictRequest) -> None:
-    """Have decoders of a GPU made while the model is read; that takes as long."""
+def _decoders_prepared(
+    inputs: Sequence[Input], request: PredictRequest
+) -> AbstractContextManager[None]:
     first = next((item.path for item in inputs if item.kind is Kind.VIDEO), None)
     device = "cuda" if request.device == "auto" else request.device
     if first is None or request.reader not in ("auto", "pynvvc") or device[:4] != "cuda":
-        return
-    options = {"device": device, "number": GPU_DECODERS}
-    threading.Thread(
-        target=prepare_decoders, args=(first,), kwargs=options, name="litpose-warm", daemon=True
-    ).start()
+        return nullcontext()
+    return decoders_prepared(first, device=device, number=GPU_DECODERS)
 
 
 def predict_inputs(
