@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 
 from hydra.errors import HydraException
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_pose.config.hydra_session import hydra_session
-from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.errors import ConfigError, LitposeError
 
 PRIMARY = "shares"
 EXTRAS = {  # what a launcher is installed with
@@ -47,6 +48,7 @@ def run_shares(
 
     Raises:
         ConfigError: there is no such launcher, or it does not know a setting.
+        LitposeError: a worker's process has ended without a word.
         Whatever a worker raises.
     """
     overrides = [
@@ -62,6 +64,11 @@ def run_shares(
             first = str(error).strip().splitlines()[0].rstrip(".")
             raise ConfigError(
                 f"The launcher {launcher} cannot be used: {first}. {_way_out(launcher, first)}"
+            ) from error
+        except BrokenExecutor as error:
+            raise LitposeError(
+                "The process of a worker ended without a word, for lack of memory perhaps, and the "
+                "others were stopped. The same command does what is left."
             ) from error
     return [int(job.return_value) for batch in found for job in batch]
 

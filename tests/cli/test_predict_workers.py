@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,18 @@ def test_what_cannot_be_started_is_one_sentence(
     assert predict(*options) == 2
     assert reason in " ".join(capsys.readouterr().err.split())
     assert not (here / "out").exists()
+
+
+def test_a_worker_whose_process_ends_without_a_word_is_one_sentence(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenProcessPool("A process in the executor was terminated abruptly")
+
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.multirun", broken)
+    assert predict("--workers", "2", "--launcher", "basic") == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.endswith("were stopped. The same command does what is left.")
 
 
 def test_every_launcher_of_ours_says_what_it_is_installed_with() -> None:

@@ -56,7 +56,7 @@ def predict_in_workers(
 
     Raises:
         ConfigError: the options do not go together, or there is no such launcher.
-        LitposeError: an input cannot be found.
+        LitposeError: an input cannot be found, or the process of a worker ended without a word.
     """
     if workers < 1:
         raise ConfigError(f"--workers should be 1 or more, got {workers}.")
