@@ -6,8 +6,9 @@ VIDEO is an MP4 whose index names every frame; it is looped ten times by copying
 with ``--size``, enlarged first. Trackers with random weights, 17 keypoints and 256 x 256 networks
 predict one such film and eight; each command writes csv and metric files and runs in a fork of a
 process that has imported everything. What the same command takes on the first 64 frames is start,
-and taken off; medians of all rounds. With ``--memory`` VIDEO is also looped a thousand times, and
-the peaks of the memory of the process and of the GPU are printed for both lengths.
+and taken off; medians of all rounds. Remarks of the commands are printed as they come. With
+``--memory`` VIDEO is also looped a thousand times, and the peaks of the memory of the process and
+of the GPU are printed for both lengths.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.build import build_tracker, save_weights
 
 LOOPS, LONG_LOOPS, SHORT, MANY = 10, 1010, 64, 8
+PROGRESS = "predicting "
 TRACKERS = {
     "heatmap": ("heatmap", "resnet50"),
     "mhcrnn": ("heatmap_mhcrnn", "resnet50"),
@@ -157,21 +159,26 @@ def command(out: Path, model: str, videos: Path) -> float:
     before = time.perf_counter()
     child = os.fork()
     if child == 0:
-        run_quietly(words, out / "log.txt")
+        run_quietly(words, out)
     _, status = os.waitpid(child, 0)
+    took = time.perf_counter() - before
+    told = (out / "stderr.txt").read_text()
     if status:
-        code, log = os.waitstatus_to_exitcode(status), (out / "log.txt").read_text()
-        raise SystemExit(f"{log[-3000:]}\n{' '.join(words)} ended with {code}.")
-    return time.perf_counter() - before
+        code = os.waitstatus_to_exitcode(status)
+        raise SystemExit(f"{told}\n{' '.join(words)} ended with {code}.")
+    for line in told.splitlines():
+        if not line.startswith(PROGRESS):
+            print(line, flush=True)
+    return took
 
 
-def run_quietly(words: list[str], log: Path) -> None:
-    """Run a command and end the process; what it prints goes into a file."""
+def run_quietly(words: list[str], out: Path) -> None:
+    """Run a command and end the process; what it prints goes into files."""
     from lightning_pose.cli.main import main as litpose
 
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(file, sys.stdout.fileno())
-    os.dup2(file, sys.stderr.fileno())
+    for stream in ("stdout", "stderr"):
+        file = os.open(out / f"{stream}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, getattr(sys, stream).fileno())
     code = litpose(words)
     sys.stdout.flush()
     os._exit(code)
