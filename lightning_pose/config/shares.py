@@ -67,8 +67,8 @@ def run_shares(
             ) from error
         except BrokenExecutor as error:
             raise LitposeError(
-                "The process of a worker ended without a word, for lack of memory perhaps, and the "
-                "others were stopped. The same command does what is left."
+                "The process of a worker ended without a word, for lack of memory perhaps, and "
+                "the others were stopped. The same command does what is left."
             ) from error
     return [int(job.return_value) for batch in found for job in batch]
 

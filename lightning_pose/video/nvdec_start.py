@@ -23,7 +23,7 @@ def decoders_prepared(video: Path, *, device: torch.device | str, number: int) -
     """Make decoders meanwhile that readers of ``video``, and of others, find ready.
 
     Does nothing where :class:`NvdecReader` would not be used. The thread that makes them has ended
-    when this ends: the interpreter would end it in the middle of one, and the process with it.
+    when this ends, so that the interpreter does not end while one is being made.
 
     Args:
         video: the one that is read first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -13,6 +14,9 @@ from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.segments import Segment
+
+_logger = logging.getLogger(__name__)
+_told: set[str] = set()  # reasons why videos are not decoded on a GPU
 
 
 @runtime_checkable
@@ -83,6 +87,8 @@ def open_reader(
 ) -> VideoReader:
     """Return a reader for ``video``: the named one, or the best that can read it here.
 
+    Why another one than the best there is must do on a GPU is said, once for each reason.
+
     Raises:
         VideoError: the video cannot be read, or not by the named reader; the message says why.
         ConfigError: there is no reader of that name.
@@ -93,10 +99,21 @@ def open_reader(
         if reason := kind.usable(video, device=device):
             raise VideoError(f"{video} cannot be read with {name!r}: {reason}")
         return kind(video, batch_size=batch_size, halo=halo, device=device)
-    reasons = []
+    reasons: dict[str, str] = {}
     for entry in sorted(READERS, key=lambda entry: -entry.value.priority):
         reason = entry.value.usable(video, device=device)
         if reason is None:
+            if reasons and torch.device(device).type == "cuda":
+                _say_why(next(iter(reasons.values())), video.name)
             return entry.value(video, batch_size=batch_size, halo=halo, device=device)
-        reasons.append(f"{entry.name}: {reason}")
-    raise VideoError(f"{video} cannot be read here. {' '.join(reasons)}")
+        reasons[entry.name] = reason
+    told = " ".join(f"{reader}: {reason}" for reader, reason in reasons.items())
+    raise VideoError(f"{video} cannot be read here. {told}")
+
+
+def _say_why(reason: str, name: str) -> None:
+    if reason not in _told:
+        _told.add(reason)
+        _logger.info(
+            "%s is decoded on the CPU, as is every video of which the same holds: %s", name, reason
+        )

@@ -13,8 +13,10 @@ import torch
 
 from lightning_pose.contracts.errors import ConfigError, VideoError
 from lightning_pose.contracts.registry import READERS
+from lightning_pose.video import reader as reader_module
 from lightning_pose.video.background import in_background
 from lightning_pose.video.batching import in_batches
+from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.reader import open_reader
 from tests.video.corpus import NUM_FRAMES, read_number
@@ -69,6 +71,21 @@ def test_batches_do_not_share_memory() -> None:
     first, *_ = batches = list(in_batches(frames, batch_size=2, halo=1))
     first.frames.fill_(99)
     assert all((raw.frames != 99).all() for raw in batches[1:])
+
+
+def test_why_videos_are_not_decoded_on_the_gpu_is_said_once(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = "NVDEC cannot be used here: no driver."
+    monkeypatch.setattr(NvdecReader, "usable", lambda *_, **__: why)
+    monkeypatch.setattr(reader_module, "_told", set())
+    with caplog.at_level("INFO"):
+        for device in ("cpu", "cuda", "cuda:1"):
+            for name in ("plain.mp4", "gop10.mp4"):
+                open_reader(corpus(name), batch_size=8, device=device)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"plain.mp4 is decoded on the CPU, as is every video of which the same holds: {why}"
+    ]
 
 
 def test_problems_are_known_after_reading(corpus: Corpus) -> None:
