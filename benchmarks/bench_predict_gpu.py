@@ -6,7 +6,8 @@ VIDEO is an MP4 whose index names every frame; it is looped ten times by copying
 with ``--size``, enlarged first. Trackers with random weights, 17 keypoints and 256 x 256 networks
 predict one such film and eight; each command writes csv and metric files and runs in a fork of a
 process that has imported everything. What the same command takes on the first 64 frames is start,
-and taken off; medians of all rounds. Remarks of the commands are printed as they come. With
+and taken off; medians of all rounds. In brackets: the seconds of each round, and the share of the
+time in which the network waited for frames. Remarks of the commands are printed as they come. With
 ``--memory`` VIDEO is also looped a thousand times, and the peaks of the memory of the process and
 of the GPU are printed for both lengths.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -139,13 +141,16 @@ def time_commands(out: Path, model: str, size: str, film: Path, *, rounds: int) 
     command(out, model, short.parent)  # kernels are compiled once
     start = statistics.median(command(out, model, short.parent) for _ in range(rounds))
     for what, videos in (("one", 1), ("many", MANY)):
-        took = [command(out, model, folder / what) for _ in range(rounds)]
+        took, runs = [], []
+        for _ in range(rounds):
+            took.append(command(out, model, folder / what))
+            (waited,) = re.findall(r"(\d+%) of the time waiting", (out / "stdout.txt").read_text())
+            runs.append(f"{took[-1]:.2f} {waited}")
         whole = statistics.median(took)
         rate = videos * frames / (whole - start)
-        runs = ", ".join(f"{seconds:.2f}" for seconds in took)
         print(
             f"{model:8} {size:10} {videos} x {frames} frames: start {start:.2f} s, whole "
-            f"{whole:.2f} s ({runs}), {rate:.0f} frames/s",
+            f"{whole:.2f} s ({', '.join(runs)}), {rate:.0f} frames/s",
             flush=True,
         )
     shutil.rmtree(folder)
