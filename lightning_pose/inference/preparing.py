@@ -41,9 +41,12 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
     raw = RawFrames(frames=pattern, frame_ids=torch.zeros(1, dtype=torch.long), halo=spec.halo)
     batch = NetworkInput(spec, device=compute.device)([raw] * views)
 
-    def keypoints(network: BaseSupervisedTracker) -> Tensor:
+    def scores(network: BaseSupervisedTracker) -> Tensor:
+        # Not the keypoints of heatmaps: of two pixels that are equally high rounding takes one.
         with torch.inference_mode():
-            return torch.cat([part.flatten() for part in network.predict_batch(batch)])
+            maps = _log_heatmaps(network, batch)
+            centred = [part - part.mean(dim=(-2, -1), keepdim=True) for part in maps]
+            return torch.cat([part.flatten() for part in centred or network.predict_batch(batch)])
 
     def features(network: BaseSupervisedTracker) -> Tensor:
         with torch.inference_mode(), compute.active():
@@ -53,7 +56,7 @@ def prepared(tracker: N, compute: Compute, *, compiled: bool = False) -> N:
         with torch.inference_mode(), compute.active():
             return [features(network), *_log_heatmaps(network, batch)]
 
-    folded = fold_batch_norms(tracker, keypoints)[0].to(memory_format=torch.channels_last)
+    folded = fold_batch_norms(tracker, scores)[0].to(memory_format=torch.channels_last)
     ready = compute.with_weights(folded)
     if compiled:
         for part in ready.children():

@@ -10,6 +10,7 @@ from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.folding import fold_batch_norms
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.preparing import prepared
 from lightning_pose.models.backbones import build_backbone
 from lightning_pose.models.build import build_tracker
 
@@ -108,3 +109,19 @@ def test_a_model_predicts_the_same_folded() -> None:
     with_statistics(tracker.backbone)
     model = Model(tracker, compute=Compute.choose(device="cpu", precision="fp32"))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in model.tracker.backbone.modules())
+
+
+def test_keypoints_that_rounding_decides_keep_no_network_from_being_folded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = ModelSpec(
+        model_type="heatmap_mhcrnn",
+        backbone="resnet18",
+        keypoint_names=("nose", "tail"),
+        image_height=64,
+        image_width=64,
+    )
+    tracker = build_tracker(spec)
+    monkeypatch.setattr(tracker, "predict_batch", lambda batch: (torch.rand(1, 2, 2),) * 2)
+    ready = prepared(tracker, Compute(device=torch.device("cpu"), precision="bf16"))
+    assert not [module for module in ready.modules() if isinstance(module, nn.BatchNorm2d)]
