@@ -1,6 +1,7 @@
 """Time the whole command `litpose predict` on a GPU, and what a long film costs in memory.
 
     python benchmarks/bench_predict_gpu.py VIDEO OUT [--size 1280x1024] [--rounds 3] [--memory]
+        [--again 200]
 
 VIDEO is an MP4 whose index names every frame; it is looped ten times by copying its packets, and,
 with ``--size``, enlarged first. Trackers with random weights, 17 keypoints and 256 x 256 networks
@@ -9,12 +10,15 @@ process that has imported everything. What the same command takes on the first 6
 and taken off; medians of all rounds. In brackets: the seconds of each round, and the share of the
 time in which the network waited for frames. Remarks of the commands are printed as they come. With
 ``--memory`` VIDEO is also looped a thousand times, and the peaks of the memory of the process and
-of the GPU are printed for both lengths.
+of the GPU are printed for both lengths. With ``--again`` the command on one film is run that often
+first, and what goes wrong is printed, with where each thread was if the process was ended by a
+signal.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import re
@@ -43,6 +47,7 @@ TRACKERS = {
 WATCHED = """
 import json, resource, sys, threading, time, torch
 from lightning_pose.cli.main import main
+from lightning_pose.video.nvdec_decoders import DECODERS
 used = [0]
 def watch():
     while True:
@@ -56,6 +61,7 @@ found = {
     "gpu": used[0],
     "held by torch": torch.cuda.max_memory_reserved(),
     "in tensors": torch.cuda.max_memory_allocated(),
+    "decoders": len(DECODERS._all),
 }
 with open(sys.argv[1], "w") as file:
     json.dump(found, file)
@@ -80,6 +86,8 @@ def main() -> None:
             )
             films[options.size] = making.result()
     import_everything()
+    if options.again:
+        try_again(out, options.video, times=options.again)
     for size, film in films.items():
         names = TRACKERS if film is options.video else ["heatmap"]
         for name in names:
@@ -111,6 +119,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--size", help="of a second film, WIDTHxHEIGHT")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--again", type=int, default=0, metavar="TIMES")
     return parser.parse_args()
 
 
@@ -126,6 +135,19 @@ def import_everything() -> None:
 
     for known in (registry.BACKBONES, registry.TRACKERS, registry.READERS):
         known.names()
+
+
+def try_again(out: Path, video: Path, *, times: int) -> None:
+    """Print how often a command on one film fails, and how."""
+    film = looped(video, out / "again" / "v.mp4", loops=LOOPS)
+    failed = 0
+    for number in range(times):
+        _, code, told = attempt(out, "heatmap", film.parent)
+        if code:
+            failed += 1
+            print(f"Number {number} ended with {code}:\n{told}", flush=True)
+    print(f"{failed} of {times} commands failed.", flush=True)
+    shutil.rmtree(film.parent)
 
 
 def time_commands(out: Path, model: str, size: str, film: Path, *, rounds: int) -> None:
@@ -157,24 +179,28 @@ def time_commands(out: Path, model: str, size: str, film: Path, *, rounds: int) 
 
 
 def command(out: Path, model: str, videos: Path) -> float:
-    """Return the seconds that a prediction took, in a fork of this process."""
+    """Return the seconds that a prediction took; print its remarks."""
+    took, code, told = attempt(out, model, videos)
+    if code:
+        raise SystemExit(f"{told}\nThe prediction of {videos} ended with {code}.")
+    for line in told.splitlines():
+        if not line.startswith(PROGRESS):
+            print(line, flush=True)
+    return took
+
+
+def attempt(out: Path, model: str, videos: Path) -> tuple[float, int, str]:
+    """Predict in a fork of this process; return seconds, exit code and what it wrote on stderr."""
     results = out / "results"
     shutil.rmtree(results, ignore_errors=True)
-    words = ["predict", str(out / f"{model}.ckpt"), str(videos), "--out", str(results)]
+    words = ["predict", str(out / f"{model}.ckpt"), str(videos), "--out", str(results), "--debug"]
     before = time.perf_counter()
     child = os.fork()
     if child == 0:
         run_quietly(words, out)
     _, status = os.waitpid(child, 0)
     took = time.perf_counter() - before
-    told = (out / "stderr.txt").read_text()
-    if status:
-        code = os.waitstatus_to_exitcode(status)
-        raise SystemExit(f"{told}\n{' '.join(words)} ended with {code}.")
-    for line in told.splitlines():
-        if not line.startswith(PROGRESS):
-            print(line, flush=True)
-    return took
+    return took, os.waitstatus_to_exitcode(status), (out / "stderr.txt").read_text()
 
 
 def run_quietly(words: list[str], out: Path) -> None:
@@ -184,6 +210,7 @@ def run_quietly(words: list[str], out: Path) -> None:
     for stream in ("stdout", "stderr"):
         file = os.open(out / f"{stream}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, getattr(sys, stream).fileno())
+    faulthandler.enable()
     code = litpose(words)
     sys.stdout.flush()
     os._exit(code)
@@ -201,6 +228,9 @@ def compare_memory(out: Path, video: Path) -> None:
         peaks.append(json.loads(found.read_text()))
     for what, short in peaks[0].items():
         long = peaks[1][what]
+        if what == "decoders":
+            print(f"{what:14} {short:8} -> {long:8}")
+            continue
         print(f"{what:14} {short / 2**20:8.0f} -> {long / 2**20:8.0f} MB, {long / short - 1:+.1%}")
 
 

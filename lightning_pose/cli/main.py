@@ -107,7 +107,9 @@ def _add_command(
         description=f"{first}\n{rest}".strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, and details"
+    )
     parser.set_defaults(run=module.run)
     module.configure(parser)
 

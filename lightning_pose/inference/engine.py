@@ -93,7 +93,7 @@ def _outcome_of(work: Work, session: Session) -> Outcome:
     if work.failed is not None:
         return Outcome(inputs=session.inputs, failed=work.failed)
     progress, problems = progress_of(work), work.problems()
-    if work.setback is not None and not problems:
+    if work.setback is not None:
         _logger.warning(
             "%s was read a second time, from beginning to end, which takes longer: %s",
             listed([item.path.name for item in session.inputs]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ N = TypeVar("N", bound=nn.Module)
 # Of the largest output: what re-ordered 32-bit sums may differ by, on a GPU of products of 11 bits
 # (TF32).
 _TOLERANCE, _TOLERANCE_ON_A_GPU = 1e-3, 1e-2
+_logger = logging.getLogger(__name__)
 
 
 def fold_batch_norms(network: N, run: Callable[[N], Tensor]) -> tuple[N, int]:
@@ -35,7 +37,13 @@ def fold_batch_norms(network: N, run: Callable[[N], Tensor]) -> tuple[N, int]:
         conv, norm = folded.get_submodule(conv_name), folded.get_submodule(norm_name)
         _replace(folded, conv_name, fuse_conv_bn_eval(conv, norm))  # pyright: ignore
         _replace(folded, norm_name, _what_is_left(norm))
-    if not pairs or not same(run(network), run(folded)):
+    if not pairs:
+        return network, 0
+    if not same(run(network), run(folded)):
+        _logger.info(
+            "The network's batch norms cannot be folded into its convolutions, so it runs more "
+            "slowly: what comes out would differ by more than rounding."
+        )
         return network, 0
     return folded, len(pairs)
 

@@ -30,7 +30,7 @@ from lightning_pose.inference.work import Work
 from lightning_pose.video.batching import RawFrames
 
 # An H200 decodes with seven engines. A CPU's cores are for the network; two threads keep it fed.
-GPU_DECODERS, _CPU_DECODERS = 8, 2
+_GPU_DECODERS, _CPU_DECODERS = 8, 2
 T = TypeVar("T")
 OnWork = Callable[[Work, Progress], None]
 
@@ -73,9 +73,7 @@ class Pipeline:
     @classmethod
     def on(cls, network: VideoNetwork) -> Pipeline:
         """Return a pipeline with as many threads as suit the device of the network."""
-        on_gpu = network.compute.device.type == "cuda"
-        wished = GPU_DECODERS if on_gpu else _CPU_DECODERS
-        return cls(network, decoders=min(wished, os.cpu_count() or 1))
+        return cls(network, decoders=num_decoders(network.compute.device.type))
 
     def run(
         self, works: Iterable[Work | T], on_progress: OnWork | None = None
@@ -142,6 +140,11 @@ class Pipeline:
         except torch.OutOfMemoryError as error:
             return replace(batch, views=None, error=gpu_too_small(error)), None
         return replace(batch, views=None), result
+
+
+def num_decoders(device_type: str) -> int:
+    """Return how many threads decode where a network runs on a device of this type (``cuda``)."""
+    return min(_GPU_DECODERS if device_type == "cuda" else _CPU_DECODERS, os.cpu_count() or 1)
 
 
 def progress_of(work: Work) -> Progress:

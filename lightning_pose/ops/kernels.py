@@ -30,7 +30,7 @@ def kernel_module(name: str, device: torch.device) -> Any | None:
     return importlib.import_module(f"{__package__}.{name}")
 
 
-@Once
+@functools.partial(Once, within=RECORDINGS.disturbing)
 def why_no_kernels(gpu: int) -> str | None:
     """Return why Triton can do nothing on a GPU, in one sentence; None if it can.
 
@@ -44,8 +44,7 @@ def why_no_kernels(gpu: int) -> str | None:
         return "There is no GPU here."
     try:
         trial = importlib.import_module(f"{__package__}.trial_kernels")
-        with RECORDINGS.disturbing():
-            works = trial.works(torch.device("cuda", gpu))
+        works = trial.works(torch.device("cuda", gpu))
     except ImportError as error:
         return f"Triton is not installed ({error})."
     except kernel_errors() as error:

@@ -9,10 +9,11 @@ so each goes on to files of its own kind as long as there is room for others.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ BUFFERED = 160  # frames a decoder is ahead; a larger batch needs more
 _SHARE = 0.4  # of a GPU's memory, for decoders and what they deliver
 _WAITING = 0.25  # of that, for decoders of other kinds than those that are wanted
 _MAKING = threading.Lock()  # one at a time, as the driver makes them anyway
+_logger = logging.getLogger(__name__)
 Times = Callable[[int, int], Int64[np.ndarray, " n"]]
 
 
@@ -106,9 +108,11 @@ class Decoder:
     def _open(self, path: Path, number: int) -> None:
         try:
             if self._threaded is not None:
-                with suppress(Exception):  # of what it read before it may not be able to let go
+                try:
                     self._threaded.reconfigure_decoder(str(path), number)
                     return
+                except Exception as error:  # of what it read before it may not be able to let go
+                    _logger.debug("A decoder cannot go on to %s; another is made: %s", path, error)
                 broken, self._threaded = self._threaded, None
                 broken.end()
             with _MAKING:
@@ -143,6 +147,7 @@ class Decoders:
         self._changed = threading.Condition()
         self._all: list[Decoder] = []
         self._idle: list[Decoder] = []
+        self._coming: Counter[DecoderKind] = Counter()  # made by those who do not read
         self._lent: defaultdict[int, list[int]] = defaultdict(list)
         self._streams: dict[int, torch.cuda.Stream] = {}
         self._have_room: set[int] = set()
@@ -202,8 +207,13 @@ class Decoders:
                 self.keep(decoder)
 
     def _taken(self, kind: DecoderKind) -> Decoder:
+        def idle() -> Decoder | None:
+            return next((it for it in self._idle if it.kind == kind), None)
+
         with self._changed:
-            found = next((idle for idle in self._idle if idle.kind == kind), None)
+            # As one at a time is made, to wait for that one is sooner than to have one made.
+            self._changed.wait_for(lambda: idle() is not None or not self._coming[kind])
+            found = idle()
             if found is None and self._waiting(kind.gpu, (kind,)) > _WAITING * room_on(kind.gpu):
                 like = (kind.gpu, kind.buffered)
                 others = (it for it in self._idle if (it.kind.gpu, it.kind.buffered) == like)
@@ -220,7 +230,9 @@ class Decoders:
 
     @contextmanager
     def another(self, kind: DecoderKind, *, at_most: int) -> Iterator[Decoder | None]:
-        """Lend a decoder that was never lent; none where there are so many of its kind already.
+        """Lend a new decoder to whoever only makes it; none where there are enough of its kind.
+
+        Whoever wants to read with one meanwhile, and finds none idle, waits for this one.
 
         Args:
             kind: what is to be decoded.
@@ -229,11 +241,14 @@ class Decoders:
         with self._changed:
             there = sum(it.kind == kind for it in self._all)
             decoder = self._made(kind) if there < at_most else None
+            self._coming[kind] += decoder is not None
         try:
             yield decoder
         finally:
             if decoder is not None:
-                self.keep(decoder)
+                with self._changed:
+                    self._coming[kind] -= 1
+                    self.keep(decoder)
 
     def new_frames(self, gpu: int, shape: tuple[int, ...]) -> UInt8[Tensor, "n height width 3"]:
         """Return memory for frames, which is the next decoder's once nobody needs it.
@@ -258,6 +273,7 @@ class Decoders:
         """Take a decoder that has nothing to do."""
         with self._changed:
             self._idle.append(decoder)
+            self._changed.notify_all()
 
 
 DECODERS = Decoders()

@@ -7,7 +7,8 @@ full, or lends one context only, has no room. The driver's library takes the one
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
+import logging
+from functools import partial
 
 import torch
 
@@ -18,6 +19,7 @@ from lightning_pose.video.nvdec_rules import LIMITS, Limits
 _LIBRARY = "libnvcuvid.so.1"
 _CODECS = {"h264": 4, "hevc": 8}  # cudaVideoCodec of cuviddec.h
 _CHROMA_420 = 1
+_logger = logging.getLogger(__name__)
 
 
 class _Caps(ctypes.Structure):
@@ -43,7 +45,7 @@ class _Caps(ctypes.Structure):
     )
 
 
-@Once
+@partial(Once, within=RECORDINGS.disturbing)
 def limits_on(gpu: int, codec: str) -> Limits | None:
     """Return which pictures of 8-bit 4:2:0 a GPU decodes; None if none of this codec.
 
@@ -55,13 +57,19 @@ def limits_on(gpu: int, codec: str) -> Limits | None:
         codec: ``h264`` or ``hevc``.
     """
     caps = _Caps(codec=_CODECS[codec], chroma_format=_CHROMA_420)
-    with suppress(OSError, AttributeError), RECORDINGS.disturbing(), torch.cuda.device(gpu):
-        torch.cuda.synchronize(gpu)  # its context is this thread's now
-        if ctypes.CDLL(_LIBRARY).cuvidGetDecoderCaps(ctypes.byref(caps)) == 0:
-            limits = Limits(
-                smallest=(caps.min_width, caps.min_height),
-                largest=(caps.max_width, caps.max_height),
-                num_blocks=caps.max_num_blocks,
-            )
-            return limits if caps.supported else None
-    return LIMITS[codec]
+    try:
+        with torch.cuda.device(gpu):
+            torch.cuda.synchronize(gpu)  # its context is this thread's now
+            result: object = ctypes.CDLL(_LIBRARY).cuvidGetDecoderCaps(ctypes.byref(caps))
+    except (OSError, AttributeError) as error:
+        result = error
+    if result != 0:
+        _logger.debug("NVIDIA's driver does not tell what it decodes of %s: %s", codec, result)
+        return LIMITS[codec]
+    if not caps.supported:
+        return None
+    return Limits(
+        smallest=(caps.min_width, caps.min_height),
+        largest=(caps.max_width, caps.max_height),
+        num_blocks=caps.max_num_blocks,
+    )

@@ -9,7 +9,7 @@ a start further on is off by one near open groups of pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -120,8 +120,7 @@ class NvdecReader(PyAVReader):
         table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
         with DECODERS.one(self.kind, num_bytes=self.num_bytes) as decoder:
-            frames, check = part.with_context(self._halo), partial(self._check, table)
-            source = _Frames(self.info, decoder, table, *frames, on_error=check)
+            source = _Frames(self.info, decoder, table, *part.with_context(self._halo))
             size = (self.info.height, self.info.width)
             batches = filled_batches(
                 source.fill,
@@ -132,11 +131,13 @@ class NvdecReader(PyAVReader):
                 part=part,
             )
             while True:
-                try:
-                    with torch.cuda.stream(decoder.stream):
+                try:  # a decoder may begin a file, and kernels may be loaded
+                    with RECORDINGS.disturbing(), torch.cuda.stream(decoder.stream):
                         batch = next(batches, None)
                 finally:  # then others may write where this was written, also after an error
                     decoder.stream.synchronize()
+                while source.in_doubt:
+                    self._check(table, source.in_doubt.pop(0))
                 if batch is None:
                     return
                 yield batch
@@ -176,7 +177,9 @@ class _Frames:
         table: of the video.
         start: the first frame.
         stop: the first after them.
-        on_error: is called when a picture could not be decoded, maybe one of this span.
+
+    Attributes:
+        in_doubt: spans while which were decoded NVDEC told of a picture, maybe one of theirs.
     """
 
     def __init__(
@@ -186,11 +189,8 @@ class _Frames:
         table: SampleTable,
         start: int,
         stop: int,
-        *,
-        on_error: Callable[[Span], None],
     ) -> None:
-        self._on_error = on_error
-        self._suspected: Span | None = None
+        self.in_doubt: list[Span] = []
         self._info = info
         self._decoder = decoder
         self._conversion = _conversion(info)
@@ -203,14 +203,6 @@ class _Frames:
         Raises:
             DamagedError: NVDEC does not deliver one of them.
         """
-        with RECORDINGS.disturbing():  # a decoder may begin a file, and kernels may be loaded
-            number = self._converted(rgb)
-        suspected, self._suspected = self._suspected, None
-        if suspected is not None:
-            self._on_error(suspected)
-        return number
-
-    def _converted(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
         kernels: Any = kernel_module("yuv_kernels", rgb.device)
         try:
             frames = self._found.send(len(rgb))
@@ -240,7 +232,8 @@ class _Frames:
                 if any(tuple(frame.shape) != shape for frame in frames):
                     raise DamagedError(f"{path}: the frames' size changes midway.")
                 if not checked and ERRORS.count() > before:
-                    self._suspected, checked = span, True
+                    self.in_doubt.append(span)
+                    checked = True
                 number += len(frames)
                 if not passed_over:
                     room = yield frames

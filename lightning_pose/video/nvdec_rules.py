@@ -101,10 +101,9 @@ def why_not_plain(video: Path, limits_of: LimitsOf = LIMITS.get) -> str | None:
         return f"Its frames have an odd size, {info.width} x {info.height} pixels."
     if YuvToRgb.of(info.colour_matrix) is None:
         return f"Its colours are of a kind not known here ({info.colour_matrix})."
-    try:
-        table = table_of(info)
-    except VideoError as error:
-        return str(error)
+    table = trusted_table(info)
+    if table is None:
+        return "Its index does not name every frame."
     if len(table.numbers) != table.num_frames or not len(table.entries) or table.entries[0]:
         return "It has frames that are not shown, or does not begin with a key frame."
     if info.codec == "h264" and is_without_colour(table.settings.extradata):

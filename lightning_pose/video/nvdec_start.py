@@ -19,7 +19,9 @@ from lightning_pose.video.nvdec_rules import table_of
 
 
 @contextmanager
-def decoders_prepared(video: Path, *, device: torch.device | str, number: int) -> Iterator[None]:
+def decoders_prepared(
+    video: Path, *, device: torch.device | str, number: int, batch_size: int
+) -> Iterator[None]:
     """Make decoders meanwhile that readers of ``video``, and of others, find ready.
 
     Does nothing where :class:`NvdecReader` would not be used. The thread that makes them has ended
@@ -29,11 +31,17 @@ def decoders_prepared(video: Path, *, device: torch.device | str, number: int) -
         video: the one that is read first.
         device: where it is decoded.
         number: how many there are to be in all.
+        batch_size: frames that readers will put into a batch; a decoder is ahead by as many at
+            least.
     """
     left = threading.Event()
-    thread = threading.Thread(
-        target=_prepare, args=(video, device, number, left), name="litpose-warm", daemon=True
-    )
+
+    def prepare() -> None:
+        with suppress(VideoError, RuntimeError, OSError):  # whoever reads the video will tell
+            if NvdecReader.usable(video, device=device) is None:
+                _prepare(NvdecReader(video, batch_size=batch_size, device=device), number, left)
+
+    thread = threading.Thread(target=prepare, name="litpose-warm", daemon=True)
     thread.start()
     try:
         yield
@@ -42,19 +50,16 @@ def decoders_prepared(video: Path, *, device: torch.device | str, number: int) -
         thread.join()
 
 
-def _prepare(video: Path, device: torch.device | str, number: int, left: threading.Event) -> None:
-    with suppress(VideoError, RuntimeError, OSError):  # whoever reads the video will tell
-        if NvdecReader.usable(video, device=device) is not None:
+def _prepare(reader: NvdecReader, number: int, left: threading.Event) -> None:
+    table = table_of(reader.info)
+    number = min(number, room_on(reader.gpu) // reader.kind.num_bytes)
+    for segment in reader.segments[:number]:
+        if left.is_set():
             return
-        reader = NvdecReader(video, batch_size=1, device=device)
-        table = table_of(reader.info)
-        number = min(number, room_on(reader.gpu) // reader.kind.num_bytes)
-        for segment in reader.segments[:number]:
-            if left.is_set():
+        with DECODERS.another(reader.kind, at_most=number) as decoder:
+            if decoder is None:  # readers have made theirs meanwhile
                 return
-            with DECODERS.another(reader.kind, at_most=number) as decoder:
-                if decoder is None:  # readers have made theirs meanwhile
-                    return
-                with ERRORS.listening(), RECORDINGS.disturbing():
-                    decoder.begin(video, table, spans(table, segment.start, segment.stop)[0])
-                    decoder.frames(1)  # it is made by then, and begins anew with whoever takes it
+            span = spans(table, segment.start, segment.stop)[0]
+            with ERRORS.listening(), RECORDINGS.disturbing():
+                decoder.begin(reader.info.path, table, span)
+                decoder.frames(1)  # it is made by then, and begins anew with whoever takes it

@@ -18,6 +18,7 @@ from tests.cli.conftest import TINY, litpose, tiny_data
 
 def talkative(_: argparse.Namespace) -> int:
     logging.getLogger("lightning_pose.data.toy").info("Drawing the toy data\n set in %s.", "x")
+    logging.getLogger("lightning_pose.data.toy").debug("In blue.")
     logging.getLogger("lightning.pytorch").info("Tip: buy more GPUs")
     warnings.warn("this will be gone in 4.0", DeprecationWarning, stacklevel=1)
     return 0
@@ -33,9 +34,13 @@ def test_our_log_is_one_line_without_level_or_module(capsys: pytest.CaptureFixtu
     assert (out, err) == ("", "Drawing the toy data set in x.\n")
 
 
-def test_a_warning_of_a_library_is_shown_on_demand() -> None:
+def test_warnings_of_libraries_and_details_are_shown_on_demand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.warns(DeprecationWarning, match="gone in 4.0"):
         run(debug=True)
+    assert capsys.readouterr().err == "Drawing the toy data set in x.\nIn blue.\n"
+    assert not logging.getLogger("lightning_pose.data.toy").isEnabledFor(logging.DEBUG)
 
 
 def test_an_operation_of_varying_order_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -89,11 +91,15 @@ class NormFirst(nn.Module):
 
 
 @pytest.mark.parametrize("kind", [UsedTwice, CalledTwice, NormFirst])
-def test_what_cannot_be_folded_stays_as_it_is(kind: type[nn.Module]) -> None:
+def test_what_cannot_be_folded_stays_as_it_is(
+    kind: type[nn.Module], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     network = with_statistics(kind())
     same, count = fold_batch_norms(network, run)
     assert count == 0
     assert same is network
+    assert ("runs more slowly" in caplog.text) == (kind is UsedTwice)  # the others have no pairs
 
 
 def test_a_model_predicts_the_same_folded() -> None:
@@ -125,3 +131,21 @@ def test_keypoints_that_rounding_decides_keep_no_network_from_being_folded(
     monkeypatch.setattr(tracker, "predict_batch", lambda batch: (torch.rand(1, 2, 2),) * 2)
     ready = prepared(tracker, Compute(device=torch.device("cpu"), precision="bf16"))
     assert not [module for module in ready.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model_type", ["heatmap", "heatmap_mhcrnn"])
+def test_products_rounded_to_11_bits_keep_no_network_from_being_folded(model_type: str) -> None:
+    spec = ModelSpec(
+        model_type=model_type,
+        backbone="resnet50",
+        keypoint_names=tuple(f"k{number}" for number in range(17)),
+        image_height=256,
+        image_width=256,
+    )
+    compute = Compute.choose(device="cuda")
+    for seed in range(12):
+        torch.manual_seed(seed)
+        ready = prepared(build_tracker(spec), compute)
+        norms = [module for module in ready.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert not norms, f"seed {seed}"

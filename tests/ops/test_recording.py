@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import torch
 
+from lightning_pose.contracts.once import Once
 from lightning_pose.ops.recording import Recordings, after_failed_recording
 
 LONG_S = 30.0  # what never takes so long
@@ -165,3 +166,32 @@ def test_after_a_recording_that_was_spoilt_all_is_as_before() -> None:
     record(spoil=False).replay()
     torch.cuda.synchronize()
     assert float(x[0]) == 2
+
+
+def test_who_asks_while_it_disturbs_gets_what_others_are_about_to_look_for() -> None:
+    recordings, begun, may_ask = Recordings(), threading.Event(), threading.Event()
+    told: list[str] = []
+
+    @partial(Once, within=recordings.disturbing)
+    def of(name: str) -> str:
+        return name
+
+    def ask_within() -> None:
+        with recordings.disturbing():
+            begun.set()
+            assert may_ask.wait(LONG_S)
+            told.append(of("gpu"))
+
+    def record() -> None:
+        assert begun.wait(LONG_S)
+        with recordings.recording():
+            told.append("recorded")
+
+    def ask() -> None:
+        while not recordings._wishing:
+            time.sleep(0.01)
+        threading.Timer(0.2, may_ask.set).start()
+        told.append(of("gpu"))
+
+    in_threads([ask_within, record, ask])
+    assert told == ["gpu", "recorded", "gpu"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -178,7 +179,7 @@ def test_room_is_given_back_where_no_decoder_can_be_made(
 
 
 def test_one_that_cannot_go_on_is_made_anew(
-    fake: type[FakeDecoder], monkeypatch: pytest.MonkeyPatch
+    fake: type[FakeDecoder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     decoder = Decoder(kind())
     decoder._open(Path("a"), 0)
@@ -187,7 +188,10 @@ def test_one_that_cannot_go_on_is_made_anew(
         decoder._open(Path("b"), 0)
     decoder._open(Path("c"), 0)
     monkeypatch.setattr(fake, "fails_at", frozenset(("reconfigure",)))
+    caplog.set_level(logging.DEBUG)
     decoder._open(Path("d"), 0)
+    (told,) = caplog.messages
+    assert told == "A decoder cannot go on to d; another is made: not this one"
     assert [made.paths for made in fake.made] == [["a"], ["c"], ["d"]]
     assert [made.ended for made in fake.made] == [True, True, False]
 
@@ -207,6 +211,51 @@ def test_as_many_are_made_beforehand_as_are_wanted_in_all(fake: type[FakeDecoder
     with contextlib.ExitStack() as stack:
         assert len({id(stack.enter_context(one)) for one in lent}) == 3
     assert len(decoders._all) == 4
+
+
+def test_who_reads_waits_for_one_that_is_being_made(fake: type[FakeDecoder]) -> None:
+    decoders, begun = Decoders(), threading.Event()
+
+    def read() -> Decoder:
+        begun.set()
+        with decoders.one(kind(), num_bytes=1) as decoder:
+            return decoder
+
+    with ThreadPoolExecutor(1) as pool:
+        with decoders.another(kind(), at_most=3) as coming:
+            with decoders.one(kind(width=2), num_bytes=1) as other:  # does not wait
+                assert other is not coming
+            reading = pool.submit(read)
+            assert begun.wait(60)
+            time.sleep(0.05)
+            assert not reading.done()
+        assert reading.result(timeout=60) is coming
+    assert len(decoders._all) == 2
+
+
+def test_who_waits_for_one_takes_another_that_is_ready_sooner(fake: type[FakeDecoder]) -> None:
+    decoders, begun = Decoders(), threading.Event()
+
+    def read() -> Decoder:
+        begun.set()
+        with decoders.one(kind(), num_bytes=1) as decoder:
+            return decoder
+
+    lent = decoders.one(kind(), num_bytes=1)
+    first = lent.__enter__()
+    with ThreadPoolExecutor(1) as pool, decoders.another(kind(), at_most=3):
+        reading = pool.submit(read)
+        assert begun.wait(60)
+        lent.__exit__(None, None, None)
+        assert reading.result(timeout=60) is first
+
+
+def test_where_making_one_fails_nobody_waits_for_it(fake: type[FakeDecoder]) -> None:
+    decoders = Decoders()
+    with pytest.raises(DamagedError), decoders.another(kind(), at_most=3):
+        raise DamagedError("no frame")
+    with decoders.one(kind(), num_bytes=1), decoders.one(kind(), num_bytes=1):
+        assert len(decoders._all) == 2
 
 
 def test_one_is_made_at_a_time(fake: type[FakeDecoder], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,19 +12,27 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lightning_pose.ops.recording import Recordings
 from lightning_pose.video import nvdec_start
 from lightning_pose.video.nvdec_decoders import DecoderKind
+from lightning_pose.video.nvdec_reader import NvdecReader
 from lightning_pose.video.nvdec_start import decoders_prepared
-from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.segments import DamagedError
 
-KIND = DecoderKind(0, 8, "h264", (64, 48), (64, 48))
+NUMBER, BATCH_SIZE = 3, 400
+THREAD = "litpose-warm"
 
 
-class Reader(PyAVReader):
+class Reader(NvdecReader):
     """A reader that would be used, with more segments than decoders are wanted."""
 
-    gpu, kind = 0, KIND
+    @classmethod
+    def usable(cls, video: Path, *, device: torch.device | str = "cpu") -> str | None:
+        return None
+
+
+def is_preparing() -> bool:
+    return any(thread.name == THREAD for thread in threading.enumerate())
 
 
 class Making:
@@ -33,19 +41,24 @@ class Making:
     def __init__(self, *, there: int = 0, error: Exception | None = None) -> None:
         self.there, self.error = there, error
         self.begun: list[int] = []
+        self.kinds: set[DecoderKind] = set()
+        self.recordings = Recordings()
+        self.spared = True
         self.first_made, self.go_on = threading.Event(), threading.Event()
 
     @contextmanager
     def another(self, kind: DecoderKind, *, at_most: int) -> Iterator[object]:
+        self.kinds.add(kind)
         made = self.there + len(self.begun) < at_most
         yield SimpleNamespace(begin=self._begin, frames=lambda n: None) if made else None
 
     def _begin(self, video: Path, table: object, span: object) -> None:
         if self.error is not None:
             raise self.error
+        self.spared = self.spared and self.recordings._disturbing == 1
         self.begun.append(getattr(span, "start", -1))
         self.first_made.set()
-        assert self.go_on.wait(20)
+        self.go_on.wait(20)
 
 
 @pytest.fixture
@@ -53,16 +66,21 @@ def prepared(
     corpus: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Making], contextmanager[None]]:
     """Return what prepares three decoders for a short video, on a GPU that is said to be."""
-    monkeypatch.setattr(Reader, "usable", lambda *_, **__: None)
     monkeypatch.setattr(nvdec_start, "NvdecReader", Reader)
-    monkeypatch.setattr(nvdec_start, "room_on", lambda gpu: 100 * KIND.num_bytes)
+    monkeypatch.setattr(nvdec_start, "room_on", lambda gpu: 10**9)
     monkeypatch.setattr(nvdec_start.ERRORS, "listening", nullcontext)
     monkeypatch.setattr("lightning_pose.video.segments.SEGMENT_FRAMES", 8)
     monkeypatch.setattr("lightning_pose.video.segments._REACH", 4)
 
     def of(making: Making) -> object:
         monkeypatch.setattr(nvdec_start, "DECODERS", making)
-        return decoders_prepared(corpus("gop10.mp4"), device=torch.device("cuda", 0), number=3)
+        monkeypatch.setattr(nvdec_start, "RECORDINGS", making.recordings)
+        return decoders_prepared(
+            corpus("gop10.mp4"),
+            device=torch.device("cuda", 0),
+            number=NUMBER,
+            batch_size=BATCH_SIZE,
+        )
 
     return of  # pyright: ignore
 
@@ -72,13 +90,14 @@ def test_as_many_as_are_wanted_where_threads_begin_to_read(
 ) -> None:
     making = Making()
     making.go_on.set()
-    before = threading.active_count()
     with prepared(making):  # pyright: ignore
         end = time.monotonic() + 20
-        while len(making.begun) < 3 and time.monotonic() < end:
+        while len(making.begun) < NUMBER and time.monotonic() < end:
             time.sleep(0.01)
-    assert threading.active_count() == before
+    assert not is_preparing()
     assert making.begun == [0, 10, 10]
+    assert [(kind.gpu, kind.buffered) for kind in making.kinds] == [(0, BATCH_SIZE)]
+    assert making.spared  # nothing is recorded meanwhile
 
 
 def test_no_more_than_readers_have_left(prepared: Callable[[Making], object]) -> None:
@@ -92,7 +111,7 @@ def test_no_more_than_readers_have_left(prepared: Callable[[Making], object]) ->
 def test_a_command_that_ends_early_waits_for_the_one_that_is_being_made(
     prepared: Callable[[Making], object],
 ) -> None:
-    making, before = Making(), threading.active_count()
+    making = Making()
 
     def command() -> None:
         with prepared(making):  # pyright: ignore
@@ -104,7 +123,7 @@ def test_a_command_that_ends_early_waits_for_the_one_that_is_being_made(
         command()
     assert making.go_on.is_set()
     assert making.begun == [0]
-    assert threading.active_count() <= before + 1  # the timer, perhaps
+    assert not is_preparing()
 
 
 @pytest.mark.parametrize("error", [DamagedError("no frame"), RuntimeError("CUDA")])
@@ -115,3 +134,20 @@ def test_what_goes_wrong_is_left_to_whoever_reads_the_video(
     with prepared(making):  # pyright: ignore
         pass
     assert making.begun == []
+
+
+def test_a_command_that_has_ended_already_makes_none(
+    prepared: Callable[[Making], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, asked, ended = Making(), threading.Event(), threading.Event()
+
+    def usable(*_: object, **__: object) -> None:
+        asked.set()
+        ended.wait(20)
+
+    monkeypatch.setattr(Reader, "usable", usable)
+    with prepared(making):  # pyright: ignore
+        assert asked.wait(20)
+        threading.Timer(0.2, ended.set).start()
+    assert not is_preparing()
+    assert making.kinds == set()

@@ -24,7 +24,7 @@ from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import FOLDER, OutputSettings
-from lightning_pose.inference.pipeline import GPU_DECODERS
+from lightning_pose.inference.pipeline import num_decoders
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
@@ -115,7 +115,9 @@ def _decoders_prepared(
     device = "cuda" if request.device == "auto" else request.device
     if first is None or request.reader not in ("auto", "pynvvc") or device[:4] != "cuda":
         return nullcontext()
-    return decoders_prepared(first, device=device, number=GPU_DECODERS)
+    return decoders_prepared(
+        first, device=device, number=num_decoders("cuda"), batch_size=request.batch_size or 1
+    )
 
 
 def predict_inputs(

@@ -33,12 +33,14 @@ def remarks(*, debug: bool = False) -> Iterator[None]:
     which it says where ``training.deterministic`` is on.
 
     Args:
-        debug: let the libraries' warnings through, as ``python -W`` does.
+        debug: show details of our log too, and let the libraries' warnings through, as
+            ``python -W`` does.
     """
-    ours, handler = logging.getLogger(OURS), NoteHandler(logging.INFO)
-    before = ours.level, ours.propagate
+    level = logging.DEBUG if debug else logging.INFO
+    ours, handler = logging.getLogger(OURS), NoteHandler(level)
+    level_before, propagated = ours.level, ours.propagate
     ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    ours.setLevel(level)
     ours.propagate = False
     shows_all = debug or bool(sys.warnoptions)
     if not shows_all:
@@ -53,7 +55,8 @@ def remarks(*, debug: bool = False) -> Iterator[None]:
             yield
     finally:
         ours.removeHandler(handler)
-        ours.level, ours.propagate = before
+        ours.setLevel(level_before)
+        ours.propagate = propagated
 
 
 def _note_varying(seen: set[str]) -> Callable[..., None]:
