@@ -82,12 +82,14 @@ class Decoding:
         self._room_aside = threading.Semaphore(_ASIDE)
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._running = 0
+        self._running = 0  # threads whose end was not seen by who takes the batches
+        self._reading = 0  # threads that will look for another stretch
 
     def batches(self) -> Iterator[DecodedBatch | Aside]:
         """Yield what the threads deliver, in the order in which it comes, until all have ended."""
-        for _ in range(self._number):
-            self._start()
+        with self._lock:
+            for _ in range(self._number):
+                self._start()
         waited_s = 0.0
         while self._running:
             before = time.perf_counter()
@@ -130,12 +132,14 @@ class Decoding:
         with self._lock:
             work.begin_as_a_whole(error)
             self._to_read.append(work)
-        self._start()
+            if self._reading < self._number:
+                self._start()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._decode, name="litpose-decode", daemon=True)
         self._threads.append(thread)
         self._running += 1
+        self._reading += 1
         thread.start()
 
     def _decode(self) -> None:
@@ -181,6 +185,10 @@ class Decoding:
                     continue
                 work = next(self._works, None)
                 if work is None:
+                    with self._lock:
+                        if self._to_read:  # one has to be read as a whole
+                            continue
+                        self._reading -= 1
                     return None
                 if isinstance(work, Work):
                     with self._lock:

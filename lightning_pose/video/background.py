@@ -33,7 +33,7 @@ def in_background(items: Generator[T], *, ahead: int) -> Generator[T]:
     waiting: queue.Queue[T | _End] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
     thread = threading.Thread(
-        target=_produce, args=(items, waiting, stopped), name="litpose-decode", daemon=True
+        target=_produce, args=(items, waiting, stopped), name="litpose-ahead", daemon=True
     )
     thread.start()
     try:

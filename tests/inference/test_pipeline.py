@@ -12,6 +12,7 @@ import pytest
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.pipeline import Pipeline
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.work import Source, Work
 from lightning_pose.video import segments
@@ -99,6 +100,30 @@ def test_a_damaged_stretch_has_the_video_read_as_a_whole(
     assert [one.failed for one in finished] == [None] * 2
     assert all(numbers(work) == list(range(NUM_FRAMES)) for work in works)
     assert works[1].segments == ()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_however_many_videos_are_damaged_there_are_no_more_threads(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    model = number_model()
+    read, most = PyAVReader.read, [0]
+
+    def broken(self: PyAVReader, parts: list[segments.Segment]) -> Iterator[RawFrames]:
+        if parts[0].start >= 16:
+            raise DamagedError("frame 16 cannot be had by its number")
+        yield from read(self, parts)
+
+    def watched(work: Work, progress: object) -> None:
+        found = [it for it in threading.enumerate() if it.name == "litpose-decode"]
+        most[0] = max(most[0], len(found))
+
+    monkeypatch.setattr(PyAVReader, "read", broken)
+    works = [work_on(model, corpus("gop10.mp4")) for _ in range(10)]
+    pipeline = Pipeline(model.pipeline()._network, decoders=threads)
+    assert all(work.failed is None for work in pipeline.run(iter(works), watched))
+    assert all(numbers(work) == list(range(NUM_FRAMES)) for work in works)
+    assert 1 <= most[0] <= threads
 
 
 def test_a_video_that_fails_costs_no_other(

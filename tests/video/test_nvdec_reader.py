@@ -23,6 +23,7 @@ from lightning_pose.video.sample_table import trusted_table
 from lightning_pose.video.segments import DamagedError, Segment
 from tests.video.corpus import DAMAGED, NUM_FRAMES, copy_packets, encode
 from tests.video.corpus_more import EVERY, NEVER_READABLE
+from tests.video.imitated_nvdec import ThreadedDecoder, imitate
 
 Corpus = Callable[[str], Path]
 TAKEN = ("plain.mp4", "gop10.mp4", "open_gop.mp4", "index_first.mp4", "late_start.mp4")
@@ -32,6 +33,7 @@ FILES = sorted(
     if name.endswith(".mp4") and not name.startswith("lost")
 )
 HALO = 2
+KINDS = (NvdecReader, PyAVReader)
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,12 @@ def limits(
     smallest: tuple[int, int], largest: tuple[int, int] = (4096, 4096), num_blocks: int = 65536
 ) -> Limits:
     return Limits(smallest=smallest, largest=largest, num_blocks=num_blocks)
+
+
+@pytest.fixture(params=["imitated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def decoders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Decoders:
+    """Return the decoders of a GPU, or what is like them."""
+    return imitate(monkeypatch) if request.param == "imitated" else nvdec_decoders.DECODERS
 
 
 @pytest.fixture
@@ -140,29 +148,29 @@ def test_a_video_is_checked_when_some_picture_could_not_be_decoded(corpus: Corpu
             check(name)
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("name", FILES)
-def test_whatever_is_taken_is_read_as_the_reference_does(corpus: Corpus, name: str) -> None:
+def test_whatever_is_taken_is_read_as_the_reference_does(
+    decoders: Decoders, corpus: Corpus, name: str
+) -> None:
     path = corpus(name)
     if reason := NvdecReader.usable(path, device="cuda"):
         assert name not in TAKEN
         pytest.skip(reason)
-    ours_of, theirs_of = (
-        kind(path, batch_size=7, halo=HALO) for kind in (NvdecReader, PyAVReader)
-    )
+    ours_of, theirs_of = (kind(path, batch_size=7, halo=HALO) for kind in KINDS)
     expected = list(theirs_of.read(theirs_of.segments))
     found = list(ours_of.read(ours_of.segments))
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
-        assert ours.frames.is_cuda
+        assert ours.frames.is_cuda == (decoders is nvdec_decoders.DECODERS)
         assert ours.frame_ids.tolist() == theirs.frame_ids.tolist()
         assert torch.equal(ours.frames.cpu(), theirs.frames)
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("name", TAKEN)
-def test_threads_read_stretches_side_by_side(corpus: Corpus, name: str) -> None:
-    readers = [kind(corpus(name), batch_size=5, halo=HALO) for kind in (NvdecReader, PyAVReader)]
+def test_threads_read_stretches_side_by_side(
+    decoders: Decoders, corpus: Corpus, name: str
+) -> None:
+    readers = [kind(corpus(name), batch_size=5, halo=HALO) for kind in KINDS]
     parts = [(part,) for part in readers[0].segments]
     with ThreadPoolExecutor(8) as pool:
         found, expected = (
@@ -175,9 +183,8 @@ def test_threads_read_stretches_side_by_side(corpus: Corpus, name: str) -> None:
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.gpu
 def test_views_of_a_session_are_read_where_there_is_little_room(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    decoders: Decoders, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nvdec_decoders, "room_on", lambda gpu: 1)
     views = [NvdecReader(corpus("gop10.mp4"), batch_size=7) for _ in range(3)]
@@ -189,10 +196,9 @@ def test_views_of_a_session_are_read_where_there_is_little_room(
         assert sum(pool.map(frames, views[0].segments)) == NUM_FRAMES
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["spoilt.mp4", "spoilt_key.mp4", "spoilt_bit.mp4", "lost.mp4"])
 def test_damage_is_told(
-    corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    decoders: Decoders, corpus: Corpus, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nobody looked for it
     reader = NvdecReader(corpus(name), batch_size=7, halo=HALO)
@@ -202,8 +208,7 @@ def test_damage_is_told(
     assert [n for ids, _ in read(reader, (others,)) for n in ids] == list(range(len(others)))
 
 
-@pytest.mark.gpu
-def test_videos_read_beside_a_damaged_one_are_whole(corpus: Corpus) -> None:
+def test_videos_read_beside_a_damaged_one_are_whole(decoders: Decoders, corpus: Corpus) -> None:
     def numbers(name: str) -> list[int] | None:
         reader = NvdecReader(corpus(name), batch_size=7, halo=HALO)
         try:
@@ -220,6 +225,19 @@ def test_videos_read_beside_a_damaged_one_are_whole(corpus: Corpus) -> None:
         assert those == (None if name in DAMAGED else list(range(NUM_FRAMES))), name
 
 
+@pytest.mark.parametrize("name", ["gop10.mp4", "hevc.mp4"])
+def test_what_another_video_may_have_caused_is_looked_at(
+    corpus: Corpus, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitate(monkeypatch)
+    monkeypatch.setattr(ThreadedDecoder, "complains_of", frozenset((3, 17)))
+    ours, theirs = (kind(corpus(name), batch_size=7, halo=HALO) for kind in KINDS)
+    found, expected = (read(reader, reader.segments) for reader in (ours, theirs))
+    assert [ids for ids, _ in found] == [ids for ids, _ in expected]
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, expected, strict=True))
+    assert bool(ours.problems) == (name == "hevc.mp4")  # of which FFmpeg tells nothing
+
+
 @pytest.mark.gpu
 def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
     options = {"x265-params": "keyint=10:log-level=none"}
@@ -234,8 +252,9 @@ def test_damage_over_which_ffmpeg_passes_is_a_remark(tmp_path: Path) -> None:
         assert bool(told) == (path == video)
 
 
-@pytest.mark.gpu
-def test_pictures_of_very_different_size_follow_one_another(tmp_path: Path) -> None:
+def test_pictures_of_very_different_size_follow_one_another(
+    decoders: Decoders, tmp_path: Path
+) -> None:
     large = {"libx264": (4096, 2304), "libx265": (5312, 2988)}
     quick = {"preset": "ultrafast", "x265-params": "log-level=none"}
     videos = [
@@ -246,12 +265,12 @@ def test_pictures_of_very_different_size_follow_one_another(tmp_path: Path) -> N
         for size in (large[codec], (256, 192))
     ]
     for video in (*videos, *reversed(videos)):
-        limits, info = limits_on(0, probe(video).codec), probe(video)
+        limits, info = nvdec_reader.limits_on(0, probe(video).codec), probe(video)
         if limits is None or not limits.take(*info.coded_size):
             assert NvdecReader.usable(video, device="cuda")
             continue
         assert NvdecReader.usable(video, device="cuda") is None
-        ours, theirs = (kind(video, batch_size=4) for kind in (NvdecReader, PyAVReader))
+        ours, theirs = (kind(video, batch_size=4) for kind in KINDS)
         for (_, found), (_, expected) in zip(
             read(ours, ours.segments), read(theirs, theirs.segments), strict=True
         ):
