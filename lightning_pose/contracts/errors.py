@@ -34,3 +34,14 @@ class TrainingError(LitposeError):
 
 class WriteError(LitposeError):
     """A result could not be written; nothing half-written is left under its final name."""
+
+
+def let_go(error: BaseException) -> None:
+    """Have an error that is to be kept keep nothing itself but its words.
+
+    Where it arose, and its causes, are remembered as frames, with all that their variables held.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__cause__ or found.__context__

@@ -155,23 +155,27 @@ class Decoding:
 
     def _read(self, last: DecodedBatch, batches: Generator[Views]) -> bool:
         """Put the batches of a stretch into the queue; return False if nobody wants them."""
+        try:
+            self._put_batches(last, batches)
+        except torch.OutOfMemoryError as error:
+            self._queue.put(replace(last, error=gpu_too_small(error)))
+        except Exception as error:  # told of with the outcome of this work
+            self._queue.put(replace(last, error=error))
+        else:
+            self._queue.put(last)
+        return not self._stopped.is_set()
+
+    def _put_batches(self, last: DecodedBatch, batches: Generator[Views]) -> None:
         work, whole = last.work, not last.work.segments
         room = threading.Semaphore(_AHEAD)
-        try:
-            with contextlib.closing(batches):
-                while self._wait_for(room) and (views := next(batches, None)) is not None:
-                    if last.outdated:
-                        break
-                    if whole and work.has(views):
-                        room.release()
-                        continue
-                    self._queue.put(replace(last, views=views, room=room))
-        except torch.OutOfMemoryError as error:
-            last = replace(last, error=gpu_too_small(error))
-        except Exception as error:  # told of with the outcome of this work
-            last = replace(last, error=error)
-        self._queue.put(last)
-        return not self._stopped.is_set()
+        with contextlib.closing(batches):
+            while self._wait_for(room) and (views := next(batches, None)) is not None:
+                if last.outdated:
+                    break
+                if whole and work.has(views):
+                    room.release()
+                    continue
+                self._queue.put(replace(last, views=views, room=room))
 
     def _next_stretch(self) -> tuple[DecodedBatch, Generator[Views]] | None:
         """Return what is to be read next; None = nothing."""

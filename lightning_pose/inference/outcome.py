@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_pose.contracts.errors import LitposeError
+from lightning_pose.contracts.errors import LitposeError, let_go
 from lightning_pose.inference.inputs import Input
 
 
@@ -40,3 +40,7 @@ class Outcome:
     seconds: float = 0.0
     waited_s: float = 0.0
     failed: LitposeError | None = None
+
+    def __post_init__(self) -> None:
+        if self.failed is not None:  # of a batch all are kept to its end
+            let_go(self.failed)

@@ -106,7 +106,7 @@ class Work:
         self.waited_s = 0.0
         self.failed: LitposeError | None = None
         self.attempt = 0
-        self.setback: DamagedError | None = None
+        self.setback: str | None = None
         self._begin(() if store.as_a_whole else source.segments())
 
     def begin_as_a_whole(self, error: DamagedError) -> None:
@@ -117,7 +117,7 @@ class Work:
         """
         self.store.clear(as_a_whole=True)
         self.attempt += 1
-        self.setback = error
+        self.setback = str(error)  # not with what its traceback keeps
         self._begin(())
 
     def _begin(self, segments: tuple[Segment, ...]) -> None:

@@ -130,7 +130,7 @@ class Decoder:
     def frames(self, number: int) -> list[Any]:
         """Return the next frames, fewer at the end; they live until the next call."""
         try:
-            return self._threaded.get_batch_frames(number)
+            return list(self._threaded.get_batch_frames(number))
         except Exception as error:  # as above
             raise DamagedError(f"NVDEC gives no more frames: {error}") from error
 

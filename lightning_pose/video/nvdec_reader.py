@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from av.error import FFmpegError
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.errors import VideoError
@@ -191,10 +192,10 @@ class _Frames:
         stop: int,
     ) -> None:
         self.in_doubt: list[Span] = []
-        self._info = info
         self._decoder = decoder
         self._conversion = _conversion(info)
-        self._found = self._decoded(table, start, stop)
+        # Not a method: it would live, with what the decoder gave, until Python looks for cycles.
+        self._found = _decoded(info, decoder, table, start, stop, in_doubt=self.in_doubt)
         next(self._found, None)
 
     def fill(self, rgb: UInt8[Tensor, "n height width 3"]) -> int:
@@ -208,35 +209,62 @@ class _Frames:
             frames = self._found.send(len(rgb))
         except StopIteration:
             return 0
-        places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
-        kernels.nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
-        self._decoder.stream.synchronize()  # then the decoder may reuse the memory
-        return len(frames)
+        try:
+            places = torch.tensor([frame.GetPtrToPlane(0) for frame in frames])
+            kernels.nv12_at_to_rgb(places.to(rgb.device), rgb[: len(frames)], self._conversion)
+            self._decoder.stream.synchronize()  # then the decoder may reuse the memory
+            return len(frames)
+        finally:
+            frames.clear()  # an error's traceback would keep them
 
-    def _decoded(self, table: SampleTable, start: int, stop: int) -> Generator[list[Any], int]:
-        """Yield as many of the next frames as are sent for, or fewer."""
-        path, shape = self._info.path, (self._info.height * 3 // 2, self._info.width)  # of NV12
-        room = yield []
-        for span in spans(table, start, stop):
-            before, checked = ERRORS.count(), False
-            times = self._decoder.begin(path, table, span)
-            number = span.start
-            while number < span.shown:
-                passed_over = max(0, min(start, span.shown) - number)
-                frames = self._decoder.frames(
-                    min(passed_over or room, span.shown - number, self._decoder.kind.buffered)
-                )
-                found = [frame.timestamp for frame in frames]
-                if not found or found != times(number, number + len(found)).tolist():
-                    raise DamagedError(f"{path}: NVDEC gives no frame {number}.")
-                if any(tuple(frame.shape) != shape for frame in frames):
-                    raise DamagedError(f"{path}: the frames' size changes midway.")
-                if not checked and ERRORS.count() > before:
-                    self.in_doubt.append(span)
-                    checked = True
-                number += len(frames)
-                if not passed_over:
-                    room = yield frames
+
+def _decoded(
+    info: VideoInfo,
+    decoder: Decoder,
+    table: SampleTable,
+    start: int,
+    stop: int,
+    *,
+    in_doubt: list[Span],
+) -> Generator[list[Any], int]:
+    """Yield as many of the next frames as are sent for, or fewer; whoever takes them clears them.
+
+    So nothing keeps what a decoder gave when it is asked for more, or for another video.
+    """
+    room = yield []
+    for span in spans(table, start, stop):
+        before, checked = ERRORS.count(), False
+        times = decoder.begin(info.path, table, span)
+        number = span.start
+        while number < span.shown:
+            passed_over = max(0, min(start, span.shown) - number)
+            most = min(passed_over or room, span.shown - number, decoder.kind.buffered)
+            frames = decoder.frames(most)
+            found = len(frames)
+            wrong = _wrong_with(frames, number, times(number, number + found), info)
+            if wrong:
+                frames.clear()
+                raise DamagedError(f"{info.path}: {wrong}")
+            if not checked and ERRORS.count() > before:
+                in_doubt.append(span)
+                checked = True
+            number += found
+            if passed_over:
+                frames.clear()
+            else:
+                room = yield frames
+
+
+def _wrong_with(
+    frames: Sequence[Any], number: int, times: Int64[np.ndarray, " n"], info: VideoInfo
+) -> str | None:
+    """Return what is wrong with frames from ``number`` on, in one sentence; None if nothing is."""
+    if not frames or [frame.timestamp for frame in frames] != times.tolist():
+        return f"NVDEC gives no frame {number}."
+    shape = (info.height * 3 // 2, info.width)  # of NV12
+    if any(tuple(frame.shape) != shape for frame in frames):
+        return "the frames' size changes midway."
+    return None
 
 
 @runtime_checkable

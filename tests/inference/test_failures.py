@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_pose.contracts.errors import ModelError, WriteError
+from lightning_pose.contracts.errors import ModelError, VideoError, WriteError
+from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.pipeline import Pipeline
+from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.work import Work
 from lightning_pose.video import segments
+from lightning_pose.video.batching import RawFrames
 from lightning_pose.video.pyav_reader import PyAVReader
 from lightning_pose.video.segments import DamagedError
 from tests.inference.test_pipeline import number_model, numbers, work_on
@@ -83,6 +88,29 @@ def test_a_disk_that_is_full_when_a_damaged_video_begins_anew(
     monkeypatch.setattr(RowStore, "clear", clear)
     works = [work_on(model, corpus(name)) for name in ("gop10.mp4", "plain.mkv")]
     check_first_alone_fails(works, model.pipeline(), WriteError, "no more space")
+
+
+def test_what_failed_keeps_no_frames(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, made = PyAVReader.read, list[weakref.ref[torch.Tensor]]()
+
+    def broken(self: PyAVReader, parts: list[segments.Segment]) -> Iterator[RawFrames]:
+        for raw in read(self, parts):
+            made.append(weakref.ref(raw.frames))
+            yield raw
+            raise VideoError("the disk is gone")
+
+    monkeypatch.setattr(PyAVReader, "read", broken)
+    inputs = expand_inputs([corpus("gop10.mp4"), corpus("plain.mp4")])
+    gc.disable()  # what has to go, goes at once
+    try:
+        outcomes = list(predict_files(number_model(), inputs, out=tmp_path))
+        assert len(made) > 1
+        assert not [frames for it in made if (frames := it()) is not None]
+    finally:
+        gc.enable()
+    assert [str(outcome.failed) for outcome in outcomes] == ["the disk is gone"] * 2
 
 
 def test_a_gpu_whose_memory_is_too_small_for_one_video(

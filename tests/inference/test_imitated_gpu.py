@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +26,7 @@ from lightning_pose.video.nvdec_start import decoders_prepared
 from tests.inference.batch_worker import number_run
 from tests.inference.number_tracker import number_tracker
 from tests.video.corpus_more import EVERY
-from tests.video.imitated_nvdec import TAKEN, imitate
+from tests.video.imitated_nvdec import TAKEN, ThreadedDecoder, imitate
 
 THREADS = 8
 Predict = Callable[[str], dict[str, Outcome]]
@@ -63,6 +65,10 @@ def predicted(
     return predict
 
 
+def _open_files() -> list[Path]:
+    return [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+
+
 def test_tables_are_those_of_a_cpu(
     predicted: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,8 +84,16 @@ def test_tables_are_those_of_a_cpu(
     monkeypatch.setattr(NvdecReader, "__init__", noted)
     monkeypatch.setattr(NvdecReader, "usable", lambda video, **_: why_not_plain(video, TAKEN.get))
     first = tmp_path / "videos" / "plain.mp4"
-    with decoders_prepared(first, device="cuda", number=THREADS, batch_size=7):
-        found = predicted("auto")
+    gc.collect()
+    gc.disable()  # what has to go, goes at once
+    try:
+        with decoders_prepared(first, device="cuda", number=THREADS, batch_size=7):
+            found = predicted("auto")
+        excerpts = [path for path in map(os.readlink, _open_files()) if "/memfd:" in path]
+    finally:
+        gc.enable()
+    assert not ThreadedDecoder.outlived
+    assert len([it for it in excerpts if "printed" not in it]) == len(decoders._all)
     assert {"plain.mp4", "open_gop.mp4", "hevc.mp4", "spoilt.mp4", "lost.mp4"} < set(read)
     assert found.keys() == expected.keys()
     for name, outcome in found.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -54,9 +55,11 @@ class ThreadedDecoder:
 
     Attributes:
         complains_of: also of pictures that are whole, by their places in their files.
+        outlived: times of pictures that somebody kept when a decoder was to go on.
     """
 
     complains_of: ClassVar[frozenset[int]] = frozenset()
+    outlived: ClassVar[list[int]] = []
 
     def __init__(
         self,
@@ -70,11 +73,13 @@ class ThreadedDecoder:
     ) -> None:
         assert use_device_memory
         self._buffered = buffered
-        self._lent: list[Picture] = []
+        self._lent: list[weakref.ref[Picture]] = []
+        self._used: list[np.ndarray] = []
         self.reconfigure_decoder(path, start_frame)
 
     def reconfigure_decoder(self, path: str, start_frame: int) -> None:
         """Go to another file."""
+        self._take_back()
         self._pictures = pictures(path)[start_frame:]
         for number in self.complains_of.intersection(range(len(self._pictures))):
             _say_damaged(number)
@@ -82,10 +87,16 @@ class ThreadedDecoder:
     def get_batch_frames(self, number: int) -> list[Picture]:
         """Return the next pictures; those returned before are gone."""
         assert 0 < number <= self._buffered
-        for old in self._lent:
-            old.nv12.fill(SPOILT)
-        self._lent, self._pictures = self._pictures[:number], self._pictures[number:]
-        return self._lent
+        self._take_back()
+        lent, self._pictures = self._pictures[:number], self._pictures[number:]
+        self._lent = [weakref.ref(picture) for picture in lent]
+        self._used = [picture.nv12 for picture in lent]
+        return lent
+
+    def _take_back(self) -> None:
+        self.outlived += [old.timestamp for it in self._lent if (old := it()) is not None]
+        for memory in self._used:
+            memory.fill(SPOILT)
 
     def end(self) -> None:
         """Do nothing, as there is nothing to let go of."""
@@ -159,6 +170,7 @@ class Stream:
 def imitate(monkeypatch: pytest.MonkeyPatch) -> Decoders:
     """Let this process seem to have a GPU that decodes; return its decoders."""
     decoders = Decoders()
+    monkeypatch.setattr(ThreadedDecoder, "outlived", [])
     codec = SimpleNamespace(ThreadedDecoder=ThreadedDecoder)
     kernels = SimpleNamespace(nv12_at_to_rgb=nv12_at_to_rgb)
     fakes: dict[object, dict[str, Callable[..., object]]] = {
