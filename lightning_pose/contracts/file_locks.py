@@ -7,10 +7,17 @@ import errno
 import fcntl
 import os
 import socket
+import struct
+import sys
 from pathlib import Path
 from typing import IO
 
 _BUSY = (errno.EACCES, errno.EAGAIN)
+# struct flock of <fcntl.h>
+if sys.platform == "darwin":
+    _FLOCK, _FLOCK_NAMES = "@qqihh", ("l_start", "l_len", "l_pid", "l_type", "l_whence")
+else:
+    _FLOCK, _FLOCK_NAMES = "@hhqqi4x", ("l_type", "l_whence", "l_start", "l_len", "l_pid")
 _ours: dict[Path, IO[str]] = {}  # keeps them open, whatever becomes of the objects
 
 
@@ -86,10 +93,10 @@ def is_held(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
-    with path.open("r+", encoding="utf-8") as file:
+    with path.open("rb") as file:
         try:
-            return not _lock(file)
-        except NoLocksError:
+            return _is_locked(file)
+        except OSError:  # the file system knows no locks
             return True
 
 
@@ -114,6 +121,14 @@ def _lock(file: IO[str]) -> bool:
             return False
         raise NoLocksError(error.errno, error.strerror) from error
     return True
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    """Tell whether another process has locked a file, without keeping others from it."""
+    wished = {"l_type": fcntl.F_WRLCK, "l_whence": os.SEEK_SET}
+    asked = struct.pack(_FLOCK, *(wished.get(name, 0) for name in _FLOCK_NAMES))
+    told = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    return told[_FLOCK_NAMES.index("l_type")] != fcntl.F_UNLCK
 
 
 def _is_still_at(file: IO[str], path: Path) -> bool:

@@ -26,6 +26,15 @@ print(FileLock(Path(sys.argv[1]), leave_file=False).take() or "held", flush=True
 sys.stdin.read()
 """
 
+ASKER = """
+import sys
+from pathlib import Path
+from lightning_pose.contracts.file_locks import is_held
+print("asking", flush=True)
+while True:
+    is_held(Path(sys.argv[1]))
+"""
+
 
 def holder(path: Path, checkout: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -75,6 +84,21 @@ def test_processes_that_left_it_are_counted(tmp_path: Path, checkout: Path) -> N
         assert other.communicate()[0] == f"process {os.getpid()} on {os.uname().nodename}\n"
     mine.release()
     assert times_left(path) == 0
+
+
+def test_who_asks_keeps_nobody_from_taking_it(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "claim"
+    path.touch()
+    words = [sys.executable, "-c", ASKER, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=checkout, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "asking\n"
+        lock, told = FileLock(path), set[str]()
+        for _ in range(3000):
+            told.add(lock.take())
+            lock.release()
+        other.kill()
+    assert told == {""}
 
 
 def test_one_process_takes_it_once(tmp_path: Path) -> None:
