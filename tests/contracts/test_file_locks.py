@@ -27,11 +27,12 @@ sys.stdin.read()
 """
 
 ASKER = """
-import sys
+import sys, time
 from pathlib import Path
 from lightning_pose.contracts.file_locks import is_held
 print("asking", flush=True)
-while True:
+end = time.monotonic() + 30
+while time.monotonic() < end:
     is_held(Path(sys.argv[1]))
 """
 
