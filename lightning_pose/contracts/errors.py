@@ -37,11 +37,13 @@ class WriteError(LitposeError):
 
 
 def let_go(error: BaseException) -> None:
-    """Have an error that is to be kept keep nothing itself but its words.
+    """Have an error that is to be kept keep nothing itself but its words, and those of its causes.
 
-    Where it arose, and its causes, are remembered as frames, with all that their variables held.
+    Where each of them arose is remembered as frames, with all that their variables held.
     """
-    found: BaseException | None = error
-    while found is not None:
-        found.__traceback__ = None
-        found = found.__cause__ or found.__context__
+    left: list[BaseException | None] = [error]
+    while left:
+        found = left.pop()
+        if found is not None and found.__traceback__ is not None:
+            found.__traceback__ = None
+            left += [found.__cause__, found.__context__]

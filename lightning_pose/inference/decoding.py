@@ -131,7 +131,8 @@ class Decoding:
     def _begin_as_a_whole(self, work: Work, error: DamagedError) -> None:
         with self._lock:
             work.begin_as_a_whole(error)
-            self._to_read.append(work)
+            if work not in self._to_read:  # as it is where stretches of it were not taken yet
+                self._to_read.append(work)
             if self._reading < self._number:
                 self._start()
 

@@ -62,7 +62,7 @@ def limits_on(gpu: int, codec: str) -> Limits | None:
             torch.cuda.synchronize(gpu)  # its context is this thread's now
             result: object = ctypes.CDLL(_LIBRARY).cuvidGetDecoderCaps(ctypes.byref(caps))
     except (OSError, AttributeError) as error:
-        result = error
+        result = str(error)
     if result != 0:
         _logger.debug("NVIDIA's driver does not tell what it decodes of %s: %s", codec, result)
         return LIMITS[codec]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -89,17 +88,20 @@ def test_tables_are_those_of_a_cpu(
     try:
         with decoders_prepared(first, device="cuda", number=THREADS, batch_size=7):
             found = predicted("auto")
-        excerpts = [path for path in map(os.readlink, _open_files()) if "/memfd:" in path]
+        open_files = [str(path.readlink()) for path in _open_files()]
     finally:
         gc.enable()
     assert not ThreadedDecoder.outlived
-    assert len([it for it in excerpts if "printed" not in it]) == len(decoders._all)
+    excerpts = [it for it in open_files if "/memfd:" in it and "printed" not in it]
+    assert len(excerpts) == sum(it._excerpt is not None for it in decoders._all)
     assert {"plain.mp4", "open_gop.mp4", "hevc.mp4", "spoilt.mp4", "lost.mp4"} < set(read)
     assert found.keys() == expected.keys()
     for name, outcome in found.items():
         assert str(outcome.failed) == str(expected[name].failed), name
         assert outcome.num_frames == expected[name].num_frames, name
-        assert outcome.problems == expected[name].problems, name
+        # A complaint may be of another video, and FFmpeg says nothing of HEVC.
+        told = [problem for problem in outcome.problems if "NVDEC told of" not in problem]
+        assert told == list(expected[name].problems), name
     ours, theirs = (
         {path.name: path.read_bytes() for path in (tmp_path / reader).rglob("*.csv")}
         for reader in ("auto", "pyav")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lightning_pose.contracts.errors import VideoError
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.decoding import Decoding
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.pipeline import Pipeline
 from lightning_pose.inference.row_store import RowStore
@@ -107,23 +109,45 @@ def test_however_many_videos_are_damaged_there_are_no_more_threads(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     model = number_model()
-    read, most = PyAVReader.read, [0]
+    read, read_stretch = PyAVReader.read, Decoding._read
+    reading, most, lock = [0], [0], threading.Lock()
 
     def broken(self: PyAVReader, parts: list[segments.Segment]) -> Iterator[RawFrames]:
         if parts[0].start >= 16:
             raise DamagedError("frame 16 cannot be had by its number")
         yield from read(self, parts)
 
-    def watched(work: Work, progress: object) -> None:
-        found = [it for it in threading.enumerate() if it.name == "litpose-decode"]
-        most[0] = max(most[0], len(found))
+    def counted(self: Decoding, *stretch: Any) -> bool:
+        with lock:
+            reading[0] += 1
+            most[0] = max(most[0], reading[0])
+        try:
+            return read_stretch(self, *stretch)
+        finally:
+            with lock:
+                reading[0] -= 1
 
     monkeypatch.setattr(PyAVReader, "read", broken)
+    monkeypatch.setattr(Decoding, "_read", counted)
     works = [work_on(model, corpus("gop10.mp4")) for _ in range(10)]
-    pipeline = Pipeline(model.pipeline()._network, decoders=threads)
-    assert all(work.failed is None for work in pipeline.run(iter(works), watched))
+    ended = list(Pipeline(model.pipeline()._network, decoders=threads).run(iter(works)))
+    assert sorted(map(id, ended)) == sorted(map(id, works))
+    assert [work.failed for work in works] == [None] * 10
     assert all(numbers(work) == list(range(NUM_FRAMES)) for work in works)
-    assert 1 <= most[0] <= threads
+    assert most[0] == threads
+
+
+def test_a_video_whose_damage_is_known_early_ends_once(corpus: Corpus) -> None:
+    model = number_model()
+    damaged, sound = (work_on(model, corpus("gop10.mp4")) for _ in range(2))
+    decoding = Decoding([], threads=3)  # so that one does not take all of it
+    decoding._to_read = [damaged, sound]
+    assert decoding._stretch_of_works() is not None
+    assert not damaged.all_taken
+    decoding._reading = 3
+    decoding._begin_as_a_whole(damaged, DamagedError("frame 16 cannot be had by its number"))
+    assert decoding._to_read == [damaged, sound]
+    assert damaged.attempt == 1
 
 
 def test_a_video_that_fails_costs_no_other(
