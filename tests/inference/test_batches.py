@@ -344,16 +344,15 @@ def test_a_batch_that_is_given_up_leaves_no_half_file_and_goes_on_later(
                 model, expand_inputs([folder]), out=out, outputs=outputs, on_progress=interrupt
             )
         )
-    for drawn in out.glob("*_labeled.mp4"):  # it may have been done just before
+    # Of those read beside it, each may have been done just before.
+    for drawn in out.glob("*_labeled.mp4"):
         assert count_frames(drawn) == count_frames(folder / "v0.mp4")
-    assert names_in(out) <= {
-        ".v0.litpose-rows",
-        "v0.csv",
-        "v0_labeled.mp4",
-        "v0.litpose.json",
-        ".v1.litpose-rows",
-        ".v2.litpose-rows",
+    for table in out.glob("*.csv"):
+        assert len(Predictions.read(table)) == NUM_FRAMES
+    whole = {
+        f"{v}{end}" for v in ("v0", "v2") for end in (".csv", "_labeled.mp4", ".litpose.json")
     }
+    assert names_in(out) <= whole | {f".v{number}.litpose-rows" for number in range(3)}
     assert threading.active_count() < 20
     found = predict(model, folder, out, labeled_video=True)
     assert all(outcome.failed is None for outcome in found.values())
