@@ -146,7 +146,8 @@ def try_again(out: Path, video: Path, *, times: int) -> None:
         if code:
             failed += 1
             print(f"Number {number} ended with {code}:\n{told}", flush=True)
-    print(f"{failed} of {times} commands failed.", flush=True)
+        if (number + 1) % 10 == 0 or number + 1 == times:
+            print(f"{failed} of {number + 1} commands failed.", flush=True)
     shutil.rmtree(film.parent)
 
 
