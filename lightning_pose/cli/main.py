@@ -19,7 +19,7 @@ from lightning_pose.cli import commands
 from lightning_pose.cli.reading import reading_shown
 from lightning_pose.cli.terminal import print_error
 from lightning_pose.cli.train.remarks import remarks
-from lightning_pose.contracts.errors import LitposeError
+from lightning_pose.contracts.errors import FaultError, LitposeError
 
 PASS_THROUGH = ("train",)  # commands whose words another parser reads (Hydra's)
 
@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def guarded(args: argparse.Namespace) -> int:
     """Run the chosen command; turn what goes wrong into one paragraph and an exit code."""
     try:
+        _check_folder()
         with remarks(debug=args.debug), reading_shown():
             return args.run(args)
     except LitposeError as error:
@@ -55,11 +56,17 @@ def guarded(args: argparse.Namespace) -> int:
     except OSError as error:
         return _report(error, _in_words(error), debug=args.debug, code=1)
     except Exception as error:  # shown, and told by the exit code
-        text = (
-            f"{type(error).__name__}: {error}. This is a fault of litpose, not of your data; "
-            "please report it with the output of the same command and --debug."
-        )
-        return _report(error, text, debug=args.debug, code=1)
+        return _report(error, str(FaultError(error)), debug=args.debug, code=1)
+
+
+def _check_folder() -> None:
+    """Raise LitposeError where the current folder was deleted: torch ends the process there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise LitposeError(
+            "The current folder was deleted; go to another one (cd), and begin again from there."
+        ) from error
 
 
 def _make_streams_usable() -> None:
@@ -111,7 +118,15 @@ def _add_command(
         "--debug", action="store_true", help="show the traceback of an error, and details"
     )
     parser.set_defaults(run=module.run)
+    parser.register("type", Path, _path)  # of every option that is one
     module.configure(parser)
+
+
+def _path(text: str) -> Path:
+    """Return a path of the command line."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text; is a variable of the shell not set?")
+    return Path(text)
 
 
 def _in_words(error: OSError) -> str:

@@ -43,6 +43,7 @@ from lightning_pose.config.sweep_jobs import (
 )
 from lightning_pose.config.yaml_file import put, read_yaml
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import in_home
 
 SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 OWN_FILE = "litpose.yaml"  # of a project: the single file of whoever trains in its folder
@@ -130,7 +131,7 @@ def prepare(
 def _config_dir(named: str | None, cwd: Path) -> Path | None:
     if named is None:
         return None
-    folder = (cwd / Path(named).expanduser()).resolve()
+    folder = (cwd / in_home(named)).resolve()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {named}: there is no such folder.")
     return folder

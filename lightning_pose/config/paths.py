@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning_pose.config.problems import Problem
 from lightning_pose.config.registered import Setting, settings_of
 from lightning_pose.config.schema import Config, DataConfig
+from lightning_pose.contracts.files import in_home
 
 REGISTRY_SCHEME = "models:/"
 
@@ -123,13 +124,13 @@ def _find(value: str, folders: tuple[Path, ...]) -> Path | None:
 
 
 def _absolute(value: str, folder: Path) -> Path:
-    return (folder / Path(value).expanduser()).resolve()
+    return (folder / in_home(value)).resolve()
 
 
 def _missing(
     key: str, value: str, folders: tuple[Path, ...], what: str = "file or folder"
 ) -> Problem:
-    looked = "" if Path(value).expanduser().is_absolute() else _in_words(folders)
+    looked = "" if in_home(value).is_absolute() else _in_words(folders)
     return Problem(key=key, value=value, rule=f"there is no such {what}{looked}")
 
 

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from lightning_pose.contracts.errors import ConfigError, WriteError
+from lightning_pose.contracts.files import in_home
 
 
 def claim(wanted: Path) -> Path:
@@ -36,7 +37,7 @@ def find_run(named: str, *, cwd: Path, key: str = "model.resume") -> Path:
     Raises:
         ConfigError: there is none, or it holds no configuration.
     """
-    candidates = [cwd / Path(named).expanduser(), cwd / "outputs" / named]
+    candidates = [cwd / in_home(named), cwd / "outputs" / named]
     found = next((path.resolve() for path in candidates if path.is_dir()), None)
     if found is None:
         raise ConfigError(f"{key} = {named!r}: there is no such run directory.")

@@ -20,6 +20,7 @@ from lightning_pose.config.schema import Config
 from lightning_pose.config.search_path import store_node
 from lightning_pose.config.yaml_file import leaves, look_up, put, read_yaml, take
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import in_home
 
 FILE_GROUP = "config_file"
 _CHOICE = "given"
@@ -57,7 +58,7 @@ def find_file(config_path: str | None, config_name: str | None, *, cwd: Path) ->
     """
     if config_path is None and config_name is None:
         return None
-    folder = (cwd / Path(config_path or ".").expanduser()).resolve()
+    folder = (cwd / in_home(config_path or ".")).resolve()
     if config_name is None:
         raise ConfigError(
             f"--config-path {config_path} needs --config-name as well: the name of a file in it"

@@ -18,6 +18,7 @@ from lightning_pose.config.problems import Problem
 from lightning_pose.config.schema import Config
 from lightning_pose.config.search_space import read_space
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import in_home
 from lightning_pose.contracts.sweeps import PRUNERS, SEED_KEY, SQLITE, SweepSettings
 
 MOST_COMBINATIONS = 64
@@ -101,7 +102,7 @@ def absolute_storage(storage: str) -> str:
     if "://" in storage and not storage.startswith(SQLITE):
         return storage
     start = SQLITE if storage.startswith(SQLITE) else ""
-    return f"{start}{Path(storage.removeprefix(SQLITE)).expanduser().absolute()}"
+    return f"{start}{in_home(storage.removeprefix(SQLITE)).absolute()}"
 
 
 def settings_of_sweep(composed: DictConfig, sweep_dir: Path) -> SweepSettings:

@@ -36,6 +36,21 @@ class WriteError(LitposeError):
     """A result could not be written; nothing half-written is left under its final name."""
 
 
+class FaultError(LitposeError):
+    """What litpose did not foresee; told of like the others, and asked to be reported.
+
+    Args:
+        error: what was raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        words = ": ".join(filter(None, (type(error).__name__, str(error))))
+        super().__init__(
+            f"{words}. This is a fault of litpose, not of your data; "
+            "please report it with the output of the same command and --debug."
+        )
+
+
 def let_go(error: BaseException) -> None:
     """Have an error that is to be kept keep nothing itself but its words, and those of its causes.
 

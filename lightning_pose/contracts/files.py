@@ -90,6 +90,14 @@ def file_sha256(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def in_home(path: str | Path) -> Path:
+    """Return a path with ``~`` or ``~name`` replaced by that home; as it is if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def real_path(path: Path) -> Path:
     """Return where a path leads, absolute; links that lead nowhere, or in a circle, stay."""
     return Path(os.path.realpath(path))

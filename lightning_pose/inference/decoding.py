@@ -10,10 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from lightning_pose.contracts.errors import LitposeError
-from lightning_pose.inference.parallel import gpu_too_small
+from lightning_pose.inference.failures import failure_of
 from lightning_pose.inference.work import Views, Work
 from lightning_pose.video.segments import DamagedError
 
@@ -110,8 +107,8 @@ class Decoding:
                 try:
                     self._begin_as_a_whole(batch.work, batch.error)
                     continue
-                except LitposeError as error:
-                    batch = replace(batch, error=error)
+                except Exception as error:  # told of with the outcome of this work
+                    batch = replace(batch, error=failure_of(error))
             if batch.room is not None:
                 batch.room.release()
             yield batch
@@ -158,10 +155,8 @@ class Decoding:
         """Put the batches of a stretch into the queue; return False if nobody wants them."""
         try:
             self._put_batches(last, batches)
-        except torch.OutOfMemoryError as error:
-            self._queue.put(replace(last, error=gpu_too_small(error)))
         except Exception as error:  # told of with the outcome of this work
-            self._queue.put(replace(last, error=error))
+            self._queue.put(replace(last, error=failure_of(error)))
         else:
             self._queue.put(last)
         return not self._stopped.is_set()

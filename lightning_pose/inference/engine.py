@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.data.wording import listed
+from lightning_pose.inference.failures import failure_of
 from lightning_pose.inference.inputs import Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
@@ -82,8 +82,8 @@ def _opened(
             continue
         try:
             work = model.work(task.session.open(model), task.store)
-        except LitposeError as error:
-            yield task, Outcome(inputs=task.session.inputs, failed=error)
+        except Exception as error:  # told of with its outcome
+            yield task, Outcome(inputs=task.session.inputs, failed=failure_of(error))
             continue
         task_of[work] = task
         yield work
@@ -119,8 +119,8 @@ def _labels_predicted(model: Model, session: Session, store: RowStore) -> Outcom
             np.concatenate([view.xy_img for view in found], axis=1).astype(np.float32),
             np.concatenate([view.confidence for view in found], axis=1).astype(np.float32),
         )
-    except LitposeError as error:
-        return Outcome(inputs=session.inputs, failed=error)
+    except Exception as error:  # told of with its outcome
+        return Outcome(inputs=session.inputs, failed=failure_of(error))
     return Outcome(
         inputs=session.inputs,
         num_frames=store.num_rows,

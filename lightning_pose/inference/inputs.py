@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_pose.contracts.errors import VideoError
-from lightning_pose.contracts.files import real_path
+from lightning_pose.contracts.files import in_home, real_path
 from lightning_pose.video.files import natural_key, split_view, videos_among
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -116,23 +116,29 @@ def _expand(paths: Iterable[Path | str], *, lists: tuple[Path, ...] = ()) -> Ite
         if not str(given):
             raise VideoError("An input is an empty text; is a variable of the shell not set?")
         path = Path(given)
-        suffix = path.suffix.lower()
-        if path.is_dir():
+        if _is_gone(path) and (lists or path.is_symlink()):  # one of many: fails, with its name
+            yield Input(kind=Kind.VIDEO, path=path)
+        elif path.is_dir():
             yield from _of_folder(path)
         elif not path.exists():
             raise VideoError(f"There is no file or folder {path}.")
-        elif suffix in IMAGE_SUFFIXES:
-            yield Input(kind=Kind.IMAGES, path=path, images=(path,))
-        elif suffix in LABEL_SUFFIXES:
-            yield Input(kind=Kind.LABELS, path=path)
-        elif suffix in LIST_SUFFIXES:
+        elif path.suffix.lower() in LIST_SUFFIXES:
             if real_path(path) in lists:
                 raise VideoError(f"{path} lists itself.")
             yield from _expand(_listed(path), lists=(*lists, real_path(path)))
-        elif not path.is_file():
-            raise VideoError(f"{path} is neither a file nor a folder.")
         else:
-            yield Input(kind=Kind.VIDEO, path=path)
+            yield _of_file(path)
+
+
+def _of_file(path: Path) -> Input:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return Input(kind=Kind.IMAGES, path=path, images=(path,))
+    if suffix in LABEL_SUFFIXES:
+        return Input(kind=Kind.LABELS, path=path)
+    if not path.is_file():
+        raise VideoError(f"{path} is neither a file nor a folder.")
+    return Input(kind=Kind.VIDEO, path=path)
 
 
 def _of_folder(folder: Path) -> Iterator[Input]:
@@ -158,6 +164,14 @@ def _of_folder(folder: Path) -> Iterator[Input]:
     yield from (Input(kind=Kind.VIDEO, path=video) for video in videos)
 
 
+def _is_gone(path: Path) -> bool:
+    """Tell whether nothing is there that can be looked at."""
+    try:
+        return not path.exists()
+    except OSError:  # in a folder that may not be entered, on a disk that is gone
+        return True
+
+
 def _is_visible_file(path: Path) -> bool:
     """Tell whether a path is a file, or a link to one that is gone: that fails, with its name."""
     is_there = path.is_file() or (path.is_symlink() and not path.exists())
@@ -170,27 +184,26 @@ def _listed(path: Path) -> list[Path]:
     Raises:
         VideoError: it is not such a list.
     """
-    try:
-        if path.stat().st_size > _LIST_BYTES_AT_MOST:
-            raise ValueError("it is too long")
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-        if any("\0" in line for line in lines):
-            raise ValueError("it is not text")
-    except ValueError as error:
+    if path.stat().st_size > _LIST_BYTES_AT_MOST:
+        way_out = "Make several of it." if path.suffix else "A video needs a suffix such as .mp4."
+        raise VideoError(f"{path} is taken for a list of paths, but is too long. {way_out}")
+    # A name in another encoding stays what the file system has.
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    if "\0" in text:
         raise VideoError(
-            f"{path} is taken for a list of paths, one a line, but {error}. A video needs a "
-            "suffix such as .mp4."
-        ) from error
+            f"{path} is taken for a list of paths, one a line, but is no text. Save a list as "
+            "text in UTF-8; a video needs a suffix such as .mp4."
+        )
+    lines = text.split("\n")
     named = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
     if not named:
         raise VideoError(
             f"{path} lists no path; put one video, folder or label file on each line."
         )
-    found = [path.parent / Path(line).expanduser() for line in named]
-    missing = [p for p in found if not p.exists()]
-    if missing:
+    found = [path.parent / in_home(line) for line in named]
+    if all(map(_is_gone, found)):
         raise VideoError(
-            f"Of the paths in {path}, {len(missing)} of {len(found)} do not exist; the first is "
-            f"{missing[0]}."
+            f"None of the {len(found)} paths in {path} exists; the first is {found[0]}. A path "
+            "that does not begin with / begins at the folder of the list."
         )
     return found

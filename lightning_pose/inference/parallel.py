@@ -9,21 +9,13 @@ from typing import TypeVar
 
 import torch
 
-from lightning_pose.contracts.errors import ModelError
 from lightning_pose.inference.compute import Compute
+from lightning_pose.inference.failures import gpu_too_small
 
 B = TypeVar("B")
 R = TypeVar("R")
 
 _MOST_WORKERS = 16  # beyond, threads wait for Python's lock more than they compute
-
-
-def gpu_too_small(error: torch.OutOfMemoryError) -> ModelError:
-    """Return the sentence on it; it keeps nothing that lies in the memory of the GPU."""
-    return ModelError(
-        f"The memory of the GPU is too small for this batch ({error.args[0]}). Take fewer "
-        "frames at a time (--batch-size)."
-    )
 
 
 def run_batches(work: Callable[[B], R], batches: Iterable[B], *, compute: Compute) -> Generator[R]:

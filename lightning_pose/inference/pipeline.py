@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar, runtime_checkable
 
-import torch
 from torch import Tensor
 
-from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.decoding import Aside, DecodedBatch, Decoding
+from lightning_pose.inference.failures import failure_of
 from lightning_pose.inference.network import in_order
-from lightning_pose.inference.parallel import gpu_too_small, run_batches
+from lightning_pose.inference.parallel import run_batches
 from lightning_pose.inference.prediction_handler import OnTheWay
 from lightning_pose.inference.progress import Progress
 from lightning_pose.inference.work import Work
@@ -117,8 +116,8 @@ class Pipeline:
             elif decoding.ended(work):
                 work.finish()
                 return True
-        except LitposeError as error:
-            work.failed = error
+        except Exception as error:  # told of with the outcome of this work
+            work.failed = failure_of(error)
             return True
         if result is not None and on_progress is not None:
             on_progress(work, progress_of(work))
@@ -135,10 +134,8 @@ class Pipeline:
             result = self._network(
                 batch.views, batch.work.boxes, capacity=batch.work.source.batch_size
             )
-        except LitposeError as error:
-            return replace(batch, views=None, error=error), None
-        except torch.OutOfMemoryError as error:
-            return replace(batch, views=None, error=gpu_too_small(error)), None
+        except Exception as error:  # told of with the outcome of this work
+            return replace(batch, views=None, error=failure_of(error)), None
         return replace(batch, views=None), result
 
 

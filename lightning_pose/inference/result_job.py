@@ -14,15 +14,15 @@ from typing import Any
 
 from lightning_pose.contracts.errors import (
     DataError,
-    LitposeError,
+    FaultError,
     ModelError,
-    VideoError,
     WriteError,
 )
 from lightning_pose.contracts.file_hashes import has_stamp
 from lightning_pose.contracts.file_locks import FileLock, NoLocksError
 from lightning_pose.contracts.files import remove_leftovers
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference.failures import failure_of, not_claimed
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
@@ -39,7 +39,8 @@ from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.rows import Rows, StoredRows, TableRows
 from lightning_pose.inference.session import Session
 
-_WORTH_ANOTHER_TRY = (WriteError, ModelError)  # a full disk, a batch too large for the GPU
+# A full disk, a batch too large for the GPU, what is not known to lie in the video.
+_WORTH_ANOTHER_TRY = (WriteError, ModelError, FaultError)
 _logger = logging.getLogger(__name__)
 
 
@@ -102,8 +103,8 @@ class ResultJob:
             ended = self._look_up() or self._take() or self._look_up()
             if ended is None:
                 self._find_rows()
-        except (LitposeError, OSError) as error:
-            ended = Outcome(inputs=self.session.inputs, failed=_told(error))
+        except Exception as error:  # told of with its outcome
+            ended = Outcome(inputs=self.session.inputs, failed=failure_of(error))
         if ended is not None:
             if ended.skipped:
                 self._clear_up()
@@ -124,9 +125,10 @@ class ResultJob:
                 self.rows = self._named(self.store)
             if self.rows is not None:
                 ended = self._write(ended, self.rows)
-        except (LitposeError, OSError) as error:
-            ended = replace(ended, failed=_told(error))
-        if self.store is not None and not isinstance(ended.failed, _WORTH_ANOTHER_TRY):
+        except Exception as error:  # told of with its outcome
+            ended = replace(ended, failed=failure_of(error))
+        worth_another_try = isinstance(ended.failed, _WORTH_ANOTHER_TRY)
+        if self.store is not None and not (worth_another_try and self.store.num_rows):
             self.store.delete()
         self.close()
         return ended
@@ -173,10 +175,7 @@ class ResultJob:
             _warn_of_no_locks(self.files[0].out)
             return None
         except OSError as error:
-            raise WriteError(
-                f"{self.files[0].out} cannot be written: {error.strerror}. Choose another folder "
-                "(--out), or make this one writable."
-            ) from error
+            raise not_claimed(claim.path, error) from error
         if holder:
             if RowStore.key_at(self.files[0].rows) not in ("", self._key):
                 raise WriteError(
@@ -285,13 +284,6 @@ def _warn_of_no_locks(out: Path) -> None:
         "videos.",
         out,
     )
-
-
-def _told(error: LitposeError | OSError) -> LitposeError:
-    """Return what is told of an input that failed: a disk that is gone costs no other input."""
-    if isinstance(error, LitposeError):
-        return error
-    return VideoError(f"{error.filename or 'A file'}: {error.strerror or error}.")
 
 
 def _tables_among(files: Sequence[Path], places: Sequence[ResultFiles]) -> tuple[Path, ...]:

@@ -25,7 +25,8 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
     """Return the dictionary stored in a ``.ckpt``, ``.pth``, ``.pt`` or ``.safetensors`` file.
 
     Raises:
-        ModelError: the file is missing, cut short or spoilt, or holds something else.
+        ModelError: the file is missing, may not be read, is cut short or spoilt, or holds
+            something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,6 +34,8 @@ def read_weight_file(path: Path, *, map_location: str | torch.device = "cpu") ->
         raise ModelError(f"{path} is {what}; a weight file was expected. Check the path.")
     try:
         content = _READERS.get(path.suffix, _read_torch)(path, map_location)
+    except PermissionError as error:
+        raise ModelError(f"{path} may not be read; ask its owner for the permission.") from error
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} holds more than tensors and plain values, or is no weight file, and is not "

@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from lightning_pose.contracts.errors import ModelError
 from lightning_pose.data.labels import read_labels
+from lightning_pose.models.weight_files import read_weight_file
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
 Damage = Callable[[Path], None]
@@ -255,3 +257,33 @@ def test_a_full_disk_leaves_nothing_half_written(
     done = litpose("predict", run_dir, toy / "videos" / "new1.mp4", "--out", out)
     assert_clear(done, FAILED, "new1.litpose.json was not written: the disk is full")
     assert list(out.glob("[!.]*")) == []
+
+
+@pytest.mark.parametrize("option", ["--out", "--bbox-file", "--data-dir"])
+def test_an_empty_path_is_none(option: str) -> None:
+    done = litpose("predict", "MODEL", "VIDEO", option, "")
+    assert done.code == WRONG_USAGE
+    assert f"argument {option}: an empty text; is a variable of the shell not set?" in done.err
+
+
+def test_a_folder_that_was_deleted_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert_clear(litpose("predict", "MODEL", "VIDEO"), FAILED, "The current folder was deleted")
+
+
+def test_weights_that_may_not_be_read_are_not_called_spoilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    weights = tmp_path / "best.ckpt"
+    weights.touch()
+    monkeypatch.setattr(torch, "load", closed)
+    with pytest.raises(ModelError, match=r"best\.ckpt may not be read; ask its owner"):
+        read_weight_file(weights)

@@ -12,6 +12,7 @@ import pytest
 from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.files import (
     file_sha256,
+    in_home,
     remove_leftovers,
     sampled_sha256,
     write_atomically,
@@ -88,6 +89,12 @@ def test_a_file_where_a_folder_should_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(WriteError, match=r"b\.txt was not written"):
         write_text(tmp_path / "a" / "b.txt", "")
+
+
+def test_a_tilde_is_a_home_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert in_home("~/a.mp4") == Path("/home/ada/a.mp4")
+    assert in_home("~$open.docx") == Path("~$open.docx")
 
 
 def test_a_hash_is_that_of_the_bytes(tmp_path: Path) -> None:

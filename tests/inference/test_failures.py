@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_pose.contracts.errors import ModelError, VideoError, WriteError
+from lightning_pose.contracts.errors import FaultError, ModelError, VideoError, WriteError
+from lightning_pose.inference.failures import failure_of, not_claimed
 from lightning_pose.inference.inputs import expand_inputs
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.pipeline import Pipeline
 from lightning_pose.inference.predict_files import predict_files
+from lightning_pose.inference.result_job import ResultJob
 from lightning_pose.inference.row_store import RowStore
+from lightning_pose.inference.session import Session
 from lightning_pose.inference.work import Work
 from lightning_pose.video import segments
 from lightning_pose.video.batching import RawFrames
@@ -111,6 +114,84 @@ def test_what_failed_keeps_no_frames(
     finally:
         gc.enable()
     assert [str(outcome.failed) for outcome in outcomes] == ["the disk is gone"] * 2
+
+
+def break_down(owner: object, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a method fail, in a way that nobody foresaw, wherever gop10.mp4 is concerned."""
+    sound = getattr(owner, name)
+
+    def fail(self: Any, *args: Any, **kwargs: Any) -> Any:
+        about = getattr(self, "info", None) or getattr(self, "session", self).inputs[0]
+        if about.path.name == "gop10.mp4":
+            raise IndexError("list index out of range")
+        return sound(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, name, fail)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Session, "identity"),
+        (Session, "open"),
+        (PyAVReader, "read"),
+        (Session, "check_unchanged"),
+        (ResultJob, "_write"),
+    ],
+)
+def test_what_nobody_foresaw_costs_its_input_alone(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    break_down(owner, name, monkeypatch)
+    model, out = number_model(), tmp_path / "out"
+    inputs = expand_inputs([corpus(video) for video in EASY])
+    told = {one.inputs[0].path.name: one.failed for one in predict_files(model, inputs, out=out)}
+    assert told == {EASY[0]: told[EASY[0]], EASY[1]: None, EASY[2]: None}
+    assert isinstance(told[EASY[0]], FaultError)
+    assert str(told[EASY[0]]).startswith("IndexError: list index out of range. This is a fault")
+    kept = out / ".gop10.litpose-rows"  # for another version of ours, if anything was predicted
+    assert kept.exists() == (name in ("check_unchanged", "_write"))
+    monkeypatch.undo()
+    again = {one.inputs[0].path.name: one for one in predict_files(model, inputs, out=out)}
+    assert not any(one.failed for one in again.values())
+    assert again[EASY[0]].num_frames == NUM_FRAMES
+    assert not list(out.glob(".*litpose-rows"))
+
+
+def test_a_gpu_that_gives_up_the_process_ends_the_batch(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = number_model()
+
+    def given_up(batch: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(model.tracker, "predict_batch", given_up)
+    inputs = expand_inputs([corpus(video) for video in EASY])
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        list(predict_files(model, inputs, out=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+    ],
+)
+def test_a_computer_whose_memory_is_too_small(error: Exception) -> None:
+    told = failure_of(error)
+    assert isinstance(told, ModelError)
+    assert "memory of this computer is too small for this batch" in str(told)
+
+
+def test_a_claim_that_another_user_left_is_named(tmp_path: Path) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    claim = tmp_path / ".day.litpose-claim"
+    assert str(not_claimed(claim, refused)).startswith(f"{tmp_path} cannot be written")
+    claim.touch()
+    assert str(not_claimed(claim, refused)).startswith(f"{claim} cannot be written")
+    assert "if nobody does any more, delete it" in str(not_claimed(claim, refused))
 
 
 def test_a_gpu_whose_memory_is_too_small_for_one_video(

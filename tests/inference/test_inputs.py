@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -85,13 +86,14 @@ def test_impossible_inputs_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"absent.mp4\n", "the first is .*absent.mp4"),
+        (b"absent.mp4\n", "None of the 1 paths .* the first is .*absent.mp4"),
         (b"# nothing\n\n", "lists no path"),
         (b"\xff\xfe\x00\x01", "taken for a list"),
         (b"bin\x00ary", "taken for a list"),
         (b"todo.txt\n", "lists itself"),
         (b"other.txt\n", "todo.txt lists itself"),
-        (b"../x/absent.mp4\nother.txt", "1 of 2 do not exist"),
+        (b"../x/absent.mp4\n/none/b.mp4", "None of the 2 paths .* first is .*absent.mp4"),
+        ("a.mp4\n".encode("utf-16"), "is no text. Save a list as text in UTF-8"),
     ],
 )
 def test_lists_that_are_none_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -106,6 +108,38 @@ def test_a_list_may_hold_odd_names(tmp_path: Path) -> None:
     touch(tmp_path, *names)
     (tmp_path / "todo.txt").write_bytes("\r\n".join(names).encode())
     assert [item.path.name for item in expand_inputs([tmp_path / "todo.txt"])] == names
+
+
+def test_a_name_in_a_list_may_be_in_another_encoding(tmp_path: Path) -> None:
+    name = os.fsdecode("vidéo.mp4".encode("latin-1"))
+    touch(tmp_path, name)
+    (tmp_path / "todo.txt").write_bytes("vidéo.mp4\n".encode("latin-1"))
+    assert [item.path.name for item in expand_inputs([tmp_path / "todo.txt"])] == [name]
+
+
+def test_of_a_list_what_is_gone_fails_later_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.mp4", "closed.mp4", "~$c.mp4")
+    (tmp_path / "todo.txt").write_text("gone.mp4\na.mp4\nclosed.mp4\n~$c.mp4\n")
+    stat = Path.stat
+
+    def closed(self: Path, **options: bool) -> os.stat_result:
+        if self.name == "closed.mp4":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    found = expand_inputs([tmp_path / "todo.txt"])
+    assert [item.path.name for item in found] == ["gone.mp4", "a.mp4", "closed.mp4", "~$c.mp4"]
+    assert {item.kind for item in found} == {Kind.VIDEO}
+
+
+def test_a_link_to_nothing_may_be_one_of_several(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "b.mp4").symlink_to("gone.mp4")
+    found = expand_inputs(sorted(tmp_path.glob("*.mp4")))
+    assert [item.path.name for item in found] == ["a.mp4", "b.mp4"]
 
 
 def test_a_link_to_nothing_is_no_video_less(tmp_path: Path) -> None:

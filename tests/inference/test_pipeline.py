@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import FaultError, VideoError
 from lightning_pose.inference.compute import Compute
 from lightning_pose.inference.decoding import Decoding
 from lightning_pose.inference.model import Model
@@ -179,15 +179,18 @@ def test_a_consumer_that_leaves_ends_the_threads(corpus: Corpus) -> None:
     assert threading.active_count() == before
 
 
-def test_a_fault_of_ours_is_not_swallowed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_told_as_such(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     model = number_model()
 
     def faulty(self: PyAVReader, parts: object) -> Iterator[RawFrames]:
         raise ZeroDivisionError
 
     monkeypatch.setattr(PyAVReader, "read", faulty)
-    with pytest.raises(ZeroDivisionError):
-        list(model.pipeline().run([work_on(model, corpus("plain.mp4"))]))
+    with pytest.raises(
+        FaultError, match=r"^ZeroDivisionError\. This is a fault of litpose"
+    ) as told:
+        model.predict_video(corpus("plain.mp4"))
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
 
 
 def test_a_stretch_ends_before_an_entry(corpus: Corpus) -> None:
