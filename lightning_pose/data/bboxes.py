@@ -2,7 +2,8 @@
 
 Files have the columns x, y, h, w: first column and row of the box, then height before width, in
 pixels. For labelled images the column before them names the image; for a video there is one row a
-frame. A box may reach over the image's edges; what is outside is black.
+frame, and a column with the number of the frame may stand before them. A box may reach over the
+image's edges; what is outside is black.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lightning_pose.data.wording import count, listed
 
 Box = tuple[int, int, int, int]
 _COLUMNS = ("x", "y", "h", "w")
+_LONGEST = 2**16  # pixels: no video is wider or higher (AV1 allows that much)
 
 
 def read_bboxes(*paths: Path) -> dict[str, Box]:
@@ -56,9 +58,11 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
         num_frames: how many rows there must be; None = not checked.
 
     Raises:
-        DataError: the file is missing, lacks a column, holds an unusable box or too few or many.
+        DataError: the file is missing, lacks a column, holds an unusable box, too few or too many
+            of them, or its rows are numbered in another order than frames are.
     """
     header, rows = _read(path)
+    _check_order(path, header, rows)
     boxes = [_box(path, line, header, cells) for line, cells in rows]
     if num_frames is not None and len(boxes) != num_frames:
         raise DataError(
@@ -66,6 +70,20 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
             f"{count(num_frames, 'frame')}; there must be one box a frame."
         )
     return np.array(boxes, dtype=np.int64).reshape(len(boxes), 4)
+
+
+def _check_order(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+    """Refuse rows that have numbers, which are not those of the frames, 0, 1, 2 ..."""
+    column = next((i for i, cell in enumerate(header) if cell not in _COLUMNS), None)
+    if column is None or not all(cells[column].isdecimal() for _, cells in rows):
+        return
+    for frame, (line, cells) in enumerate(rows):
+        if int(cells[column]) != frame:
+            raise DataError(
+                f"{path}, line {line}: the box is numbered {cells[column]} where frame {frame} "
+                "has its place. Sort the rows by frame, the first one being 0, or leave the "
+                "numbers out."
+            )
 
 
 def check_boxes(boxes: object, *, name: str) -> None:
@@ -151,6 +169,11 @@ def _box(path: Path, line: int, header: list[str], cells: list[str]) -> Box:
         raise DataError(
             f"{path}, line {line}: x, y, h and w must be numbers, got {', '.join(cells)}."
         ) from error
+    if max(map(abs, (x, y, height, width))) > _LONGEST:
+        raise DataError(
+            f"{path}, line {line}: x, y, h and w are pixels, and no picture has more than "
+            f"{_LONGEST} in a row, got {', '.join(cells)}."
+        )
     if height < 1 or width < 1:
         raise DataError(
             f"{path}, line {line}: a box needs a height and width of at least 1 pixel, got "

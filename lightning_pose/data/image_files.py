@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from lightning_pose.contracts.errors import DataError
 
 # What Pillow raises on broken files, beside its own UnidentifiedImageError (an OSError).
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_FORMATS_OF_SEVERAL = ("TIFF", "PNG", "WEBP", "GIF")  # a JPEG's further pictures are previews
+_SUBFILE_TYPE, _REDUCED = 254, 1  # of TIFF: bit 0 says that a picture is a smaller copy
 _TURNED_BY_QUARTER = (5, 6, 7, 8)
 _WORD_TO_BYTE = 257
 
@@ -45,14 +47,30 @@ def decode_image(path: Path, *, content: bytes | None = None) -> UInt8[np.ndarra
         content: its bytes, if they were read already.
 
     Raises:
-        DataError: the file is missing, truncated or no image, or holds floating-point pixels.
+        DataError: the file is missing, truncated or no image, or holds several pictures or
+            floating-point pixels.
     """
     try:
         with Image.open(io.BytesIO(content) if content is not None else path) as image:
+            if (number := _num_pictures(image)) > 1:
+                raise ValueError(f"it holds {number} pictures; save each in a file of its own")
             pixels = _rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         raise _unreadable(path, error) from error
     return pixels
+
+
+def _num_pictures(image: Image.Image) -> int:
+    """Return how many pictures a file holds, smaller copies not counted."""
+    number = getattr(image, "n_frames", 1) if image.format in _FORMATS_OF_SEVERAL else 1
+    if number == 1 or not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return number
+    copies = 0
+    for page in range(number):
+        image.seek(page)
+        copies += image.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED
+    image.seek(0)
+    return number - copies
 
 
 def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:

@@ -65,7 +65,10 @@ def read_raw_labels(path: Path) -> RawLabels:
         raise DataError(f"{path}: labels are read from {' and '.join(_READERS)} files.")
     if not path.is_file():
         raise DataError(f"{path}: there is no such label file.")
-    return reader(path)
+    found = reader(path)
+    if spoilt := [image for image in found.images if "\0" in image]:
+        raise DataError(f"{path}: {spoilt[0]!r} is no name of an image; is the file spoilt?")
+    return found
 
 
 def read_cells(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
@@ -134,7 +137,7 @@ def _find_header(path: Path, rows: Sequence[tuple[int, list[str]]]) -> _Header:
     coords = searched[at]
     num_index = next(i for i, cell in enumerate(coords) if cell.lower() in COORDINATES)
     has_scorer = at >= 2 and (not levels_are_named or names[at - 2] == "scorer")
-    scorer = searched[at - 2][num_index] if has_scorer else ""
+    scorer = "".join(searched[at - 2][num_index : num_index + 1]) if has_scorer else ""
     bodyparts = searched[at - 1] + [""] * (len(coords) - len(searched[at - 1]))
     return _Header(
         first_row=at + 1,
@@ -199,7 +202,8 @@ def _read_h5(path: Path) -> RawLabels:
     try:
         frame = pd.DataFrame(pd.read_hdf(path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise DataError(f"{path} is not a readable h5 label table: {error}") from error
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # after HDF5's own
+        raise DataError(f"{path} is not a readable h5 label table: {last}") from error
     levels = [str(name).lower() for name in frame.columns.names]
     if frame.columns.nlevels == 4 or "individuals" in levels:
         raise DataError(_several_animals(path))

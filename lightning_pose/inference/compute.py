@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lightning_pose.contracts.errors import ConfigError
-from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
+from lightning_pose.ops.arithmetic import bf16_is_fast_on_cpu
 
 N = TypeVar("N", bound=nn.Module)
 _PRODUCTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -35,8 +35,8 @@ class Compute:
     def choose(cls, *, device: torch.device | str = "auto", precision: str = "auto") -> Compute:
         """Return the device and arithmetic asked for; ``auto`` takes the fastest there is.
 
-        That is a GPU with bf16, else the CPU with bf16 where the processor multiplies it
-        (avx512_bf16, AMX), else the CPU with fp32.
+        That is a GPU with bf16, else the CPU with bf16 where the processor is fast at it
+        (:func:`~lightning_pose.ops.arithmetic.bf16_is_fast_on_cpu`), else the CPU with fp32.
 
         Raises:
             ConfigError: there is no such device or arithmetic here.
@@ -58,7 +58,7 @@ class Compute:
         if precision == "fp16" and kind == "cpu":
             raise ConfigError("The precision fp16 needs a GPU; on the CPU use bf16 or fp32.")
         if precision == "auto":
-            precision = "bf16" if kind != "cpu" or cpu_multiplies_bf16() else "fp32"
+            precision = "bf16" if kind != "cpu" or bf16_is_fast_on_cpu() else "fp32"
         return cls(device=torch.device(kind), precision=precision)
 
     @property

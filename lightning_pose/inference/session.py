@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.files import real_path, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
@@ -33,6 +34,7 @@ from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _, _, TEST, UNUSED = SETS
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +140,12 @@ class Session:
         """Return the predictions of the images of label files, a table a view.
 
         Raises:
-            DataError, ModelError: an image cannot be read, or does not suit.
+            DataError, ModelError: there is no image, or one cannot be read, or does not suit.
         """
         bbox_files = self.settings.bbox_files
+        for item, table in zip(self.inputs, self.labels, strict=True):
+            if not table:
+                raise DataError(f"{item.path} names no image; label some, or leave the file out.")
         return model.predict_labels(
             [table for table in self.labels if table is not None],
             self.sets(model),
@@ -191,10 +196,18 @@ class Session:
 
 
 def bbox_file_of(item: Input, settings: PredictSettings) -> Path | None:
-    """Return the boxes of a video or image folder: named in the settings, beside it, or None."""
+    """Return the boxes of a video or image folder: named in the settings, beside it, or None.
+
+    A link that leads nowhere counts, and what may not be looked at: reading it fails, with a word.
+    """
     named = settings.video_bbox_files.get(item.path)
     beside = bbox_file_beside(item.path)
-    return named or (beside if beside.is_file() else None)
+    try:
+        beside.lstat()
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return named
+    return named or beside
 
 
 def _fingerprint(files: list[Path]) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from lightning_pose.config.schema import TrainingConfig
 from lightning_pose.contracts.errors import ConfigError
-from lightning_pose.ops.arithmetic import cpu_multiplies_bf16
+from lightning_pose.ops.arithmetic import bf16_is_fast_on_cpu
 from lightning_pose.training.world import World
 
 _LIGHTNING_NAMES = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -84,4 +84,4 @@ def check_number_of_gpus(settings: TrainingConfig) -> None:
 def _precision(asked: str, *, on_gpu: bool) -> str:
     if asked != "auto":
         return asked
-    return "bf16" if on_gpu or cpu_multiplies_bf16() else "fp32"
+    return "bf16" if on_gpu or bf16_is_fast_on_cpu() else "fp32"

@@ -33,11 +33,25 @@ def test_columns_are_found_by_name(write: Write) -> None:
 
 def test_a_video_has_one_box_a_frame(write: Write) -> None:
     for header in ("x,y,h,w\n", "frame,x,y,h,w\n"):
-        index = "0," if header.startswith("frame") else ""
-        path = write(header + f"{index}1,2,3,4\n{index}5,6,7,8\n")
+        first, second = ("0,", "1,") if header.startswith("frame") else ("", "")
+        path = write(header + f"{first}1,2,3,4\n{second}5,6,7,8\n")
         np.testing.assert_array_equal(
             read_video_bboxes(path, num_frames=2), [[1, 2, 3, 4], [5, 6, 7, 8]]
         )
+
+
+@pytest.mark.parametrize("numbers", ["10", "00", "12", "02"])
+def test_rows_of_a_video_that_are_numbered_otherwise_are_refused(
+    write: Write, numbers: str
+) -> None:
+    path = write(",x,y,h,w\n" + "".join(f"{number},1,2,3,4\n" for number in numbers))
+    with pytest.raises(DataError, match=r"line [23]: the box is numbered [012] where frame"):
+        read_video_bboxes(path)
+
+
+def test_rows_of_an_image_folder_may_have_its_names(write: Write) -> None:
+    path = write(",x,y,h,w\nimg9.png,1,2,3,4\nimg10.png,5,6,7,8\n")
+    assert len(read_video_bboxes(path, num_frames=2)) == 2
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,8 @@ def test_a_video_has_one_box_a_frame(write: Write) -> None:
         ("image,x,y,h,w\na.png,1,2,0,4\n", "line 2: a box needs a height and width"),
         ("image,x,y,h,w\na.png,1,2,,4\n", "line 2: x, y, h and w must be numbers"),
         ("image,x,y,h,w\na.png,1,2,inf,4\n", "line 2: x, y, h and w must be numbers"),
+        ("image,x,y,h,w\na.png,1,2,30000,2000000\n", "no picture has more than 65536 in a row"),
+        (f"image,x,y,h,w\na.png,{'9' * 20},2,3,4\n", "line 2: x, y, h and w are pixels"),
         ("image,x,y,h,w\na.png,1,2,4\n", "line 2: there are 4 cells"),
         ("image,x,y,h,w\na.png,1,2,3,4\na.png,1,2,3,4\n", "line 3: a.png has a box already"),
         ("x,y,h,w\n1,2,3,4\n", "must name the image"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.data.image_files import decode_image, image_size
@@ -52,6 +52,26 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, Image.fromarray(GREY.astype(np.float32)), "img.tiff")
     with pytest.raises(DataError, match=r"img\.tiff cannot be read.*floating-point"):
         decode_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp", "gif"])
+def test_a_file_of_several_pictures_is_refused(tmp_path: Path, suffix: str) -> None:
+    first, *others = (Image.fromarray(RGB + shift) for shift in (0, 40, 80))
+    path = saved(tmp_path, first, f"img.{suffix}", save_all=True, append_images=others)
+    with pytest.raises(DataError, match=r"it holds 3 pictures; save each in a file of its own"):
+        decode_image(path)
+
+
+def test_a_smaller_copy_in_a_tiff_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "img.tif"
+    with TiffImagePlugin.AppendingTiffWriter(str(path), new=True) as file:
+        Image.fromarray(RGB).save(file, format="TIFF")
+        file.newFrame()
+        Image.fromarray(RGB[:1, :1]).save(file, format="TIFF", tiffinfo={254: 1})
+        file.newFrame()
+    with Image.open(path) as image:
+        assert getattr(image, "n_frames", 1) == 2
+    np.testing.assert_array_equal(decode_image(path), RGB)
 
 
 def test_the_cameras_rotation_is_applied(tmp_path: Path) -> None:

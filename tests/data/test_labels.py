@@ -171,6 +171,7 @@ def test_what_is_written_is_read_back(write: Write, tmp_path: Path) -> None:
             "n visible is 7 in a.png; it is 0",
         ),
         (HEADER.encode() + b"a/\xff.png,1,2,3,4\n", "UTF-8"),
+        (HEADER + "a/img1.png,1,2,3,4\na/\0img2.png,1,2,3,4\n", "is no name of an image"),
     ],
 )
 def test_a_wrong_file_is_told_by_line_and_cell(write: Write, text: str | bytes, said: str) -> None:
@@ -189,7 +190,14 @@ def test_a_file_of_another_kind_is_refused(write: Write) -> None:
 
 
 def test_a_broken_h5_is_told(write: Write) -> None:
-    assert "not a readable h5" in error_of(write("no hdf", "labels.h5"))
+    said = error_of(write("no hdf", "labels.h5"))
+    assert "not a readable h5" in said
+    assert "\n" not in said  # HDF5 tells of each of its functions
+
+
+def test_the_first_row_may_be_shorter_than_the_others(write: Write) -> None:
+    text = "scorer,\n,,,nose,nose\ncoords,,,x,y\nlabeled-data,a,img1.png,1,2\n"
+    assert read(write(text)).scorer == "scorer"
 
 
 def test_four_column_levels_in_h5_are_several_animals(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -135,3 +137,32 @@ def test_a_wrong_number_of_boxes_is_told_with_the_video(
     with pytest.raises(VideoError, match=sentence) as caught:
         model.predict_video(whole, boxes=np.tile(BOX, (number, 1)), batch_size=4)
     assert "whole.mkv" in str(caught.value)
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("gone.csv")
+
+
+def short(path: Path) -> None:
+    path.write_text("x,y,h,w\n0,0,5,5\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (dangling, "a_bbox.csv cannot be read: No such file"),
+        (Path.mkdir, "a_bbox.csv cannot be read: Is a directory"),
+        (short, "There are 1 boxes for"),
+    ],
+)
+def test_boxes_beside_a_video_that_cannot_be_read_are_told_of(
+    model: Model, whole: Path, tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    for name in ("a.mkv", "b.mkv"):
+        shutil.copyfile(whole, tmp_path / name)
+    make(tmp_path / "a_bbox.csv")
+    inputs = expand_inputs([tmp_path / "a.mkv", tmp_path / "b.mkv"])
+    outcomes = predict_files(model, inputs, out=tmp_path / "out")
+    told = {one.inputs[0].path.name: str(one.failed) for one in outcomes}
+    assert said in told["a.mkv"]
+    assert told["b.mkv"] == "None"

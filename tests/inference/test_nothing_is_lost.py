@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
@@ -138,18 +139,18 @@ def test_rows_that_cannot_be_kept_cost_their_input_alone(
 def test_what_the_file_system_refuses_costs_its_input_alone(
     model: Model, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_file = Path.is_file
+    look = Path.stat
 
-    def refused(self: Path) -> bool:
+    def refused(self: Path, **options: bool) -> os.stat_result:
         if self.name == "day_bbox.csv":
             raise OSError(errno.EIO, "Input/output error", str(self))
-        return is_file(self)
+        return look(self, **options)
 
-    monkeypatch.setattr(Path, "is_file", refused)
+    monkeypatch.setattr(Path, "stat", refused)
     outcomes = predict(model, *sorted(videos.iterdir()), out=tmp_path / "out")
     told = {one.inputs[0].path.name: str(one.failed) for one in outcomes}
     assert told["day_labeled.mp4"] == "None"
-    assert "day_bbox.csv: Input/output error" in told["day.mp4"]
+    assert "day_bbox.csv cannot be read: Input/output error" in told["day.mp4"]
 
 
 def test_a_name_that_is_too_long_costs_its_input_alone(

@@ -447,6 +447,16 @@ def labelled_set(folder: Path) -> Path:
     return folder / "CollectedData.csv"
 
 
+def test_a_label_file_without_images_costs_no_other(model: Model, tmp_path: Path) -> None:
+    csv = labelled_set(tmp_path / "data")
+    header = "".join(csv.read_text().splitlines(keepends=True)[:3])
+    (empty := csv.with_name("empty.csv")).write_text(header)
+    first, second = predict(model, empty, csv, out=tmp_path / "out")
+    assert str(first.failed) == f"{empty} names no image; label some, or leave the file out."
+    assert second.failed is None
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_a_label_file_is_predicted_with_the_part_of_each_image(
     model: Model, tmp_path: Path
 ) -> None:
