@@ -56,7 +56,7 @@ def guarded(args: argparse.Namespace) -> int:
     except OSError as error:
         return _report(error, _in_words(error), debug=args.debug, code=1)
     except Exception as error:  # shown, and told by the exit code
-        return _report(error, str(FaultError(error)), debug=args.debug, code=1)
+        return _report(error, str(FaultError.of(error)), debug=args.debug, code=1)
 
 
 def _check_folder() -> None:

@@ -1,5 +1,7 @@
 """The errors a user may meet: each is one readable paragraph that names the way out."""
 
+from __future__ import annotations
+
 
 class LitposeError(Exception):
     """Something went wrong that the user can understand and mend; the message is for them.
@@ -37,17 +39,15 @@ class WriteError(LitposeError):
 
 
 class FaultError(LitposeError):
-    """What litpose did not foresee; told of like the others, and asked to be reported.
+    """What litpose did not foresee; told of like the others, and asked to be reported."""
 
-    Args:
-        error: what was raised.
-    """
-
-    def __init__(self, error: Exception) -> None:
+    @classmethod
+    def of(cls, error: Exception) -> FaultError:
+        """Return what is told of an error."""
         words = ": ".join(filter(None, (type(error).__name__, str(error))))
-        super().__init__(
-            f"{words}. This is a fault of litpose, not of your data; "
-            "please report it with the output of the same command and --debug."
+        return cls(
+            f"{words}. This is a fault of litpose, not of your data; please report it with the "
+            "output of the same command and --debug."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 from pathlib import Path
 
 import torch
@@ -42,8 +43,8 @@ def failure_of(error: Exception) -> LitposeError:
             "The memory of this computer is too small for this batch. Take fewer frames at a time "
             "(--batch-size)."
         )
-    _logger.debug("An input failed by a fault of ours:", exc_info=error)
-    fault = FaultError(error)
+    _logger.debug("By a fault of ours:\n%s", "".join(traceback.format_exception(error)).rstrip())
+    fault = FaultError.of(error)
     fault.__cause__ = error
     return fault
 

@@ -129,7 +129,8 @@ class ResultJob:
             ended = replace(ended, failed=failure_of(error))
         worth_another_try = isinstance(ended.failed, _WORTH_ANOTHER_TRY)
         if self.store is not None and not (worth_another_try and self.store.num_rows):
-            self.store.delete()
+            with contextlib.suppress(OSError):  # a later call clears up what is left
+                self.store.delete()
         self.close()
         return ended
 

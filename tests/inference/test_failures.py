@@ -172,6 +172,15 @@ def test_a_gpu_that_gives_up_the_process_ends_the_batch(
         list(predict_files(model, inputs, out=tmp_path))
 
 
+def test_where_a_fault_arose_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    try:
+        list[int]()[0]
+    except IndexError as error:
+        failure_of(error)
+    assert "list[int]()[0]" in caplog.text
+
+
 @pytest.mark.parametrize(
     "error",
     [
