@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import traceback
 from pathlib import Path
 
 import torch
@@ -43,7 +42,7 @@ def failure_of(error: Exception) -> LitposeError:
             "The memory of this computer is too small for this batch. Take fewer frames at a time "
             "(--batch-size)."
         )
-    _logger.debug("By a fault of ours:\n%s", "".join(traceback.format_exception(error)).rstrip())
+    _logger.debug("That was a fault of ours, at one input.", exc_info=error)
     fault = FaultError.of(error)
     fault.__cause__ = error
     return fault

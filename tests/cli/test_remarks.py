@@ -18,7 +18,8 @@ from tests.cli.conftest import TINY, litpose, tiny_data
 
 def talkative(_: argparse.Namespace) -> int:
     logging.getLogger("lightning_pose.data.toy").info("Drawing the toy data\n set in %s.", "x")
-    logging.getLogger("lightning_pose.data.toy").debug("In blue.")
+    log = logging.getLogger("lightning_pose.data.toy")
+    log.debug("In blue.", exc_info=IndexError("the third ear"))
     logging.getLogger("lightning.pytorch").info("Tip: buy more GPUs")
     warnings.warn("this will be gone in 4.0", DeprecationWarning, stacklevel=1)
     return 0
@@ -39,7 +40,8 @@ def test_warnings_of_libraries_and_details_are_shown_on_demand(
 ) -> None:
     with pytest.warns(DeprecationWarning, match="gone in 4.0"):
         run(debug=True)
-    assert capsys.readouterr().err == "Drawing the toy data set in x.\nIn blue.\n"
+    told = "Drawing the toy data set in x.\nIndexError: the third ear\nIn blue.\n"
+    assert capsys.readouterr().err == told
     assert not logging.getLogger("lightning_pose.data.toy").isEnabledFor(logging.DEBUG)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +19,15 @@ QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 
 
 class NoteHandler(logging.Handler):
-    """Writes a record as a note on stderr: its message, without time, level or module."""
+    """Writes a record as a note on stderr: its message, without time, level or module.
+
+    An error that comes with it is shown with where it arose.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            traceback.print_exception(record.exc_info[1])
         note(" ".join(record.getMessage().split()))
 
 
