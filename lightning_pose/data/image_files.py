@@ -17,9 +17,18 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageErr
 from lightning_pose.contracts.errors import DataError
 
 # What Pillow raises on broken files, beside its own UnidentifiedImageError (an OSError).
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 _FORMATS_OF_SEVERAL = ("TIFF", "PNG", "WEBP", "GIF")  # a JPEG's further pictures are previews
 _SUBFILE_TYPE, _REDUCED = 254, 1  # of TIFF: bit 0 says that a picture is a smaller copy
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _TURNED_BY_QUARTER = (5, 6, 7, 8)
 _WORD_TO_BYTE = 257
 
@@ -32,7 +41,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            width, height = image.size
+            width, height = _stored_size(image)
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_QUARTER
     except _BROKEN as error:
         raise _unreadable(path, error) from error
@@ -51,9 +60,14 @@ def decode_image(path: Path, *, content: bytes | None = None) -> UInt8[np.ndarra
             floating-point pixels.
     """
     try:
-        with Image.open(io.BytesIO(content) if content is not None else path) as image:
+        # Not by its path: Pillow then maps a TIFF into memory, and mixes up one that is turned.
+        source = io.BytesIO(content) if content is not None else path.open("rb")
+        with source, Image.open(source) as image:
             if (number := _num_pictures(image)) > 1:
-                raise ValueError(f"it holds {number} pictures; save each in a file of its own")
+                raise ValueError(
+                    f"it holds {number} pictures; save each in a file of its own, or "
+                    "make a video of them"
+                )
             pixels = _rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         raise _unreadable(path, error) from error
@@ -73,6 +87,13 @@ def _num_pictures(image: Image.Image) -> int:
     return number - copies
 
 
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height before the turn; of a TIFF, newer Pillows tell those after it."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+    return image.size
+
+
 def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers; save it as 8-bit PNG")
@@ -89,5 +110,8 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: there is no such image.")
     if isinstance(error, UnidentifiedImageError):
-        return DataError(f"{path} is no image, or empty. Put the right file there.")
+        return DataError(
+            f"{path} is no image, or empty, or of a kind that is not read (colours in 32 bits, "
+            "say). Put the right file there, or save it as 8-bit PNG."
+        )
     return DataError(f"{path} cannot be read as an image: {error}.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
@@ -58,7 +60,8 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
 def test_a_file_of_several_pictures_is_refused(tmp_path: Path, suffix: str) -> None:
     first, *others = (Image.fromarray(RGB + shift) for shift in (0, 40, 80))
     path = saved(tmp_path, first, f"img.{suffix}", save_all=True, append_images=others)
-    with pytest.raises(DataError, match=r"it holds 3 pictures; save each in a file of its own"):
+    said = r"it holds 3 pictures; save each in a file of its own, or make a video of them\."
+    with pytest.raises(DataError, match=said):
         decode_image(path)
 
 
@@ -74,12 +77,48 @@ def test_a_smaller_copy_in_a_tiff_does_not_count(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_image(path), RGB)
 
 
+def test_a_further_picture_of_a_tiff_that_is_spoilt_is_told(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(RGB) for _ in range(2))
+    path = saved(tmp_path, first, "img.tif", save_all=True, append_images=[second])
+    content = path.read_bytes()
+    at = content.rindex(struct.pack("<HHI", 256, 4, 1))  # the second picture's width
+    path.write_bytes(content[:at] + struct.pack("<H", 253) + content[at + 2 :])
+    with pytest.raises(DataError, match=r"img\.tif cannot be read as an image"):
+        decode_image(path)
+
+
 def test_the_cameras_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path, Image.fromarray(RGB), exif=exif)
     assert image_size(path) == (3, 2)
     np.testing.assert_array_equal(decode_image(path), np.rot90(RGB, -1))
+
+
+TURNS = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["grey", "rgb"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_tiff_is_turned_whatever_it_holds(
+    tmp_path: Path, orientation: int, pixels: np.ndarray, compression: str | None
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path, Image.fromarray(pixels), "a.tiff", exif=exif, compression=compression)
+    expected = TURNS[orientation](RGB if pixels is RGB else np.dstack([GREY] * 3))
+    assert image_size(path) == expected.shape[:2]
+    np.testing.assert_array_equal(decode_image(path), expected)
+    np.testing.assert_array_equal(decode_image(path, content=path.read_bytes()), expected)
 
 
 def test_size_is_height_then_width(tmp_path: Path) -> None:
@@ -102,6 +141,13 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes) -> Non
     for read in (decode_image, image_size):
         with pytest.raises(DataError, match=r"img\.png is no image, or empty"):
             read(path)
+
+
+def test_a_kind_that_pillow_does_not_know_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "img.tiff"
+    assert cv2.imwrite(str(path), RGB.astype(np.float32))
+    with pytest.raises(DataError, match=r"or of a kind that is not read .* save it as 8-bit PNG"):
+        decode_image(path)
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
