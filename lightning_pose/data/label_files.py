@@ -23,6 +23,16 @@ COORDINATES = ("x", "y", "visible", "likelihood")
 EMPTY_CELLS = frozenset({"", "nan", "na", "n/a", "none", "null"})
 HEADER = "three header rows (scorer, bodyparts, coords) and one row an image, its path first"
 _SEARCHED_ROWS = 8
+_SPOILT_H5 = (  # what pandas, PyTables and HDF5 raise on one
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    SystemError,
+)
+_SHOWN = 60  # characters of a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +75,7 @@ def read_raw_labels(path: Path) -> RawLabels:
         raise DataError(f"{path}: labels are read from {' and '.join(_READERS)} files.")
     if not path.is_file():
         raise DataError(f"{path}: there is no such label file.")
-    found = reader(path)
-    if spoilt := [image for image in found.images if "\0" in image]:
-        raise DataError(f"{path}: {spoilt[0]!r} is no name of an image; is the file spoilt?")
-    return found
+    return reader(path)
 
 
 def read_cells(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
@@ -109,9 +116,7 @@ def _read_csv(path: Path) -> RawLabels:
         numbers = cells[header.num_index :]
         if not images and _is_index_name(name, numbers):
             continue
-        if not name:
-            raise DataError(f"{path}, line {line}: the first column must name an image.")
-        images.append(name)
+        images.append(_checked_name(f"{path}, line {line}", name))
         values.append([_number(path, line, header, i, numbers[i], decimal_comma) for i in keep])
     return RawLabels(
         scorer=header.scorer,
@@ -125,7 +130,7 @@ def _find_header(path: Path, rows: Sequence[tuple[int, list[str]]]) -> _Header:
     searched = [cells for _, cells in rows[:_SEARCHED_ROWS]]
     at = next((i for i, cells in enumerate(searched) if _is_coords_row(cells)), None)
     if not at:
-        first = ",".join(searched[0])[:60] if searched else ""
+        first = ",".join(searched[0])[:_SHOWN] if searched else ""
         raise DataError(
             f"{path} is not a label table: expected {HEADER}; "
             + (f"its first line is {first!r}." if first else "the file is empty.")
@@ -194,16 +199,19 @@ def _number(
     except ValueError as error:
         raise DataError(
             f"{path}, line {line}: {header.bodyparts[column]} {header.coords[column]} is "
-            f"{cell!r}, which is no number; leave the cell empty where nothing is labelled."
+            f"{cell[:_SHOWN]!r}, which is no number; leave the cell empty where nothing is "
+            "labelled."
         ) from error
 
 
 def _read_h5(path: Path) -> RawLabels:
     try:
         frame = pd.DataFrame(pd.read_hdf(path))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except _SPOILT_H5 as error:
         last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # after HDF5's own
-        raise DataError(f"{path} is not a readable h5 label table: {last}") from error
+        raise DataError(
+            f"{path} is not a readable h5 label table ({last}). Save it anew, or as csv."
+        ) from error
     levels = [str(name).lower() for name in frame.columns.names]
     if frame.columns.nlevels == 4 or "individuals" in levels:
         raise DataError(_several_animals(path))
@@ -217,11 +225,13 @@ def _read_h5(path: Path) -> RawLabels:
     if not keep:
         raise DataError(f"{path} is not a label table: it has no column x or y.")
     scorer = headers[keep[0]][0] if frame.columns.nlevels == 3 else "scorer"
+    index = [entry if isinstance(entry, tuple) else (entry,) for entry in frame.index]
     return RawLabels(
         scorer=scorer,
         columns=tuple((headers[i][-2], headers[i][-1].lower()) for i in keep),
         images=tuple(
-            _image_name(entry if isinstance(entry, tuple) else (entry,)) for entry in frame.index
+            _checked_name(f"{path}, row {row}", _image_name(parts))
+            for row, parts in enumerate(index, start=1)
         ),
         values=frame.iloc[:, keep].to_numpy(dtype=np.float64),
     )
@@ -231,6 +241,15 @@ def _image_name(parts: Sequence[object]) -> str:
     """Return the image path of one or three index cells; empty if they are."""
     name = "/".join(str(part) for part in parts).replace("\\", "/")
     return PurePosixPath(name).as_posix() if name.strip("/") else ""
+
+
+def _checked_name(place: str, name: str) -> str:
+    """Return the image path of a row; an error tells of ``place`` if it can be none."""
+    if not name:
+        raise DataError(f"{place}: the first column must name an image.")
+    if "\0" in name:
+        raise DataError(f"{place}: {name[:_SHOWN]!r} is no name of an image; is the file spoilt?")
+    return name
 
 
 def _several_animals(path: Path) -> str:

@@ -171,7 +171,11 @@ def test_what_is_written_is_read_back(write: Write, tmp_path: Path) -> None:
             "n visible is 7 in a.png; it is 0",
         ),
         (HEADER.encode() + b"a/\xff.png,1,2,3,4\n", "UTF-8"),
-        (HEADER + "a/img1.png,1,2,3,4\na/\0img2.png,1,2,3,4\n", "is no name of an image"),
+        (
+            HEADER + "a/img1.png,1,2,3,4\na/\0img2.png,1,2,3,4\n",
+            "line 5: 'a/\\x00img2.png' is no name",
+        ),
+        (HEADER + f"a.png,1,2,3,{'4x' * 999}\n", f"is '{'4x' * 30}', which is no number"),
     ],
 )
 def test_a_wrong_file_is_told_by_line_and_cell(write: Write, text: str | bytes, said: str) -> None:
@@ -192,12 +196,30 @@ def test_a_file_of_another_kind_is_refused(write: Write) -> None:
 def test_a_broken_h5_is_told(write: Write) -> None:
     said = error_of(write("no hdf", "labels.h5"))
     assert "not a readable h5" in said
+    assert said.endswith("Save it anew, or as csv.")
     assert "\n" not in said  # HDF5 tells of each of its functions
+
+
+@pytest.mark.parametrize("name", [b"axis0_variety", b"axis0_level0"])
+def test_an_h5_with_a_spoilt_byte_is_told(tmp_path: Path, name: bytes) -> None:
+    columns = pd.MultiIndex.from_product([["me"], ["nose"], ["x", "y"]])
+    path = tmp_path / "labels.h5"
+    pd.DataFrame([[1.0, 2.0]], index=["a/b.png"], columns=columns).to_hdf(path, key="k")
+    path.write_bytes(path.read_bytes().replace(name, b"_" + name[1:]))
+    assert "not a readable h5" in error_of(path)
 
 
 def test_the_first_row_may_be_shorter_than_the_others(write: Write) -> None:
     text = "scorer,\n,,,nose,nose\ncoords,,,x,y\nlabeled-data,a,img1.png,1,2\n"
     assert read(write(text)).scorer == "scorer"
+
+
+@pytest.mark.parametrize("name", ["", "a/\0img.png"])
+def test_a_row_of_h5_that_names_no_image_is_told(tmp_path: Path, name: str) -> None:
+    columns = pd.MultiIndex.from_product([["me"], ["nose"], ["x", "y"]])
+    path = tmp_path / "labels.h5"
+    pd.DataFrame([[1.0, 2.0]] * 2, index=["a/b.png", name], columns=columns).to_hdf(path, key="k")
+    assert f"{path}, row 2: " in error_of(path)
 
 
 def test_four_column_levels_in_h5_are_several_animals(tmp_path: Path) -> None:
