@@ -103,6 +103,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there; not if its name is too long, or nobody may look for it."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises then)
+
+
 def user_cache() -> Path:
     """Return the folder of what can be made or fetched again: $XDG_CACHE_HOME or ~/.cache."""
     named = os.environ.get("XDG_CACHE_HOME", "")

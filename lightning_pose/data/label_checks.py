@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.files import is_file
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.image_files import image_size
 from lightning_pose.data.wording import count, listed
@@ -139,7 +140,7 @@ def duplicate_images(table: LabelTable) -> list[str]:
 
 
 def _missing_files(table: LabelTable, name: str) -> list[str]:
-    missing = [image for image in table.images if not (table.root / image).is_file()]
+    missing = [image for image in table.images if not is_file(table.root / image)]
     if not missing:
         return []
     return [

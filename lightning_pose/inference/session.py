@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.contracts.files import real_path, sampled_sha256
+from lightning_pose.contracts.files import is_file, real_path, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import (
@@ -186,7 +186,7 @@ class Session:
         item, table = self.inputs[view], self.labels[view]
         if table is not None:
             images = [table.path(row) for row in range(len(table))]
-            return [item.path, *(path for path in images if path.is_file())]
+            return [item.path, *(path for path in images if is_file(path))]
         return list(item.images) or [item.path]
 
     def _box_files(self) -> list[Path | None]:

@@ -13,6 +13,7 @@ from lightning_pose.contracts.errors import DataError, WriteError
 from lightning_pose.contracts.files import (
     file_sha256,
     in_home,
+    is_file,
     remove_leftovers,
     sampled_sha256,
     write_atomically,
@@ -95,6 +96,21 @@ def test_a_tilde_is_a_home_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HOME", "/home/ada")
     assert in_home("~/a.mp4") == Path("/home/ada/a.mp4")
     assert in_home("~$open.docx") == Path("~$open.docx")
+
+
+def test_what_cannot_be_looked_for_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "a.txt").write_text("")
+    assert is_file(path)
+    assert not is_file(tmp_path)
+    assert not is_file(tmp_path / ("a" * 300))
+
+    def closed(*_: object, **__: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert not is_file(path)
 
 
 def test_a_hash_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def test_missing_images_are_an_error_with_their_names(make_table: MakeTable) -> 
     assert str(table.root) in error
 
 
+def test_an_image_whose_name_is_too_long_is_missing(make_table: MakeTable) -> None:
+    (error,) = inspect_table(make_table(images=(f"{'a' * 300}.png",), hw=None)).errors
+    assert "1 of 1 image not found" in error
+
+
 def test_all_errors_are_raised_together(make_table: MakeTable) -> None:
     table = make_table(images=("a.png", "b.png", "a.png"))
     table.path(1).unlink()

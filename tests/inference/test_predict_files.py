@@ -457,6 +457,16 @@ def test_a_label_file_without_images_costs_no_other(model: Model, tmp_path: Path
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_an_image_name_that_is_too_long_is_told(model: Model, tmp_path: Path) -> None:
+    csv = labelled_set(tmp_path / "data")
+    text = csv.read_text().replace("img0.png", f"{'a' * 300}.png")
+    (long := csv.with_name("long.csv")).write_text(text)
+    first, second = predict(model, long, csv, out=tmp_path / "out")
+    assert isinstance(first.failed, DataError)
+    assert "File name too long" in str(first.failed)
+    assert second.failed is None
+
+
 def test_a_label_file_is_predicted_with_the_part_of_each_image(
     model: Model, tmp_path: Path
 ) -> None:
