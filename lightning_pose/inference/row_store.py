@@ -125,7 +125,8 @@ class RowStore:
         words = np.empty((len(frame_ids), self._words), dtype="<u4")
         words[:, :2] = frame_ids.astype("<i8")[:, None].view("<u4")
         values = np.concatenate([xy_img, confidence[..., None]], axis=-1)
-        values = np.ascontiguousarray(values.reshape(len(frame_ids), -1), dtype="<f4")
+        width = self._words - _FIRST_VALUE
+        values = np.ascontiguousarray(values.reshape(len(frame_ids), width), dtype="<f4")
         words[:, _FIRST_VALUE:] = values.view("<u4")
         words[:, _FOLLOWING] = np.arange(len(words))[::-1]
         words[:, _CHECK] = _checks(words)

@@ -56,6 +56,17 @@ def test_rows_come_back_in_order_of_frames_view_by_view(tmp_path: Path, on_disk:
     store.check_complete(7)
 
 
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_no_rows_may_be_added(tmp_path: Path, on_disk: bool) -> None:
+    store = opened(tmp_path / "rows" if on_disk else None)
+    add(store)
+    assert (store.num_rows, frames_of(store)) == (0, [])
+    add(store, 0, 1)
+    add(store)
+    assert frames_of(store) == [0, 1]
+    store.check_complete(2)
+
+
 def test_nothing_known_is_nan_again(tmp_path: Path) -> None:
     store = opened(tmp_path / "rows")
     ids, xy, confidence = values([0])
