@@ -57,8 +57,10 @@ def let_go(error: BaseException) -> None:
     Where each of them arose is remembered as frames, with all that their variables held.
     """
     left: list[BaseException | None] = [error]
+    seen: set[int] = set()
     while left:
         found = left.pop()
-        if found is not None and found.__traceback__ is not None:
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
             found.__traceback__ = None
             left += [found.__cause__, found.__context__]

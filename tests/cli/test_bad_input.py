@@ -13,7 +13,10 @@ import torch
 from PIL import Image
 
 from lightning_pose.contracts.errors import ModelError
+from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.data.labels import read_labels
+from lightning_pose.data.toy import make_toy_video
+from lightning_pose.models.build import build_tracker, save_weights
 from lightning_pose.models.weight_files import read_weight_file
 from tests.cli.conftest import TINY, UNTRACKED, Done, litpose, tiny_data
 
@@ -264,6 +267,24 @@ def test_an_empty_path_is_none(option: str) -> None:
     done = litpose("predict", "MODEL", "VIDEO", option, "")
     assert done.code == WRONG_USAGE
     assert f"argument {option}: an empty text; is a variable of the shell not set?" in done.err
+
+
+def test_a_reader_that_there_is_not_costs_no_rows_of_an_earlier_call(tmp_path: Path) -> None:
+    spec = ModelSpec(
+        model_type="heatmap",
+        backbone="resnet18",
+        keypoint_names=("nose",),
+        image_height=64,
+        image_width=64,
+    )
+    model = save_weights(build_tracker(spec), tmp_path / "m.ckpt")
+    video = make_toy_video(tmp_path / "v.mp4", session=1, num_frames=5)
+    (tmp_path / "out").mkdir()
+    kept = tmp_path / "out" / ".v.litpose-rows"
+    kept.write_text("rows of an earlier call")
+    words = ("--out", str(tmp_path / "out"), "--reader", "pyavv", "--device", "cpu")
+    assert_clear(litpose("predict", str(model), str(video), *words), WRONG_USAGE, "pyavv", "pyav")
+    assert kept.read_text() == "rows of an earlier call"
 
 
 def test_a_folder_that_was_deleted_is_said(

@@ -172,6 +172,17 @@ def test_a_gpu_that_gives_up_the_process_ends_the_batch(
         list(predict_files(model, inputs, out=tmp_path))
 
 
+def test_a_fault_that_is_kept_keeps_words_alone(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_down(Session, "open", monkeypatch)
+    inputs = expand_inputs([corpus(EASY[0])])
+    (outcome,) = predict_files(number_model(), inputs, out=tmp_path)
+    assert isinstance(outcome.failed, FaultError)
+    assert outcome.failed.__cause__ is not None
+    assert outcome.failed.__cause__.__traceback__ is None
+
+
 def test_where_a_fault_arose_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     try:

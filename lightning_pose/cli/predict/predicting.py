@@ -19,6 +19,7 @@ from lightning_pose.config.schema import Config
 from lightning_pose.contracts.errors import ConfigError
 from lightning_pose.contracts.files import check_is_no_file
 from lightning_pose.contracts.metric_table import Metric
+from lightning_pose.contracts.registry import READERS
 from lightning_pose.data.wording import listed
 from lightning_pose.inference.inputs import Input, Kind, expand_inputs
 from lightning_pose.inference.model import Model
@@ -86,6 +87,8 @@ def _predict_and_report(request: PredictRequest, inputs: list[Input], *, as_json
         raw_confidence=request.raw_confidence,
         compiled=request.compiled,
     )
+    if request.reader != "auto":  # now: rows of an earlier call are kept for the right name
+        READERS.get(request.reader)
     if model.calibration is not None:
         note(
             "The likelihood is the probability of lying within "
