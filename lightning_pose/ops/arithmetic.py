@@ -30,7 +30,7 @@ def bf16_is_fast_on_cpu() -> bool:
     """Tell whether the processor multiplies bf16 faster than 32 bits.
 
     With AMX it does. With the bf16 instructions of AVX-512 alone it does if AMD made it: those of
-    Intel's take twice as long as products of 32 bits (virtual machines may hide AMX).
+    an Intel Xeon took twice as long as products of 32 bits (virtual machines may hide AMX).
     """
     has_amx: bool = torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
     has_avx: bool = torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
