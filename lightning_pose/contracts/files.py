@@ -18,6 +18,7 @@ from lightning_pose.contracts.errors import DataError, WriteError
 _EDGE_BYTES = 2**20
 _SAMPLES = 16
 _SAMPLE_BYTES = 2**16
+_LONGEST_WRITER = f"{2**22}.{2**22}"  # numbers of processes and threads are no larger on Linux
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -32,7 +33,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     """
     path = Path(path)
     writer = f"{os.getpid()}.{threading.get_native_id()}"
-    temporary = path.with_name(f".{path.stem}.{writer}.tmp{path.suffix}")
+    temporary = _temporary(path, writer)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -47,6 +48,27 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def _temporary(path: Path, writer: str) -> Path:
+    return path.with_name(f".{path.stem}.{writer}.tmp{path.suffix}")
+
+
+def is_name_too_long(path: Path, *, is_video: bool = False) -> bool:
+    """Tell whether the disk refuses the name that :func:`write_atomically` writes to at first.
+
+    It is longer than that of ``path``, and that of a video once more. The folder need not be
+    there yet.
+    """
+    temporary = _temporary(path, _LONGEST_WRITER)
+    if is_video:  # the writer of videos makes a temporary file of its own
+        temporary = _temporary(temporary, _LONGEST_WRITER)
+    folder = next(above for above in path.absolute().parents if os.path.lexists(above))
+    try:
+        (folder / temporary.name).lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def remove_leftovers(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.contracts.errors import LitposeError, WriteError
-from lightning_pose.contracts.files import real_path
+from lightning_pose.contracts.files import is_name_too_long, real_path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import Metric, MetricTable, write_metric_csv
 from lightning_pose.contracts.predictions import Predictions, write_predictions_csv
@@ -102,6 +102,21 @@ class Products:
                 product = Product(write=self._draw_snippet, made_with=looks)
                 wanted[self.files.snippet] = product
         return wanted
+
+    def check_names(self) -> None:
+        """Check, before anything is predicted, that the disk takes the names of all files.
+
+        Raises:
+            WriteError: one is too long for it.
+        """
+        videos = (self.files.labeled_video, self.files.snippet)
+        for path in (self.files.note, *self.wanted()):
+            if is_name_too_long(path, is_video=path in videos):
+                raise WriteError(
+                    f"{self.source.path} has too long a name: those of the files made of it are "
+                    f"longer still, and the disk of {self.files.out} does not take them. Give it "
+                    "a shorter name."
+                )
 
     def _applies(self, metric: Metric) -> bool:
         if metric.needs_labels and not self.labels:

@@ -99,6 +99,8 @@ class ResultJob:
         try:
             self._identity = self.session.identity(self.model)
             self._key = result_key(self._identity)
+            for view in range(len(self.files)):
+                self._products(view).check_names()
             # Looked up again once it is claimed: another process may have finished it just then.
             ended = self._look_up() or self._take() or self._look_up()
             if ended is None:
@@ -146,7 +148,7 @@ class ResultJob:
         """Find out which files are missing; return an outcome if none are."""
         inputs = self.session.inputs
         self._notes = [files.check_free(self._key, self.outputs) for files in self.files]
-        self._missing = [self._missing_of(view, note) for view, note in enumerate(self._notes)]
+        self._missing = [self._products(view).missing(n) for view, n in enumerate(self._notes)]
         for files, note, wanted in zip(self.files, self._notes, self._missing, strict=True):
             check_not_inputs(wanted, self._sources)
             check_owned(wanted, self.session.inputs, self._owners)
@@ -198,9 +200,9 @@ class ResultJob:
             if self._claim is not None and RowStore.key_at(rows) == self._key:
                 rows.unlink()
 
-    def _missing_of(self, view: int, note: Note | None) -> dict[Path, Product]:
-        """Return the files to be written, predictions first."""
-        products = Products(
+    def _products(self, view: int) -> Products:
+        """Return the files that are wanted of a view."""
+        return Products(
             files=self.files[view],
             settings=self.outputs,
             source=self.session.inputs[view],
@@ -210,7 +212,6 @@ class ResultJob:
             on_progress=self._on_progress,
             stop=self._stop,
         )
-        return products.missing(note)
 
     def _find_rows(self) -> None:
         """Take the rows of an earlier call, from its store or its files, or open a store."""

@@ -114,6 +114,8 @@ class _Job:
         Raises:
             LitposeError: nothing could be made.
         """
+        for number in range(len(self.views)):
+            self._products(number).check_names()
         made_from = [self._made_from(view) for view in self.views]
         key = result_key({"views": [hashed for hashed, _ in made_from]})
         notes = [files.check_free(key, self.settings.outputs) for files in self.files]
@@ -157,9 +159,9 @@ class _Job:
         }
         return hashed, [str(table.absolute()) for table in view.tables]
 
-    def _missing(self, number: int, note: Note | None) -> dict[Path, Product]:
-        """Return the files of a view to be written, predictions first."""
-        products = Products(
+    def _products(self, number: int) -> Products:
+        """Return the files that are wanted of a view."""
+        return Products(
             files=self.files[number],
             settings=self.settings.outputs,
             source=self.views[number].source,
@@ -167,7 +169,10 @@ class _Job:
             view_names=self.settings.view_names,
             on_progress=self._on_progress,
         )
-        missing = products.missing(note)
+
+    def _missing(self, number: int, note: Note | None) -> dict[Path, Product]:
+        """Return the files of a view to be written, predictions first."""
+        missing = self._products(number).missing(note)
         drawn = {self.files[number].labeled_video, self.files[number].snippet}
         source = self.views[number].source.path
         if drawn & set(missing) and not source.exists():

@@ -14,6 +14,7 @@ from lightning_pose.contracts.files import (
     file_sha256,
     in_home,
     is_file,
+    is_name_too_long,
     remove_leftovers,
     sampled_sha256,
     write_atomically,
@@ -166,3 +167,10 @@ def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path: Path) -
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path / "a.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_a_name_is_too_long_where_its_temporary_file_would_be(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "not" / "yet"):
+        assert not is_name_too_long(folder / f"{'n' * 230}.csv")
+        assert is_name_too_long(folder / f"{'n' * 231}.csv")
+        assert is_name_too_long(folder / f"{'n' * 230}.mp4", is_video=True)

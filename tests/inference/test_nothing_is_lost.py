@@ -153,11 +153,21 @@ def test_what_the_file_system_refuses_costs_its_input_alone(
     assert "day_bbox.csv cannot be read: Input/output error" in told["day.mp4"]
 
 
+@pytest.mark.parametrize("letters", [222, 237, 243, 251])
 def test_a_name_that_is_too_long_costs_its_input_alone(
-    model: Model, videos: Path, tmp_path: Path
+    model: Model, videos: Path, tmp_path: Path, letters: int
 ) -> None:
-    longest = (videos / "day.mp4").rename(videos / f"{'x' * 251}.mp4")
+    longest = (videos / "day.mp4").rename(videos / f"{'x' * letters}.mp4")
     first, second = predict(model, longest, videos / "day_labeled.mp4", out=tmp_path / "out")
     failed = first if first.inputs[0].path == longest else second
-    assert "File name too long" in str(failed.failed)
-    assert "day_labeled.csv" in names_in(tmp_path / "out")
+    assert f"{longest} has too long a name: " in str(failed.failed)
+    assert names_in(tmp_path / "out") == {"day_labeled.csv", "day_labeled.litpose.json"}
+
+
+def test_predictions_of_too_long_a_name_are_told_of(tmp_path: Path) -> None:
+    made = folders(tmp_path, "day")
+    for folder in made:
+        (folder / "day.csv").rename(folder / f"{'x' * 230}.csv")
+    (outcome,) = smooth(made, tmp_path / "out")
+    assert "has too long a name: " in str(outcome.failed)
+    assert names_in(tmp_path / "out") == set()
