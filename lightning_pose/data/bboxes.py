@@ -16,11 +16,12 @@ from jaxtyping import Int
 
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
-from lightning_pose.data.label_files import read_cells
+from lightning_pose.data.label_files import EMPTY_CELLS, read_cells
 from lightning_pose.data.wording import count, listed
 
 Box = tuple[int, int, int, int]
 _COLUMNS = ("x", "y", "h", "w")
+_NUMBERS = "frame"  # name of the column that numbers rows, wherever it stands
 _LONGEST = 2**16  # pixels: no video is wider or higher (AV1 allows that much)
 
 
@@ -73,17 +74,34 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
 
 
 def _check_order(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
-    """Refuse rows that have numbers, which are not those of the frames, 0, 1, 2 ..."""
-    column = next((i for i, cell in enumerate(header) if cell not in _COLUMNS), None)
-    if column is None or not all(cells[column].isdecimal() for _, cells in rows):
+    """Refuse rows that have numbers, which are not those of the frames, 0, 1, 2 ...
+
+    Numbers stand in a column named frame, else in the first if it is none of the box. Names of
+    images there, times and empty cells are not looked at.
+    """
+    column = header.index(_NUMBERS) if _NUMBERS in header else 0
+    if header[column] in _COLUMNS:
         return
-    for frame, (line, cells) in enumerate(rows):
-        if int(cells[column]) != frame:
+    numbers = [_whole_number(cells[column]) for _, cells in rows]
+    empty = [cells[column].lower() in EMPTY_CELLS for _, cells in rows]
+    if any(number is None and not gap for number, gap in zip(numbers, empty, strict=True)):
+        return
+    for frame, (number, (line, cells)) in enumerate(zip(numbers, rows, strict=True)):
+        if number is not None and number != frame:
             raise DataError(
                 f"{path}, line {line}: the box is numbered {cells[column]} where frame {frame} "
                 "has its place. Sort the rows by frame, the first one being 0, or leave the "
                 "numbers out."
             )
+
+
+def _whole_number(cell: str) -> float | None:
+    """Return the number in a cell, infinite where it is too large for one; None = not whole."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if number.is_integer() or number in (np.inf, -np.inf) else None
 
 
 def check_boxes(boxes: object, *, name: str) -> None:

@@ -49,6 +49,41 @@ def test_rows_of_a_video_that_are_numbered_otherwise_are_refused(
         read_video_bboxes(path)
 
 
+@pytest.mark.parametrize(
+    ("header", "rows", "line"),
+    [
+        (",x,y,h,w", ("1.0,1,2,3,4", "0.0,5,6,7,8"), 2),
+        (",x,y,h,w", ("-1,1,2,3,4", "0,5,6,7,8"), 2),
+        (",x,y,h,w", ("0,1,2,3,4", f"{'9' * 5000},5,6,7,8"), 3),
+        (",x,y,h,w", (",1,2,3,4", "2,5,6,7,8"), 3),
+        ("x,y,h,w,frame", ("1,2,3,4,0", "5,6,7,8,2"), 3),
+        (",frame,x,y,h,w", ("0,1,1,2,3,4", "1,0,5,6,7,8"), 2),
+    ],
+)
+def test_numbers_of_rows_are_found_however_they_are_written(
+    write: Write, header: str, rows: tuple[str, ...], line: int
+) -> None:
+    path = write("\n".join((header, *rows)))
+    with pytest.raises(DataError, match=rf"csv, line {line}: the box is numbered .* Sort the"):
+        read_video_bboxes(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        (",x,y,h,w", ("0.0,1,2,3,4", "1.0,5,6,7,8")),
+        ("x,y,h,w,mouse", ("1,2,3,4,7", "5,6,7,8,7")),
+        ("time,x,y,h,w", ("0,1,2,3,4", "0.04,5,6,7,8")),
+        (",frame,x,y,h,w", ("1,0,1,2,3,4", "0,1,5,6,7,8")),
+    ],
+)
+def test_columns_that_do_not_number_the_rows_otherwise_are_no_fault(
+    write: Write, header: str, rows: tuple[str, ...]
+) -> None:
+    boxes = read_video_bboxes(write("\n".join((header, *rows))))
+    np.testing.assert_array_equal(boxes, [[1, 2, 3, 4], [5, 6, 7, 8]])
+
+
 def test_rows_of_an_image_folder_may_have_its_names(write: Write) -> None:
     path = write(",x,y,h,w\nimg9.png,1,2,3,4\nimg10.png,5,6,7,8\n")
     assert len(read_video_bboxes(path, num_frames=2)) == 2
