@@ -23,6 +23,9 @@ Box = tuple[int, int, int, int]
 _COLUMNS = ("x", "y", "h", "w")
 _NUMBERS = "frame"  # name of the column that numbers rows, wherever it stands
 _LONGEST = 2**16  # pixels: no video is wider or higher (AV1 allows that much)
+# A square about any point of a picture that shows all of it has sides of at most twice the longer
+# one of the picture; up to this many pixels a box may be larger, as any computer holds it.
+_ALWAYS_HELD = 1024
 
 
 def read_bboxes(*paths: Path) -> dict[str, Box]:
@@ -128,22 +131,31 @@ def check_boxes(boxes: object, *, name: str) -> None:
 def check_boxes_show(
     boxes: Int[np.ndarray, "n 4"], frame_hw: tuple[int, int], *, name: str
 ) -> None:
-    """Refuse boxes that lie wholly outside the frames of a video, or an image: all would be black.
+    """Refuse boxes that do not suit the frames of a video, or an image.
 
     Raises:
-        DataError: one does; the message names the first such frame.
+        DataError: one lies wholly outside, so that all would be black, or is much larger than what
+            it is cut from; the message names the first such frame.
     """
     height, width = frame_hw
-    x, y, tall, wide = boxes.T
+    x, y, tall, wide = boxes.astype(np.int64).T
+    most = max(2 * height, 2 * width, _ALWAYS_HELD)
     nothing = (x >= width) | (y >= height) | (x + wide <= 0) | (y + tall <= 0)
-    if nothing.any():
-        first = int(np.flatnonzero(nothing)[0])
-        which = f"frame {first} of {name}" if len(boxes) > 1 else name
-        x, y, tall, wide = boxes[first].tolist()
+    too_large = (tall > most) | (wide > most)
+    if not (nothing | too_large).any():
+        return
+    first = int(np.flatnonzero(nothing | too_large)[0])
+    which = f"frame {first} of {name}" if len(boxes) > 1 else name
+    x, y, tall, wide = boxes[first].tolist()
+    numbers = f"x {x}, y {y}, h {tall}, w {wide} in a picture {height} high and {width} wide"
+    if too_large[first]:
         raise DataError(
-            f"The box of {which} shows nothing of it: x {x}, y {y}, h {tall}, w {wide} in a "
-            f"picture {height} high and {width} wide. x and y are its left and upper edge."
+            f"The box of {which} is too large: {numbers}. To show all of it from any place, h and "
+            f"w need not be more than {most}."
         )
+    raise DataError(
+        f"The box of {which} shows nothing of it: {numbers}. x and y are its left and upper edge."
+    )
 
 
 def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:

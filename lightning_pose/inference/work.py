@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.predictions import Prediction
-from lightning_pose.data.bboxes import check_boxes
+from lightning_pose.data.bboxes import check_boxes, check_boxes_show
 from lightning_pose.inference.in_step import in_step, parts_in_step
 from lightning_pose.inference.row_store import RowStore
 from lightning_pose.video.batching import RawFrames
@@ -35,7 +35,7 @@ class Source:
         batch_size: frames the readers put into a batch.
 
     Raises:
-        DataError: boxes are no boxes.
+        DataError: boxes are no boxes, or do not suit the videos.
     """
 
     readers: tuple[VideoReader, ...]
@@ -45,7 +45,9 @@ class Source:
     def __post_init__(self) -> None:
         for reader, boxes in zip(self.readers, self.boxes, strict=True):
             if boxes is not None:
-                check_boxes(boxes, name=reader.info.path.name)
+                info = reader.info
+                check_boxes(boxes, name=info.path.name)
+                check_boxes_show(boxes, (info.height, info.width), name=info.path.name)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return parts that all views can be read in; none where they must be read as a whole."""

@@ -127,6 +127,18 @@ def test_a_box_that_shows_nothing_is_refused(box: tuple[int, ...]) -> None:
         check_boxes_show(np.array([(-2, -2, 3, 3), box]), (60, 80), name="a.mp4")
 
 
+@pytest.mark.parametrize("box", [(-9, 0, 60, 1025), (0, 0, 60000, 60000)])
+def test_a_box_that_is_much_larger_than_the_picture_is_refused(box: tuple[int, ...]) -> None:
+    boxes = np.array([(-512, -512, 1024, 1024), box], dtype=np.int32)
+    with pytest.raises(DataError, match=r"frame 1 of a.mp4 is too large: .* more than 1024"):
+        check_boxes_show(boxes, (60, 80), name="a.mp4")
+    check_boxes_show(np.array([(-2000, -900, 4000, 4000)]), (1000, 2000), name="a.mp4")
+
+
+def test_boxes_in_small_numbers_are_compared_in_large_ones() -> None:
+    check_boxes_show(np.array([(100, 100, 100, 100)], dtype=np.int8), (400, 400), name="a.mp4")
+
+
 @pytest.mark.parametrize(
     ("boxes", "reason"),
     [

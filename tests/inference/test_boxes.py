@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.contracts.predictions import Predictions
 from lightning_pose.data.toy.scene import Scene
@@ -139,8 +139,26 @@ def test_a_wrong_number_of_boxes_is_told_with_the_video(
     assert "whole.mkv" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("box", "sentence"),
+    [
+        ((0, 0, 60000, 60000), "frame 0 of whole.mkv is too large"),
+        ((256, 0, 9, 9), "shows nothing"),
+    ],
+)
+def test_boxes_that_do_not_suit_the_video_are_refused(
+    model: Model, whole: Path, box: tuple[int, ...], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        model.predict_video(whole, boxes=np.tile(box, (FRAMES, 1)))
+
+
 def dangling(path: Path) -> None:
     path.symlink_to("gone.csv")
+
+
+def huge(path: Path) -> None:
+    path.write_text("x,y,h,w\n" + "0,0,5,5\n" * 2 + "0,0,60000,60000\n" * (FRAMES - 2))
 
 
 def short(path: Path) -> None:
@@ -153,6 +171,7 @@ def short(path: Path) -> None:
         (dangling, "a_bbox.csv cannot be read: No such file"),
         (Path.mkdir, "a_bbox.csv cannot be read: Is a directory"),
         (short, "There are 1 boxes for"),
+        (huge, "The box of frame 2 of a.mkv is too large"),
     ],
 )
 def test_boxes_beside_a_video_that_cannot_be_read_are_told_of(
