@@ -8,6 +8,7 @@ image's edges; what is outside is black.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ from lightning_pose.data.wording import count, listed
 Box = tuple[int, int, int, int]
 _COLUMNS = ("x", "y", "h", "w")
 _NUMBERS = "frame"  # name of the column that numbers rows, wherever it stands
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _LONGEST = 2**16  # pixels: no video is wider or higher (AV1 allows that much)
 # A square about any point of a picture that shows all of it has sides of at most twice the longer
 # one of the picture; up to this many pixels a box may be larger, as any computer holds it.
@@ -52,6 +54,29 @@ def read_bboxes(*paths: Path) -> dict[str, Box]:
 def bbox_file_beside(video: Path) -> Path:
     """Return where the boxes of a video or folder of images lie: ``<stem>_bbox.csv`` beside it."""
     return video.with_name(f"{video.stem}_bbox.csv")
+
+
+def boxes_beside(video: Path) -> Path | None:
+    """Return what lies where the boxes of a video or folder of images do; None if nothing does.
+
+    Whatever has the name counts, a link that leads nowhere too, and what may not be looked at:
+    reading it fails, with a word. A name that is too long for the disk is that of no file.
+    """
+    beside = bbox_file_beside(video)
+    try:
+        beside.lstat()
+    except OSError as error:
+        return None if error.errno in _NOTHING_THERE else beside
+    return beside
+
+
+def why_not_read(path: Path, error: OSError) -> str:
+    """Return the sentence on a file of boxes that cannot be read."""
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        why = f"{path} is a link to {path.readlink()}, where there is no file."
+    else:
+        why = f"{path} cannot be read: {error.strerror or error}."
+    return f"{why} Put a csv of boxes there, or take it away for whole frames to be shown."
 
 
 def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.ndarray, "n 4"]:
@@ -175,7 +200,12 @@ def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    rows, _ = read_cells(path)
+    try:
+        if path.is_symlink():
+            path.stat()  # says it of one that leads nowhere
+        rows, _ = read_cells(path)
+    except OSError as error:
+        raise DataError(why_not_read(path, error)) from error
     header = [cell.lower() for cell in rows[0][1]] if rows else []
     missing = [name for name in _COLUMNS if name not in header]
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,18 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int
-
 from lightning_pose.contracts.errors import DataError, VideoError
 from lightning_pose.contracts.files import is_file, real_path, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import (
-    bbox_file_beside,
-    check_boxes_show,
+    boxes_beside,
     read_bboxes,
     read_video_bboxes,
+    why_not_read,
 )
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
@@ -30,11 +26,9 @@ from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.result_key import code_version, plugin_code
 from lightning_pose.inference.work import Source
-from lightning_pose.video.info import VideoInfo
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _, _, TEST, UNUSED = SETS
-_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +76,7 @@ class Session:
             "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
             "names": [_names(item) for item in self.inputs],
             "sets": self.sets(model),
-            "boxes": [_fingerprint([path]) if path else "" for path in self._box_files()],
+            "boxes": [_fingerprint_of_boxes(path) for path in self._box_files()],
             "model": model.files.checkpoint_sha256 if model.files else "",
             "run": model.run_id,
             "code": code_version(),
@@ -160,10 +154,9 @@ class Session:
             VideoError, DataError: one cannot be read, or its boxes do not suit.
         """
         readers = tuple(self._reader(item, model) for item in self.inputs)
-        pairs = zip(self._box_files(), readers, strict=True)
         return Source(
             readers=readers,
-            boxes=tuple(_boxes(path, reader.info) for path, reader in pairs),
+            boxes=tuple(read_video_bboxes(path) if path else None for path in self._box_files()),
             batch_size=self._batch_size(model),
         )
 
@@ -196,18 +189,8 @@ class Session:
 
 
 def bbox_file_of(item: Input, settings: PredictSettings) -> Path | None:
-    """Return the boxes of a video or image folder: named in the settings, beside it, or None.
-
-    A link that leads nowhere counts, and what may not be looked at: reading it fails, with a word.
-    """
-    named = settings.video_bbox_files.get(item.path)
-    beside = bbox_file_beside(item.path)
-    try:
-        beside.lstat()
-    except OSError as error:
-        if error.errno in _NOTHING_THERE:
-            return named
-    return named or beside
+    """Return the boxes of a video or image folder: named in the settings, beside it, or None."""
+    return settings.video_bbox_files.get(item.path) or boxes_beside(item.path)
 
 
 def _fingerprint(files: list[Path]) -> str:
@@ -217,15 +200,16 @@ def _fingerprint(files: list[Path]) -> str:
         raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
+def _fingerprint_of_boxes(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return sampled_sha256(path)
+    except OSError as error:
+        raise VideoError(why_not_read(path, error)) from error
+
+
 def _names(item: Input) -> str:
     """Return a hash of the names of an image folder's images; they name the rows."""
     names = "\n".join(image.name for image in item.images)
     return hashlib.sha256(names.encode()).hexdigest() if names else ""
-
-
-def _boxes(path: Path | None, video: VideoInfo) -> Int[np.ndarray, "n 4"] | None:
-    if path is None:
-        return None
-    boxes = read_video_bboxes(path)
-    check_boxes_show(boxes, (video.height, video.width), name=video.path.name)
-    return boxes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.data.bboxes import (
+    boxes_beside,
     boxes_of,
     check_boxes,
     check_boxes_show,
@@ -137,6 +139,28 @@ def test_a_box_that_is_much_larger_than_the_picture_is_refused(box: tuple[int, .
 
 def test_boxes_in_small_numbers_are_compared_in_large_ones() -> None:
     check_boxes_show(np.array([(100, 100, 100, 100)], dtype=np.int8), (400, 400), name="a.mp4")
+
+
+def test_whatever_has_the_name_of_boxes_lies_beside_a_video(tmp_path: Path) -> None:
+    video, boxes = tmp_path / "a.mp4", tmp_path / "a_bbox.csv"
+    assert boxes_beside(video) is None
+    assert boxes_beside(tmp_path / f"{'n' * 250}.mp4") is None
+    boxes.symlink_to("gone.csv")
+    assert boxes_beside(video) == boxes
+    with pytest.raises(DataError, match=r"a_bbox\.csv is a link to gone\.csv, where there is no"):
+        read_video_bboxes(boxes)
+
+
+def test_boxes_that_may_not_be_read_are_told_of(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, *args: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    path = write("x,y,h,w\n1,2,3,4\n", "a_bbox.csv")
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DataError, match=r"a_bbox\.csv cannot be read: Permission denied\. Put"):
+        read_video_bboxes(path)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (dangling, "a_bbox.csv cannot be read: No such file"),
+        (dangling, "a_bbox.csv is a link to gone.csv, where there is no file. Put a csv"),
         (Path.mkdir, "a_bbox.csv cannot be read: Is a directory"),
         (short, "There are 1 boxes for"),
         (huge, "The box of frame 2 of a.mkv is too large"),

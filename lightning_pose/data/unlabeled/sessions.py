@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, VideoError
-from lightning_pose.data.bboxes import bbox_file_beside
+from lightning_pose.data.bboxes import bbox_file_beside, boxes_beside
 from lightning_pose.data.wording import listed
 from lightning_pose.video.files import VIDEO_SUFFIXES, natural_key, split_view, videos_among
 from lightning_pose.video.sequence_pool import SequencePool
@@ -56,17 +56,17 @@ def find_box_files(
         DataError: labelled images are cropped and a video is not, or the other way round; the
             message names the file.
     """
-    beside = {video: bbox_file_beside(video) for session in sessions for video in session}
-    missing = [video for video, path in beside.items() if not path.is_file()]
+    videos = [video for session in sessions for video in session]
+    found = {video: path for video in videos if (path := boxes_beside(video))}
+    missing = [video for video in videos if video not in found]
     if missing and required_by:
-        names = listed([beside[video].name for video in missing])
+        names = listed([bbox_file_beside(video).name for video in missing])
         csv = listed(required_by)
         raise DataError(
             f"Labelled images are cropped to bounding boxes (data.bbox_file, {csv}), so video "
             f"must be as well; beside {missing[0]} there is no {names}, with the columns x, y, h, "
             "w and one row a frame."
         )
-    found = {video: path for video, path in beside.items() if video not in missing}
     if found and not required_by:
         video, path = next(iter(found.items()))
         raise DataError(

@@ -92,6 +92,18 @@ def test_boxes_beside_a_video_are_refused_where_labelled_images_are_whole(tmp_pa
         find_box_files(sessions)
 
 
+def test_a_link_to_boxes_that_leads_nowhere_is_no_video_without_boxes(tmp_path: Path) -> None:
+    sessions = find_sessions(touch(tmp_path, "a.mp4"))
+    (tmp_path / "a_bbox.csv").symlink_to("gone.csv")
+    assert find_box_files(sessions, required_by=["boxes.csv"])
+    with pytest.raises(DataError, match=r"a_bbox\.csv crops a\.mp4"):
+        find_box_files(sessions)
+
+
+def test_a_video_of_a_long_name_has_no_boxes(tmp_path: Path) -> None:
+    assert find_box_files(find_sessions(touch(tmp_path, f"{'n' * 250}.mp4"))) == {}
+
+
 def test_a_video_without_the_boxes_it_needs_is_named(tmp_path: Path) -> None:
     sessions = find_sessions(touch(tmp_path, "a.mp4", "a_bbox.csv", "b.mp4"))
     with pytest.raises(DataError, match=r"b\.mp4 there is no b_bbox\.csv, with the columns"):
