@@ -26,6 +26,10 @@ class VideoError(LitposeError):
     """A video cannot be read, or was not read whole."""
 
 
+class UnreadableError(VideoError):
+    """A video cannot be read for now: that is the disk's fault, and not what the video holds."""
+
+
 class ModelError(LitposeError):
     """A model, backbone or checkpoint cannot be built or loaded."""
 

@@ -60,6 +60,8 @@ class FileLock:
                 if _is_still_at(file, self.path):
                     break
             except NoLocksError:
+                if not self.leave_file and not os.fstat(file.fileno()).st_size:
+                    self.path.unlink(missing_ok=True)  # just made, perhaps; nobody's in any case
                 file.close()
                 raise
             file.close()  # the one who held it deleted it just now

@@ -12,7 +12,7 @@ from lightning_pose.contracts.errors import (
     FaultError,
     LitposeError,
     ModelError,
-    VideoError,
+    UnreadableError,
     WriteError,
 )
 
@@ -36,7 +36,7 @@ def failure_of(error: Exception) -> LitposeError:
     if isinstance(error, torch.AcceleratorError):
         raise error
     if isinstance(error, OSError):
-        return VideoError(f"{error.filename or 'A file'}: {error.strerror or error}.")
+        return UnreadableError(f"{error.filename or 'A file'}: {error.strerror or error}.")
     if isinstance(error, MemoryError) or _NO_MEMORY in str(error):
         return ModelError(
             "The memory of this computer is too small for this batch. Take fewer frames at a time "

@@ -134,8 +134,8 @@ class Model:
             on_progress: is told after each batch how far it is.
 
         Raises:
-            VideoError: the video cannot be read.
-            ModelError: the model needs several views.
+            VideoError, DataError: the video cannot be read, or the boxes do not suit it.
+            ConfigError, ModelError: there is no such reader; the model needs several views.
         """
         size = self.default_batch_size if batch_size is None else batch_size
         opened = open_reader(

@@ -1,10 +1,11 @@
 """Decoding and the network at work at the same time, over many videos.
 
 Threads decode, several stretches of a video or several videos at once, each a few batches ahead of
-the network. One thread, the caller's, runs the network on them in the order in which they come,
-and hands each result to the work it belongs to. Frames carry their numbers, so that no
-order matters; batches are cut by the file, the model's context and the batch size alone, so that a
-result does not hang on how many threads there are, or on where an earlier call was stopped.
+the network. It computes batches in the order in which they come: on a GPU in the caller's thread,
+on a CPU in threads of its own. The caller's thread hands each result to the work it belongs to.
+Frames carry their numbers, so that no order matters; batches are cut by the file, the model's
+context and the batch size alone, so that a result does not hang on how many threads there are, or
+on where an earlier call was stopped.
 """
 
 from __future__ import annotations

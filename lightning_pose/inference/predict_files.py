@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,9 +15,11 @@ from queue import SimpleQueue
 
 import torch
 
+from lightning_pose.contracts.errors import LitposeError
 from lightning_pose.contracts.file_locks import times_left
 from lightning_pose.contracts.files import real_path
 from lightning_pose.inference.engine import Task, predict_sessions
+from lightning_pose.inference.failures import failure_of
 from lightning_pose.inference.inputs import Input, by_view
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outcome import Outcome
@@ -62,14 +65,14 @@ def predict_files(
         settings: how the inputs are read.
         shard: the share of the inputs to predict; None = all. Those that make no session are told
             of in the first.
-        on_start: is told of each session as it begins; by any thread.
+        on_start: is told of each session as it begins; by any thread. What it raises is what the
+            session failed at.
         on_progress: is told how far each session is; by any thread.
     """
     sessions, unusable = by_view(inputs, model.view_names)
     if shard is None or shard.number == 1:
         for items, reason in unusable.items():
-            if on_start is not None:
-                on_start(items)
+            _told(on_start, items)
             yield Outcome(inputs=items, failed=reason)
     stems = iter(unique_stems([item.path for session in sessions for item in session]))
     files = [tuple(ResultFiles(out, next(stems)) for _ in items) for items in sessions]
@@ -119,6 +122,16 @@ def _in_turn(numbers: Sequence[int], files: Sequence[ResultFiles]) -> Iterator[l
             files[number].stem,
         )
         yield [number]
+
+
+def _told(on_start: OnStart | None, items: tuple[Input, ...]) -> LitposeError | None:
+    """Tell of a session that begins; return what was met at that."""
+    try:
+        if on_start is not None:
+            on_start(items)
+    except Exception as error:  # told of with its outcome
+        return failure_of(error)
+    return None
 
 
 def _taken_at(claim: Path) -> float:
@@ -192,8 +205,12 @@ class _Batch:
             if self._stop.is_set():
                 return
             ended = job.begin()
-            if self._on_start is not None:  # now, as it may look at a video that breaks it down
-                self._on_start(job.session.inputs)
+            # Now that it is claimed, as a video that is looked at may break the process down.
+            error = _told(self._on_start, job.session.inputs)
+            if error is not None and ended is None:
+                ended = job.finish(Outcome(inputs=job.session.inputs, failed=error))
+            elif error is not None and ended is not None:
+                ended = replace(ended, failed=ended.failed or error)
             self._running[job.session] = (job, ended)
             there = ended is not None or job.rows is not None
             yield Task(session=job.session, store=None if there else job.store)

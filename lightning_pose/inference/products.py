@@ -14,6 +14,7 @@ from lightning_pose.contracts.files import is_name_too_long, real_path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import Metric, MetricTable, write_metric_csv
 from lightning_pose.contracts.predictions import Predictions, write_predictions_csv
+from lightning_pose.inference.failures import failure_of
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.outputs import Note, OutputSettings, ResultFiles
 from lightning_pose.inference.progress import OnProgress, Progress, Stopwatch
@@ -255,8 +256,8 @@ def write_files(
             now = note.with_file(path, product.made_with)
             _write_note(now, place, path)
             note = now
-        except LitposeError as error:
-            failed = failed or error
+        except Exception as error:  # told of with its outcome
+            failed = failed or failure_of(error)
     if not note.files:
         place.note.unlink(missing_ok=True)
     return tuple(place.out / name for name in note.files), failed
@@ -266,6 +267,6 @@ def _write_note(note: Note, place: ResultFiles, newest: Path) -> None:
     """Write the note; if that fails delete ``newest``, which nobody would know to be ours."""
     try:
         note.write(place.note)
-    except LitposeError:
+    except Exception:
         newest.unlink(missing_ok=True)
         raise

@@ -16,6 +16,7 @@ from lightning_pose.contracts.errors import (
     DataError,
     FaultError,
     ModelError,
+    UnreadableError,
     WriteError,
 )
 from lightning_pose.contracts.file_hashes import has_stamp
@@ -39,8 +40,8 @@ from lightning_pose.inference.row_store import RowStore
 from lightning_pose.inference.rows import Rows, StoredRows, TableRows
 from lightning_pose.inference.session import Session
 
-# A full disk, a batch too large for the GPU, what is not known to lie in the video.
-_WORTH_ANOTHER_TRY = (WriteError, ModelError, FaultError)
+# A disk that is full or gone, a batch too large for the GPU, what may not lie in the video.
+_WORTH_ANOTHER_TRY = (WriteError, UnreadableError, ModelError, FaultError)
 _logger = logging.getLogger(__name__)
 
 

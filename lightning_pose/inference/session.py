@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.errors import DataError, VideoError
+from lightning_pose.contracts.errors import DataError, UnreadableError, VideoError
 from lightning_pose.contracts.files import is_file, real_path, sampled_sha256
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
@@ -93,6 +93,7 @@ class Session:
 
         Raises:
             VideoError: one was written to, or replaced, meanwhile.
+            UnreadableError: one cannot be looked at.
         """
         if self.kind is not Kind.VIDEO:
             return
@@ -197,7 +198,7 @@ def _fingerprint(files: list[Path]) -> str:
     try:
         return sampled_sha256(files)
     except OSError as error:
-        raise VideoError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
 def _fingerprint_of_boxes(path: Path | None) -> str:

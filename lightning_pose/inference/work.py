@@ -79,7 +79,7 @@ class Source:
 class Work:
     """A source on its way through the engine.
 
-    Decoding threads take stretches of it (:meth:`next_stretch`); the thread that owns the network
+    Decoding threads take stretches of it (:meth:`next_stretch`); the thread that runs the pipeline
     hands in results (:meth:`take`). A segment is put into the store once all of it is there.
 
     Args:

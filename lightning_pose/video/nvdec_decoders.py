@@ -222,6 +222,7 @@ class Decoders:
                 return self._made(kind)
             self._idle.remove(found)
             found.kind = kind
+            self._changed.notify_all()  # idle ones take less room now
             return found
 
     def _made(self, kind: DecoderKind) -> Decoder:

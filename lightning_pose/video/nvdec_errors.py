@@ -15,9 +15,11 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+from lightning_pose.video.excerpt import Span
 
 _BEGIN = b"Decode Error occurred for picture"
 _LINE = re.compile(_BEGIN + rb"[^\n]*\n")
@@ -25,6 +27,7 @@ _PART = re.compile(
     b"|".join(_BEGIN[:n] + rb"\Z" for n in range(1, len(_BEGIN))) + b"|" + _BEGIN + rb"[^\n]*\Z"
 )
 _UNBUFFERED = 2  # _IONBF of <stdio.h>
+_NAMED_AT_MOST = 5  # stretches of frames
 _NOT_STANDARD = 3  # the first number of a file that is not one of the three standard ones
 
 
@@ -110,6 +113,23 @@ class PrintedErrors:
         self._swap: _Swap | None = None
         self._listeners = self._place = self._count = 0
         self._held = b""
+
+
+def doubt_about(found: Collection[Span], codec: str) -> str:
+    """Return the sentence on frames while which were decoded NVDEC told of a picture.
+
+    Args:
+        found: which frames.
+        codec: one of which FFmpeg does not say where it is damaged.
+    """
+    first = sorted(found, key=lambda span: span.start)[:_NAMED_AT_MOST]
+    named = [f"{span.start} to {span.shown - 1}" for span in first]
+    more = ["..."] if len(found) > _NAMED_AT_MOST else []
+    return (
+        "NVDEC told of a picture that it could not decode, of this video or of one read at the "
+        f"same time, and FFmpeg says nothing of damage in {codec}: look at the predictions of "
+        f"frames {', '.join(named + more)}."
+    )
 
 
 @functools.cache

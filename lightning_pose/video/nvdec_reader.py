@@ -37,7 +37,7 @@ from lightning_pose.video.nvdec_decoders import (
     DecoderKind,
     why_no_codec,
 )
-from lightning_pose.video.nvdec_errors import ERRORS
+from lightning_pose.video.nvdec_errors import ERRORS, doubt_about
 from lightning_pose.video.nvdec_limits import limits_on
 from lightning_pose.video.nvdec_rules import table_of, why_not_plain
 from lightning_pose.video.pyav_reader import PyAVReader
@@ -45,7 +45,6 @@ from lightning_pose.video.sample_table import SampleTable
 from lightning_pose.video.segments import DamagedError, Segment, batch_sizes, check_consecutive
 
 _BATCHES = 6  # of frames that one thread has in memory: made, put together, waiting, predicted
-_NAMED_AT_MOST = 5  # stretches of frames
 _SILENT = ("hevc",)  # codecs that FFmpeg patches without a word
 
 
@@ -56,7 +55,8 @@ class NvdecReader(PyAVReader):
     It takes files whose index names every frame, and numbers frames by the times that the index
     gives them. Pictures that are whole are those of PyAV to the last bit. Where NVDEC does not
     deliver each frame of the index, PyAV reads the video instead; also where NVDEC tells of a
-    picture that it could not decode, and FFmpeg finds damage there too.
+    picture that it could not decode, and FFmpeg finds damage there too. Whoever reads segments on
+    a stream of the GPU calls the ``record_stream`` of what they yield.
 
     Args:
         video: the file.
@@ -90,6 +90,8 @@ class NvdecReader(PyAVReader):
         if not torch.cuda.is_available():
             return "There is no GPU here."
         gpu = _number_of(device)
+        if gpu >= torch.cuda.device_count():
+            return f"There is no GPU {gpu} here."
         reason = why_no_codec() or why_no_kernels(gpu)
         return reason or why_not_plain(video, partial(limits_on, gpu))
 
@@ -98,25 +100,15 @@ class NvdecReader(PyAVReader):
         """Return what is wrong with the file; complete once all of it was read."""
         if not self._doubtful:
             return super().problems
-        spans = sorted(self._doubtful, key=lambda span: span.start)
-        named = ", ".join(f"{span.start} to {span.shown - 1}" for span in spans[:_NAMED_AT_MOST])
-        more = ", ..." if len(spans) > _NAMED_AT_MOST else ""
-        doubt = (
-            "NVDEC told of a picture that it could not decode, of this video or of one read at "
-            f"the same time, and FFmpeg says nothing of damage in {self.info.codec}: look at the "
-            f"predictions of frames {named}{more}."
-        )
-        return (*super().problems, doubt)
+        return (*super().problems, doubt_about(self._doubtful, self.info.codec))
 
-    def read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
-        """Yield the frames of consecutive segments on the GPU, whole: nothing waits for them.
+    def __iter__(self) -> Iterator[RawFrames]:
+        """Yield every frame once, as PyAV decodes them."""
+        self._doubtful.clear()  # those were NVDEC's
+        return super().__iter__()
 
-        Whoever reads them on a stream of the GPU calls their ``record_stream``.
-
-        Raises:
-            DamagedError: NVDEC does not deliver each frame; read the video as a whole.
-            OSError: the video cannot be read any more.
-        """
+    def _read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+        """Yield the frames of consecutive segments on the GPU, whole: nothing waits for them."""
         start, stop = check_consecutive(segments)
         table = self._table or table_of(self.info)
         part = Part(start, stop, table.num_frames)
@@ -160,10 +152,11 @@ class NvdecReader(PyAVReader):
 
         Raises:
             DamagedError: FFmpeg finds damage too.
+            OSError: the video cannot be read any more.
         """
         try:
             decode_whole(self.info, table, Segment(span.start, span.shown))
-        except (FFmpegError, OSError) as error:
+        except FFmpegError as error:
             raise DamagedError(f"{self.info.path} cannot be decoded: {error}") from error
         if self.info.codec in _SILENT:
             self._doubtful.add(span)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import UnreadableError, VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.background import in_background
 from lightning_pose.video.batching import Part, RawFrames, in_batches
@@ -52,15 +53,15 @@ class PyAVReader:
         halo: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        if batch_size < 1 or halo < 0:
+        if not isinstance(batch_size, Integral) or batch_size < 1 or halo < 0:
             raise VideoError(
-                f"A batch needs at least one frame and a halo of at least 0, got {batch_size} and "
-                f"{halo}."
+                "A batch needs a whole number of frames, at least one, and a halo of at least 0, "
+                f"got {batch_size} and {halo}."
             )
         self._decoder = Decoder(video)
         self.info = self._decoder.info
         self.num_frames: int | None = None
-        self._batch_size = batch_size
+        self._batch_size = int(batch_size)
         self._halo = halo
         self._pin_memory = torch.device(device).type == "cuda"
 
@@ -106,8 +107,17 @@ class PyAVReader:
 
         Raises:
             DamagedError: a frame cannot be decoded as it is; read the video as a whole.
-            VideoError: the file can no longer be read, or has no segments.
+            UnreadableError: the file can no longer be read.
+            VideoError: it has no segments.
         """
+        try:
+            yield from self._read(segments)
+        except OSError as error:
+            path, reason = self.info.path, error.strerror or error
+            raise UnreadableError(f"{path} can no longer be read: {reason}.") from error
+
+    def _read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:
+        """Yield the frames, as :meth:`read` does; errors of the disk are raised as they are."""
         start, stop = check_consecutive(segments)
         table, path = self._table, self.info.path
         if table is None:
@@ -122,8 +132,6 @@ class PyAVReader:
                 pin_memory=self._pin_memory,
                 part=part,
             )
-        except OSError as error:
-            raise VideoError(f"{path} can no longer be read: {error.strerror}.") from error
         finally:
             source.close()
 

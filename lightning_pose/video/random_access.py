@@ -19,7 +19,7 @@ from lightning_pose.video.sample_table import SampleTable
 class SequenceReader:
     """Reads sequences of frames at random places; the file stays open between them.
 
-    Memory holds one sequence, and of the file its key frames' places, or of an MP4 16 bytes a
+    Memory holds one sequence, and of the file its key frames' places, or of an MP4 24 bytes a
     frame, which all readers of it share. Not to be used from two threads at once: take
     :meth:`another` for each.
 

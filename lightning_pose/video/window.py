@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import UnreadableError
 from lightning_pose.video.decode import Decoder, Picture
 from lightning_pose.video.sample_frames import SampleFrames
 from lightning_pose.video.sample_table import trusted_table
@@ -33,7 +33,8 @@ def pictures_in(decoder: Decoder, wanted: range, num_frames: int) -> Iterator[Pi
                     yield Picture(pixels=pixels, time_s=int(table.times[done]) * table.unit_s)
                     done += 1
         except OSError as error:
-            raise VideoError(f"{info.path} can no longer be read: {error.strerror}.") from error
+            reason = error.strerror or error
+            raise UnreadableError(f"{info.path} can no longer be read: {reason}.") from error
         finally:
             source.close()
     if done < wanted.stop:

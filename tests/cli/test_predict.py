@@ -92,6 +92,16 @@ def test_overrides_of_weights_without_a_run_are_checked(
     assert not list(tmp_path.glob("*.csv"))
 
 
+def test_a_wrong_colour_map_is_told_before_anything_is_predicted(
+    run_dir: Path, toy: Path, tmp_path: Path
+) -> None:
+    words = ("predict", run_dir, toy / "videos" / "new1.mp4", "--out", tmp_path / "out")
+    done = litpose(*words, "--snippet", "--overrides", "eval.colormap=colo")
+    assert done.code == 2
+    assert "Did you mean 'cool'?" in done.sentences
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_checkpoint_of_another_run_is_noticed(run_dir: Path, toy: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run_dir, tmp_path / "run")
     config = (copy / "config.yaml").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 import yaml
 
 from lightning_pose.cli.main import main
+from lightning_pose.cli.predict import workers
+from lightning_pose.cli.predict.predicting import PredictRequest
 from lightning_pose.cli.predict.workers import device_of_worker
 from lightning_pose.config.assets import conf_dir
 from lightning_pose.config.shares import EXTRAS
+from lightning_pose.contracts.errors import DataError
 from lightning_pose.contracts.model_spec import ModelSpec
 from lightning_pose.models.build import build_tracker, save_weights
 from tests.video.conftest import corpus
@@ -104,6 +108,7 @@ def test_a_share_that_fails_is_told(here: Path, capsys: pytest.CaptureFixture[st
         (("--workers", "2", "--launcher", "ray_gpu"), "pip install 'hydra-ray-launcher'"),
         (("--workers", "2", "--launcher", "basic", "--launch", "speed=9"), "as the launcher does"),
         (("--workers", "2", "--json"), "leave it out"),
+        (("--workers", "2", "--launcher", "basic", "--reader", "magic"), "'magic'"),
     ],
 )
 def test_what_cannot_be_started_is_one_sentence(
@@ -112,6 +117,30 @@ def test_what_cannot_be_started_is_one_sentence(
     assert predict(*options) == 2
     assert reason in " ".join(capsys.readouterr().err.split())
     assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("debug", "shown"), [(False, ["a warning"]), (True, ["a warning", "more"])]
+)
+def test_a_worker_shows_its_log_wherever_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    debug: bool,
+    shown: list[str],
+) -> None:
+    def broken(request: PredictRequest) -> int:
+        log = logging.getLogger("lightning_pose.inference")
+        log.warning("a warning")
+        log.debug("more")
+        raise DataError(f"nothing works in share {request.shard}")
+
+    monkeypatch.setattr(workers, "predict_and_report", broken)
+    request = PredictRequest(model="m.ckpt", inputs=("v.mp4",), device="cpu")
+    assert workers._Share(request, 2, debug)(1) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[: len(shown)] == shown
+    assert told[-1].startswith("litpose: nothing works in share ")
+    assert any(line.startswith("Traceback") for line in told) == debug
 
 
 def test_a_worker_whose_process_ends_without_a_word_is_one_sentence(

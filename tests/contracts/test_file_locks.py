@@ -146,3 +146,11 @@ def test_a_disk_without_locks_is_told_from_a_lock_that_is_held(
     monkeypatch.setattr("fcntl.lockf", refuse)
     with pytest.raises(NoLocksError, match="No locks available"):
         FileLock(tmp_path / "claim").take()
+    assert (tmp_path / "claim").exists()
+    with pytest.raises(NoLocksError, match="No locks available"):
+        FileLock(tmp_path / "empty", leave_file=False).take()
+    assert not (tmp_path / "empty").exists()
+    (tmp_path / "left").write_text("process 1 on another\n")
+    with pytest.raises(NoLocksError, match="No locks available"):
+        FileLock(tmp_path / "left", leave_file=False).take()
+    assert (tmp_path / "left").exists()  # of one that the locks were there for, perhaps

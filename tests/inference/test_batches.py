@@ -174,6 +174,7 @@ def test_a_disk_without_locks_is_told_of_and_used(
         f"The disk of {tmp_path / 'out'} knows no locks, so nothing keeps a second worker from "
         "predicting the same videos."
     ]
+    assert not list((tmp_path / "out").glob(".*claim"))
 
 
 def test_rows_that_are_there_are_not_predicted_again(

@@ -15,13 +15,14 @@ import torch
 
 from lightning_pose.contracts.errors import FaultError, ModelError, VideoError, WriteError
 from lightning_pose.inference.failures import failure_of, not_claimed
-from lightning_pose.inference.inputs import expand_inputs
+from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.model import Model
+from lightning_pose.inference.outputs import OutputSettings
 from lightning_pose.inference.pipeline import Pipeline
 from lightning_pose.inference.predict_files import predict_files
 from lightning_pose.inference.result_job import ResultJob
 from lightning_pose.inference.row_store import RowStore
-from lightning_pose.inference.session import Session
+from lightning_pose.inference.session import PredictSettings, Session
 from lightning_pose.inference.work import Work
 from lightning_pose.video import segments
 from lightning_pose.video.batching import RawFrames
@@ -156,6 +157,90 @@ def test_what_nobody_foresaw_costs_its_input_alone(
     assert not any(one.failed for one in again.values())
     assert again[EASY[0]].num_frames == NUM_FRAMES
     assert not list(out.glob(".*litpose-rows"))
+
+
+def test_what_nobody_foresaw_when_it_is_looked_at_first(corpus: Corpus, tmp_path: Path) -> None:
+    def look(items: tuple[Input, ...]) -> None:
+        if items[0].path.name == EASY[0]:
+            raise IndexError("list index out of range")
+
+    inputs = expand_inputs([corpus(video) for video in EASY])
+    for _ in range(2):  # predicted, and skipped as they are there
+        told = {
+            one.inputs[0].path.name: one.failed
+            for one in predict_files(number_model(), inputs, out=tmp_path, on_start=look)
+        }
+        assert isinstance(told.pop(EASY[0]), FaultError)
+        assert told == {EASY[1]: None, EASY[2]: None}
+        assert not list(tmp_path.glob(".*rows")) + list(tmp_path.glob(".*claim"))
+        assert not (tmp_path / "gop10.csv").exists()
+
+
+def test_a_file_that_nobody_foresaw_costs_no_other_file(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("lightning_pose.inference.products.write_predictions_csv", fail)
+    wanted = OutputSettings(formats=("csv", "parquet"))
+    inputs = expand_inputs([corpus(EASY[0])])
+    (outcome,) = predict_files(number_model(), inputs, out=tmp_path, outputs=wanted)
+    assert isinstance(outcome.failed, FaultError)
+    assert [path.name for path in outcome.files] == ["gop10.parquet"]
+
+
+def test_a_video_that_cannot_be_looked_at_in_the_end_keeps_its_rows(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = Session.check_unchanged
+
+    def gone(self: Session, identity: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("lightning_pose.inference.session.sampled_sha256", unplugged)
+            sound(self, identity)
+
+    inputs, model = expand_inputs([corpus(EASY[0])]), number_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "check_unchanged", gone)
+        (outcome,) = predict_files(model, inputs, out=tmp_path)
+    assert "Input/output error" in str(outcome.failed)
+    monkeypatch.setattr(PyAVReader, "_read", None)  # nothing is predicted again
+    (outcome,) = predict_files(model, inputs, out=tmp_path)
+    assert outcome.failed is None
+    assert (outcome.num_frames, outcome.num_predicted) == (NUM_FRAMES, 0)
+
+
+def unplugged(*_: object, **__: object) -> Any:
+    raise OSError(errno.EIO, "Input/output error", "gop10.mp4")
+
+
+def test_a_disk_that_is_gone_while_a_video_is_read_costs_no_rows(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, add, some_added = PyAVReader._read, RowStore.add, threading.Event()
+
+    def lost(self: PyAVReader, parts: list[segments.Segment]) -> Iterator[RawFrames]:
+        for raw in read(self, parts):
+            yield raw
+            if raw.frame_ids[0] >= 40:
+                assert some_added.wait(20)
+                unplugged()
+
+    def add_and_say(self: RowStore, *rows: Any) -> None:
+        add(self, *rows)
+        some_added.set()
+
+    inputs, model = expand_inputs([corpus(EASY[0])]), number_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(PyAVReader, "_read", lost)
+        patch.setattr(RowStore, "add", add_and_say)
+        settings = PredictSettings(batch_size=4)
+        (outcome,) = predict_files(model, inputs, out=tmp_path, settings=settings)
+    assert "gop10.mp4 can no longer be read: Input/output error." in str(outcome.failed)
+    (outcome,) = predict_files(model, inputs, out=tmp_path)
+    assert outcome.failed is None
+    assert outcome.num_predicted < outcome.num_frames == NUM_FRAMES
 
 
 def test_a_gpu_that_gives_up_the_process_ends_the_batch(

@@ -177,6 +177,7 @@ def imitate(monkeypatch: pytest.MonkeyPatch) -> Decoders:
         torch.cuda: {
             "is_available": lambda: True,
             "current_device": lambda: 0,
+            "device_count": lambda: 1,
             "Stream": Stream,
             "stream": lambda _: nullcontext(),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lightning_pose.contracts.errors import UnreadableError
 from lightning_pose.inference.in_step import parts_in_step
 from lightning_pose.video import nvdec_decoders, nvdec_reader, segments
 from lightning_pose.video.excerpt import Span
@@ -77,6 +79,7 @@ def gpu(
 ) -> Callable[[Callable[..., object]], None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     for why_not in ("why_no_codec", "why_no_kernels"):
         monkeypatch.setattr(nvdec_reader, why_not, lambda *_: None)
     return lambda limits_on: monkeypatch.setattr(nvdec_reader, "limits_on", limits_on)
@@ -114,6 +117,7 @@ def test_it_takes_what_the_gpu_says_it_decodes(
 
     gpu(answer)
     video = encode(tmp_path / "v.mp4", range(4), size=(160, 160))
+    assert NvdecReader.usable(video, device="cuda:4") == "There is no GPU 4 here."
     assert NvdecReader.usable(video, device="cuda:3") == reason
     assert asked == [(3, "h264")]
 
@@ -236,6 +240,26 @@ def test_what_another_video_may_have_caused_is_looked_at(
     assert [ids for ids, _ in found] == [ids for ids, _ in expected]
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, expected, strict=True))
     assert bool(ours.problems) == (name == "hevc.mp4")  # of which FFmpeg tells nothing
+    ours._pin_memory = False  # which takes a GPU
+    list(ours)  # as a whole, by PyAV
+    assert not ours.problems
+
+
+def unplugged(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("name", ["Excerpt", "decode_whole"])
+def test_a_disk_that_is_gone_is_told_from_damage(
+    corpus: Corpus, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitate(monkeypatch)
+    monkeypatch.setattr(ThreadedDecoder, "complains_of", frozenset((3,)))
+    owner = nvdec_decoders if name == "Excerpt" else nvdec_reader
+    reader = NvdecReader(corpus("gop10.mp4"), batch_size=7, halo=HALO)
+    monkeypatch.setattr(owner, name, unplugged)
+    with pytest.raises(UnreadableError, match=r"gop10.mp4 can no longer be read: Input/output"):
+        list(reader.read(reader.segments))
 
 
 @pytest.mark.gpu

@@ -54,6 +54,7 @@ class Making:
 
     def _begin(self, video: Path, table: object, span: object) -> None:
         if self.error is not None:
+            self.first_made.set()
             raise self.error
         self.spared = self.spared and self.recordings._disturbing == 1
         self.begun.append(getattr(span, "start", -1))
@@ -128,12 +129,16 @@ def test_a_command_that_ends_early_waits_for_the_one_that_is_being_made(
 
 @pytest.mark.parametrize("error", [DamagedError("no frame"), RuntimeError("CUDA")])
 def test_what_goes_wrong_is_left_to_whoever_reads_the_video(
-    error: Exception, prepared: Callable[[Making], object]
+    error: Exception,
+    prepared: Callable[[Making], object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    making = Making(error=error)
+    making, unheard = Making(error=error), list[object]()
+    monkeypatch.setattr(threading, "excepthook", unheard.append)
     with prepared(making):  # pyright: ignore
-        pass
-    assert making.begun == []
+        assert making.first_made.wait(20)
+    assert not is_preparing()
+    assert making.begun == unheard == []
 
 
 def test_a_command_that_has_ended_already_makes_none(

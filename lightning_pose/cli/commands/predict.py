@@ -129,5 +129,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         raise ConfigError("--json tells of one worker; leave it out, or --workers.")
     return predict_in_workers(
-        request, workers=args.workers, launcher=args.launcher, settings=args.launch
+        request,
+        workers=args.workers,
+        launcher=args.launcher,
+        settings=args.launch,
+        debug=args.debug,
     )

@@ -31,6 +31,7 @@ from lightning_pose.inference.session import PredictSettings, bbox_file_of
 from lightning_pose.inference.shard import Shard
 from lightning_pose.mlops.registry import is_registered
 from lightning_pose.video.nvdec_start import decoders_prepared
+from lightning_pose.video.overlay import keypoint_colors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,8 @@ def predict_inputs(
         colormap=wishes.colormap,
         overwrite=request.overwrite,
     )
+    if outputs.labeled_video or outputs.snippet:
+        keypoint_colors(1, outputs.colormap)  # so a wrong name is told of at once
     of_images, of_videos = share_out(inputs, request.bbox_files)
     with_labels = any(item.kind is Kind.LABELS for item in inputs)
     settings = PredictSettings(

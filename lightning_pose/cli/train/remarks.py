@@ -35,8 +35,9 @@ class NoteHandler(logging.Handler):
 def remarks(*, debug: bool = False) -> Iterator[None]:
     """Show our own log as notes and hide the libraries' warnings while a command runs.
 
-    One of them becomes a note of its own: that torch can do an operation in varying order only,
-    which it says where ``training.deterministic`` is on.
+    Where they are shown already nothing changes. One of the warnings becomes a note of its own:
+    that torch can do an operation in varying order only, which it says where
+    ``training.deterministic`` is on.
 
     Args:
         debug: show details of our log too, and let the libraries' warnings through, as
@@ -44,6 +45,9 @@ def remarks(*, debug: bool = False) -> Iterator[None]:
     """
     level = logging.DEBUG if debug else logging.INFO
     ours, handler = logging.getLogger(OURS), NoteHandler(level)
+    if any(isinstance(other, NoteHandler) for other in ours.handlers):
+        yield
+        return
     level_before, propagated = ours.level, ours.propagate
     ours.addHandler(handler)
     ours.setLevel(level)

@@ -38,7 +38,7 @@ class UnlabeledLoader:
 
     Threads decode a few steps ahead, into the next epoch too; resizing, changing and normalising
     are done on the device when a batch is asked for. What a batch holds is a function of seed,
-    epoch, step and rank. Nothing grows with the length of the videos but a table of 16 bytes a
+    epoch, step and rank. Nothing grows with the length of the videos but a table of 24 bytes a
     frame.
 
     Args:
