@@ -170,10 +170,11 @@ def time_commands(out: Path, model: str, size: str, film: Path, *, rounds: int) 
             (waited,) = re.findall(r"(\d+%) of the time waiting", (out / "stdout.txt").read_text())
             runs.append(f"{took[-1]:.2f} {waited}")
         whole = statistics.median(took)
-        rate = videos * frames / (whole - start)
+        beyond = whole - start
+        rate = f"{videos * frames / beyond:.0f} frames/s" if beyond > 0 else "no slower than start"
         print(
             f"{model:8} {size:10} {videos} x {frames} frames: start {start:.2f} s, whole "
-            f"{whole:.2f} s ({', '.join(runs)}), {rate:.0f} frames/s",
+            f"{whole:.2f} s ({', '.join(runs)}), {rate}",
             flush=True,
         )
     shutil.rmtree(folder)
