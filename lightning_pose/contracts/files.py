@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 from lightning_pose.contracts.errors import DataError, WriteError
@@ -144,23 +144,33 @@ def sampled_sha256(files: Path | Iterable[Path]) -> str:
     nor its times. A change of a few bytes inside a large video may go unnoticed.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read; it has the name.
     """
     digest = hashlib.sha256()
     for path in [files] if isinstance(files, Path) else files:
-        size = path.stat().st_size
-        digest.update(size.to_bytes(8, "big"))
-        with path.open("rb") as file:
-            if size <= 2 * _EDGE_BYTES + _SAMPLES * _SAMPLE_BYTES:
-                digest.update(file.read())
-                continue
-            digest.update(file.read(_EDGE_BYTES))
-            for sample in range(1, _SAMPLES + 1):
-                file.seek(size * sample // (_SAMPLES + 1))
-                digest.update(file.read(_SAMPLE_BYTES))
-            file.seek(size - _EDGE_BYTES)
-            digest.update(file.read(_EDGE_BYTES))
+        try:
+            for part in _samples(path):
+                digest.update(part)
+        except OSError as error:  # reading, unlike opening, names no file
+            error.filename = error.filename or str(path)
+            raise
     return digest.hexdigest()
+
+
+def _samples(path: Path) -> Iterator[bytes]:
+    """Yield the size of a file, and all of it or, if it is large, parts."""
+    size = path.stat().st_size
+    yield size.to_bytes(8, "big")
+    with path.open("rb") as file:
+        if size <= 2 * _EDGE_BYTES + _SAMPLES * _SAMPLE_BYTES:
+            yield file.read()
+            return
+        yield file.read(_EDGE_BYTES)
+        for sample in range(1, _SAMPLES + 1):
+            file.seek(size * sample // (_SAMPLES + 1))
+            yield file.read(_SAMPLE_BYTES)
+        file.seek(size - _EDGE_BYTES)
+        yield file.read(_EDGE_BYTES)
 
 
 def is_other_file(recorded: Path, path: Path) -> bool:

@@ -9,6 +9,8 @@ image's edges; what is outside is black.
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -70,7 +72,22 @@ def boxes_beside(video: Path) -> Path | None:
     return beside
 
 
-def why_not_read(path: Path, error: OSError) -> str:
+def check_box_file(path: Path) -> None:
+    """Check that boxes can be read from what has the name: not a pipe, which nobody may write to.
+
+    Raises:
+        DataError: they cannot.
+    """
+    try:
+        kind = path.stat().st_mode
+    except OSError as error:
+        raise DataError(_why_not_read(path, error)) from error
+    if not stat.S_ISREG(kind):
+        reason = os.strerror(errno.EISDIR) if stat.S_ISDIR(kind) else "it is no file"
+        raise DataError(_why_not_read(path, OSError(errno.EINVAL, reason)))
+
+
+def _why_not_read(path: Path, error: OSError) -> str:
     """Return the sentence on a file of boxes that cannot be read."""
     if isinstance(error, FileNotFoundError) and path.is_symlink():
         why = f"{path} is a link to {path.readlink()}, where there is no file."
@@ -104,15 +121,17 @@ def read_video_bboxes(path: Path, *, num_frames: int | None = None) -> Int[np.nd
 def _check_order(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
     """Refuse rows that have numbers, which are not those of the frames, 0, 1, 2 ...
 
-    Numbers stand in a column named frame, else in the first if it is none of the box. Names of
-    images there, times and empty cells are not looked at.
+    Numbers stand in a column named frame, else in the first if it is none of the box and holds
+    nothing else but empty cells: names of images there, and times, are not looked at.
     """
-    column = header.index(_NUMBERS) if _NUMBERS in header else 0
+    is_named = _NUMBERS in header
+    column = header.index(_NUMBERS) if is_named else 0
     if header[column] in _COLUMNS:
         return
     numbers = [_whole_number(cells[column]) for _, cells in rows]
     empty = [cells[column].lower() in EMPTY_CELLS for _, cells in rows]
-    if any(number is None and not gap for number, gap in zip(numbers, empty, strict=True)):
+    others = any(number is None and not gap for number, gap in zip(numbers, empty, strict=True))
+    if others and not is_named:
         return
     for frame, (number, (line, cells)) in enumerate(zip(numbers, rows, strict=True)):
         if number is not None and number != frame:
@@ -148,6 +167,8 @@ def check_boxes(boxes: object, *, name: str) -> None:
             f"The boxes of {name} should be an array of whole numbers with a row x, y, height, "
             "width for each frame."
         )
+    if boxes.size and boxes.max() > np.iinfo(np.int64).max:  # unsigned
+        raise DataError(f"The boxes of {name} hold a number that no picture has: {boxes.max()}.")
     empty = np.flatnonzero((boxes[:, 2:] <= 0).any(axis=1))
     if len(empty):
         raise DataError(f"The box of frame {empty[0]} of {name} is empty: {boxes[empty[0]]}.")
@@ -200,12 +221,11 @@ def boxes_of(table: LabelTable, boxes: Mapping[str, Box]) -> list[Box]:
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    check_box_file(path)
     try:
-        if path.is_symlink():
-            path.stat()  # says it of one that leads nowhere
         rows, _ = read_cells(path)
     except OSError as error:
-        raise DataError(why_not_read(path, error)) from error
+        raise DataError(_why_not_read(path, error)) from error
     header = [cell.lower() for cell in rows[0][1]] if rows else []
     missing = [name for name in _COLUMNS if name not in header]
     if missing:

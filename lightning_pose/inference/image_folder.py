@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import DataError, UnreadableError, VideoError
 from lightning_pose.data.image_files import decode_image, image_size
 from lightning_pose.video.background import in_background
-from lightning_pose.video.batching import RawFrames, in_batches
+from lightning_pose.video.batching import RawFrames, checked_batch_size, in_batches
 from lightning_pose.video.info import VideoInfo
 
 _BATCHES_AHEAD = 2
@@ -32,6 +33,8 @@ class ImageFolderReader:
 
     Raises:
         DataError: the first image cannot be read.
+        VideoError: the batch size is impossible.
+        UnreadableError: the disk is gone, or the image.
     """
 
     priority: ClassVar[int] = 0
@@ -45,7 +48,8 @@ class ImageFolderReader:
         halo: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        height, width = image_size(images[0])
+        with _told_apart():
+            height, width = image_size(images[0])
         self.info = VideoInfo(
             path=folder,
             width=width,
@@ -59,7 +63,7 @@ class ImageFolderReader:
         self.num_frames: int | None = None
         self.problems: tuple[str, ...] = ()
         self._images = tuple(images)
-        self._batch_size = batch_size
+        self._batch_size = checked_batch_size(batch_size)
         self._halo = halo
         self._pin_memory = torch.device(device).type == "cuda"
 
@@ -73,6 +77,7 @@ class ImageFolderReader:
 
         Raises:
             DataError: an image cannot be read.
+            UnreadableError: the disk is gone, or an image.
             VideoError: an image has another size than the first.
         """
         batches = in_batches(
@@ -87,7 +92,8 @@ class ImageFolderReader:
     def _decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         expected = (self.info.height, self.info.width)
         for path in self._images:
-            image = decode_image(path)
+            with _told_apart():
+                image = decode_image(path)
             if image.shape[:2] != expected:
                 raise VideoError(
                     f"{path} is {image.shape[1]} x {image.shape[0]} pixels where the first image "
@@ -95,3 +101,14 @@ class ImageFolderReader:
                     "folder must have one size."
                 )
             yield image
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell a disk that refuses to read an image from what is wrong with the image."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            raise UnreadableError(str(error)) from error
+        raise

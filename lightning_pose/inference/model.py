@@ -32,7 +32,7 @@ from lightning_pose.inference.video_result import VideoResult, video_result
 from lightning_pose.inference.work import Source, Work
 from lightning_pose.models.base import BaseSupervisedTracker
 from lightning_pose.models.build import load_tracker
-from lightning_pose.video.batching import RawFrames, in_batches
+from lightning_pose.video.batching import RawFrames, checked_batch_size, in_batches
 from lightning_pose.video.network_input import NetworkInput
 from lightning_pose.video.reader import VideoReader, open_reader
 
@@ -247,11 +247,11 @@ class Model:
 
         Raises:
             DataError: an image cannot be read, or has no box.
-            ModelError: the model needs another number of views.
+            ModelError, VideoError: the model needs another number of views; an impossible batch.
         """
         tables = [tables] if isinstance(tables, LabelTable) else list(tables)
         self._check_views(len(tables))
-        size = self.default_batch_size if batch_size is None else batch_size
+        size = self.default_batch_size if batch_size is None else checked_batch_size(batch_size)
         results = label_results(
             self.tracker, tables, sets, compute=self.compute, bboxes=bboxes, batch_size=size
         )

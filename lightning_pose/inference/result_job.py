@@ -123,7 +123,7 @@ class ResultJob:
         ended = predicted or self._there_already()
         try:
             if self.rows is None and self.store is not None and ended.failed is None:
-                self.session.check_unchanged(self._identity)
+                self.session.check_unchanged()
                 self.store.check_complete(ended.num_frames)
                 self.rows = self._named(self.store)
             if self.rows is not None:

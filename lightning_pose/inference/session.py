@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightning_pose.contracts.errors import DataError, UnreadableError, VideoError
-from lightning_pose.contracts.files import is_file, real_path, sampled_sha256
+from lightning_pose.contracts.errors import DataError
+from lightning_pose.contracts.files import is_file, real_path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.predictions import SETS, Predictions
 from lightning_pose.data.bboxes import (
     boxes_beside,
+    check_box_file,
     read_bboxes,
     read_video_bboxes,
-    why_not_read,
 )
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
@@ -25,7 +25,9 @@ from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.result_key import code_version, plugin_code
-from lightning_pose.inference.work import Source
+from lightning_pose.inference.watch import Watch
+from lightning_pose.inference.work import Source, not_watched
+from lightning_pose.video.batching import checked_batch_size
 from lightning_pose.video.reader import VideoReader, open_reader
 
 _, _, TEST, UNUSED = SETS
@@ -42,6 +44,9 @@ class PredictSettings:
         bbox_files: boxes of the images of label files.
         video_bbox_files: of videos and image folders, by their path; others have theirs beside
             them, in ``<stem>_bbox.csv``, or none.
+
+    Raises:
+        VideoError: the batch size is impossible.
     """
 
     reader: str = "auto"
@@ -49,6 +54,10 @@ class PredictSettings:
     data_dir: Path | None = None
     bbox_files: tuple[Path, ...] = ()
     video_bbox_files: Mapping[Path, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            checked_batch_size(self.batch_size)
 
 
 class Session:
@@ -63,20 +72,26 @@ class Session:
         self.inputs = tuple(inputs)
         self.kind = inputs[0].kind
         self.settings = settings
+        self._watch: Watch | None = None
 
     def identity(self, model: Model) -> dict[str, Any]:
-        """Return all that the predictions hang on, as plain values.
+        """Return all that the predictions hang on, as plain values; watch the files from now on.
 
         Raises:
-            VideoError: a file is gone or may not be read.
-            DataError: a label file cannot be read.
+            UnreadableError: a file is gone or may not be read.
+            DataError: a label file or a file of boxes cannot be read.
         """
-        calibration = model.calibration
+        calibration, box_files = model.calibration, self._box_files()
+        found = [path for path in box_files if path is not None]
+        for path in found:
+            check_box_file(path)
+        self._watch = Watch([self._files(view) for view in range(len(self.inputs))], found)
+        boxes = iter(self._watch.boxes)
         return {
-            "source": [_fingerprint(self._files(view)) for view in range(len(self.inputs))],
+            "source": self._watch.sources,
             "names": [_names(item) for item in self.inputs],
             "sets": self.sets(model),
-            "boxes": [_fingerprint_of_boxes(path) for path in self._box_files()],
+            "boxes": [next(boxes) if path else "" for path in box_files],
             "model": model.files.checkpoint_sha256 if model.files else "",
             "run": model.run_id,
             "code": code_version(),
@@ -86,23 +101,19 @@ class Session:
             "calibration": calibration.identity() if calibration else "none: raw confidence",
         }
 
-    def check_unchanged(self, identity: Mapping[str, Any]) -> None:
-        """Check that videos are still what they were when their identity was found out.
+    def check_unchanged(self) -> None:
+        """Check that all is still what it was when the identity was found out.
 
-        Fingerprints are samples of a file: a small change amid a large one may go unnoticed.
+        Images of a folder are looked at by their times; see :class:`Watch`.
 
         Raises:
-            VideoError: one was written to, or replaced, meanwhile.
-            UnreadableError: one cannot be looked at.
+            VideoError: something was written to, or replaced, meanwhile.
+            UnreadableError: something cannot be looked at.
         """
-        if self.kind is not Kind.VIDEO:
-            return
-        for view, (item, before) in enumerate(zip(self.inputs, identity["source"], strict=True)):
-            if _fingerprint(self._files(view)) != before:
-                raise VideoError(
-                    f"{item.path} was changed while it was predicted; nothing of it is kept. "
-                    "Predict it again once it stays as it is."
-                )
+        if self._watch is not None and self.kind is Kind.IMAGES:
+            self._watch.check()
+        elif self._watch is not None:
+            self._watch.check_content()
 
     @cached_property
     def labels(self) -> tuple[LabelTable | None, ...]:
@@ -159,6 +170,7 @@ class Session:
             readers=readers,
             boxes=tuple(read_video_bboxes(path) if path else None for path in self._box_files()),
             batch_size=self._batch_size(model),
+            unchanged=self._watch.check if self._watch else not_watched,
         )
 
     def _batch_size(self, model: Model) -> int:
@@ -192,22 +204,6 @@ class Session:
 def bbox_file_of(item: Input, settings: PredictSettings) -> Path | None:
     """Return the boxes of a video or image folder: named in the settings, beside it, or None."""
     return settings.video_bbox_files.get(item.path) or boxes_beside(item.path)
-
-
-def _fingerprint(files: list[Path]) -> str:
-    try:
-        return sampled_sha256(files)
-    except OSError as error:
-        raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}.") from error
-
-
-def _fingerprint_of_boxes(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return sampled_sha256(path)
-    except OSError as error:
-        raise VideoError(why_not_read(path, error)) from error
 
 
 def _names(item: Input) -> str:

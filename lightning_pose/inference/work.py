@@ -25,6 +25,10 @@ Views = tuple[RawFrames, ...]
 Calibrate = Callable[[Float[np.ndarray, "n k"]], Float[np.ndarray, "n k"]]
 
 
+def not_watched(frame_ids: Int[np.ndarray, " n"]) -> None:
+    """Let anything become of what is read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """What is to be predicted.
@@ -33,6 +37,8 @@ class Source:
         readers: one a view, made with the model's halo.
         boxes: of each view, the part of each frame shown to the network; None = all of it.
         batch_size: frames the readers put into a batch.
+        unchanged: is called with the numbers of frames before their rows are kept; raises where
+            what they were read from is not what it was.
 
     Raises:
         DataError: boxes are no boxes, or do not suit the videos.
@@ -41,6 +47,7 @@ class Source:
     readers: tuple[VideoReader, ...]
     boxes: tuple[Int[np.ndarray, " _ 4"] | None, ...]
     batch_size: int
+    unchanged: Callable[[Int[np.ndarray, " n"]], None] = not_watched
 
     def __post_init__(self) -> None:
         for reader, boxes in zip(self.readers, self.boxes, strict=True):
@@ -73,7 +80,10 @@ class Source:
     @property
     def box_tensors(self) -> list[Tensor | None]:
         """Return the boxes as tensors."""
-        return [None if boxes is None else torch.from_numpy(boxes) for boxes in self.boxes]
+        return [
+            None if boxes is None else torch.from_numpy(boxes.astype(np.int64))
+            for boxes in self.boxes
+        ]
 
 
 class Work:
@@ -192,6 +202,7 @@ class Work:
     def _put(self, place: int) -> None:
         parts = sorted(self._held.pop(place), key=lambda part: int(part.frame_ids[0]))
         frame_ids = np.concatenate([part.frame_ids for part in parts])
+        self.source.unchanged(frame_ids)
         new = np.ones(len(frame_ids), dtype=bool)
         if self.kept:  # from a call with batches of another size, perhaps: a part of one
             new = self.store.lacks(frame_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lightning_pose.contracts.batches import Batch
+from lightning_pose.contracts.errors import VideoError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,19 @@ class Part:
         """Return how often the first and the last frame read are to be repeated."""
         first, end = self.with_context(halo)
         return halo - (self.start - first), halo - (end - self.stop)
+
+
+def checked_batch_size(size: object) -> int:
+    """Return a number of frames as a plain number.
+
+    Raises:
+        VideoError: it is none.
+    """
+    if not isinstance(size, Integral) or size < 1:
+        raise VideoError(
+            f"A batch needs a whole number of frames, and at least one frame, got {size!r}."
+        )
+    return int(size)
 
 
 def in_batches(

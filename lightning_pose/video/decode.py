@@ -17,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from lightning_pose.contracts.errors import UnreadableError, VideoError
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.video.h264_headers import ReferenceCounter
 from lightning_pose.video.info import open_video, packets_of, probe, stated_end_s
 from lightning_pose.video.orientation import Orientation
@@ -184,8 +184,7 @@ def _packets(
         ) from error
     except (FFmpegError, OSError) as error:
         reason = error.strerror or error
-        kind = UnreadableError if isinstance(error, OSError) else VideoError
-        raise kind(
+        raise VideoError(  # numbers are not to be trusted: some formats go on for a while
             f"{path} cannot be read any further after frame {tally.frames}: {reason}."
         ) from error
 

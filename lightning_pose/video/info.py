@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from jaxtyping import Int
 
-from lightning_pose.contracts.errors import VideoError
+from lightning_pose.contracts.errors import UnreadableError, VideoError
 from lightning_pose.video.container_index import entries_of
 from lightning_pose.video.ebml import lacks_bytes
 from lightning_pose.video.mp4_boxes import lacks_index
@@ -174,7 +174,7 @@ def _open_container(path: Path) -> InputContainer:
     if path.is_dir():
         raise VideoError(f"{path} is a folder, not a video file.")
     if not path.exists():
-        raise VideoError(f"There is no video {path}.")
+        raise UnreadableError(f"There is no video {path}.")
     if path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes); was its recording or copy interrupted?")
     try:
@@ -182,9 +182,14 @@ def _open_container(path: Path) -> InputContainer:
         # With its folder, or FFmpeg takes what is before a colon for a protocol.
         return av.open(str(path.absolute()), metadata_errors="replace")
     except PermissionError as error:
-        raise VideoError(f"{path} may not be read: permission denied.") from error
+        raise UnreadableError(f"{path} may not be read: permission denied.") from error
     except (FFmpegError, OSError) as error:
-        if lacks_index(path):
+        try:
+            is_cut_off = lacks_index(path)
+        except OSError as gone:
+            reason = gone.strerror or gone
+            raise UnreadableError(f"{path} cannot be read: {reason}.") from gone
+        if is_cut_off:
             raise VideoError(
                 f"{path} is cut off: its index (the moov atom, written last) is missing, so no "
                 "player can open it. Copy it again, or mend it with a tool such as untrunc."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ import torch
 from lightning_pose.contracts.errors import UnreadableError, VideoError
 from lightning_pose.contracts.registry import READERS
 from lightning_pose.video.background import in_background
-from lightning_pose.video.batching import Part, RawFrames, in_batches
+from lightning_pose.video.batching import Part, RawFrames, checked_batch_size, in_batches
 from lightning_pose.video.decode import Decoder
 from lightning_pose.video.sample_frames import SampleFrames
 from lightning_pose.video.sample_table import SampleTable, trusted_table
@@ -53,15 +52,12 @@ class PyAVReader:
         halo: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        if not isinstance(batch_size, Integral) or batch_size < 1 or halo < 0:
-            raise VideoError(
-                "A batch needs a whole number of frames, at least one, and a halo of at least 0, "
-                f"got {batch_size} and {halo}."
-            )
+        if halo < 0:
+            raise VideoError(f"A halo is of at least 0 frames, got {halo}.")
         self._decoder = Decoder(video)
         self.info = self._decoder.info
         self.num_frames: int | None = None
-        self._batch_size = int(batch_size)
+        self._batch_size = checked_batch_size(batch_size)
         self._halo = halo
         self._pin_memory = torch.device(device).type == "cuda"
 

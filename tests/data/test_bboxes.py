@@ -176,3 +176,18 @@ def test_boxes_that_may_not_be_read_are_told_of(
 def test_what_are_no_boxes_is_refused(boxes: object, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         check_boxes(boxes, name="a.mp4")
+
+
+def test_an_odd_cell_does_not_hide_an_order_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "v_bbox.csv"
+    path.write_text("frame,x,y,h,w\n2,0,0,9,9\n-,0,0,9,9\n0,0,0,9,9\n")
+    with pytest.raises(DataError, match="line 2: the box is numbered 2 where frame 0"):
+        read_video_bboxes(path)
+    path.write_text("frame,x,y,h,w\na.png,0,0,9,9\nb.png,0,0,9,9\n")
+    assert len(read_video_bboxes(path)) == 2
+
+
+def test_unsigned_numbers_too_large_are_refused() -> None:
+    boxes = np.full((2, 4), 2**64 - 1, dtype=np.uint64)
+    with pytest.raises(DataError, match="hold a number that no picture has"):
+        check_boxes(boxes, name="v.mp4")

@@ -195,10 +195,10 @@ def test_a_video_that_cannot_be_looked_at_in_the_end_keeps_its_rows(
 ) -> None:
     sound = Session.check_unchanged
 
-    def gone(self: Session, identity: Any) -> None:
+    def gone(self: Session) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("lightning_pose.inference.session.sampled_sha256", unplugged)
-            sound(self, identity)
+            patch.setattr("lightning_pose.inference.watch.sampled_sha256", unplugged)
+            sound(self)
 
     inputs, model = expand_inputs([corpus(EASY[0])]), number_model()
     with monkeypatch.context() as patch:

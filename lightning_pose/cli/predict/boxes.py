@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightning_pose.config.load import load_run_config
 from lightning_pose.contracts.errors import ConfigError
+from lightning_pose.contracts.files import is_file
 from lightning_pose.data.bboxes import Box, bbox_file_beside, read_bboxes
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
@@ -55,8 +56,11 @@ def share_out(
     ``<stem>_bbox.csv`` is for ``<stem>.mp4``; for a single video the file may have any name.
 
     Raises:
-        ConfigError: it cannot be told what a file is for.
+        ConfigError: one is no file, or it cannot be told what it is for.
     """
+    for file in given:
+        if not is_file(file):
+            raise ConfigError(f"--bbox-file {file}: there is no such file.")
     videos = [item.path for item in inputs if item.kind is not Kind.LABELS]
     if len(given) == len(videos) == len(inputs) == 1:
         return (), {videos[0]: given[0]}

@@ -1,0 +1,113 @@
+"""Seeing to it that what is predicted stays what it was when its identity was found out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from lightning_pose.contracts.errors import UnreadableError, VideoError
+from lightning_pose.contracts.files import sampled_sha256
+
+
+class _Stamp(NamedTuple):
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+class Watch:
+    """The files that the predictions of a session hang on, as they were at first.
+
+    Whether a file is still the same is told by its number, size and time of change, which costs
+    nothing; where those are others, by the fingerprint of its content. That is one of samples of a
+    large file, in which a small change may go unnoticed.
+
+    Args:
+        sources: of each view the video, or one file a frame, or whatever else it is made of.
+        boxes: the files of boxes.
+
+    Attributes:
+        sources: the fingerprint of each view.
+        boxes: of each file of boxes.
+
+    Raises:
+        UnreadableError: a file is gone or may not be read.
+    """
+
+    def __init__(self, sources: Sequence[Sequence[Path]], boxes: Sequence[Path]) -> None:
+        self._sources = [tuple(files) for files in sources]
+        self._boxes = tuple(boxes)
+        self._stamps = self._all_stamps()  # first: what is changed meanwhile is another later
+        self.sources = [_fingerprint(files) for files in self._sources]
+        self.boxes = [_fingerprint([path]) for path in self._boxes]
+
+    def check(self, frame_ids: Int[np.ndarray, " n"] | None = None) -> None:
+        """Check that all files are the same.
+
+        Args:
+            frame_ids: of several files, one a frame, only these are looked at; None = all.
+
+        Raises:
+            VideoError: one was written to, or replaced, meanwhile.
+            UnreadableError: one cannot be looked at.
+        """
+        looked_at = chain(*(_some(files, frame_ids) for files in self._sources), self._boxes)
+        if any(_stamp(path) != self._stamps[path] for path in looked_at):
+            self.check_content()
+
+    def check_content(self) -> None:
+        """Check that all files hold what they held.
+
+        Raises:
+            VideoError, UnreadableError: as :meth:`check` does.
+        """
+        stamps = self._all_stamps()
+        for files, before in zip(self._sources, self.sources, strict=True):
+            if _fingerprint(files) != before:
+                raise _changed(files)
+        for path, before in zip(self._boxes, self.boxes, strict=True):
+            if _fingerprint([path]) != before:
+                raise _changed([path])
+        self._stamps = stamps
+
+    def _all_stamps(self) -> dict[Path, _Stamp]:
+        return {path: _stamp(path) for path in chain(*self._sources, self._boxes)}
+
+
+def _some(files: Sequence[Path], frame_ids: Int[np.ndarray, " n"] | None) -> Sequence[Path]:
+    if frame_ids is None or len(files) == 1:
+        return files
+    return [files[number] for number in frame_ids.tolist()]
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _not_read(error) from error
+    return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    try:
+        return sampled_sha256(files)
+    except OSError as error:
+        raise _not_read(error) from error
+
+
+def _not_read(error: OSError) -> UnreadableError:
+    return UnreadableError(f"{error.filename} cannot be read: {error.strerror or error}.")
+
+
+def _changed(files: Sequence[Path]) -> VideoError:
+    what = str(files[0]) if len(files) == 1 else f"Of the files in {files[0].parent} one"
+    return VideoError(
+        f"{what} was changed while it was predicted; nothing of it is kept. Predict it again once "
+        "it stays as it is."
+    )
