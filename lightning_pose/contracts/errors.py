@@ -27,7 +27,7 @@ class VideoError(LitposeError):
 
 
 class UnreadableError(VideoError):
-    """A video cannot be read for now: that is the disk's fault, and not what the video holds."""
+    """A file cannot be read for now, so the system says: that tells nothing of what it holds."""
 
 
 class ModelError(LitposeError):

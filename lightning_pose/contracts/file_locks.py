@@ -50,7 +50,7 @@ class FileLock:
         if self.path in _ours:
             return _this_process()
         while True:
-            file = self.path.open("a+", encoding="utf-8")
+            file, is_new = _opened(self.path)
             try:
                 if not _lock(file):
                     file.seek(0)
@@ -60,9 +60,10 @@ class FileLock:
                 if _is_still_at(file, self.path):
                     break
             except NoLocksError:
-                if not self.leave_file and not os.fstat(file.fileno()).st_size:
-                    self.path.unlink(missing_ok=True)  # just made, perhaps; nobody's in any case
                 file.close()
+                if is_new and not self.leave_file:
+                    with contextlib.suppress(OSError):  # a file that stays does no harm
+                        self.path.unlink()
                 raise
             file.close()  # the one who held it deleted it just now
         if self.leave_file:
@@ -113,6 +114,14 @@ def times_left(path: Path) -> int:
         return len(path.read_text(encoding="utf-8", errors="replace").splitlines())
     except OSError:  # there is no such file, or it may not be read
         return 0
+
+
+def _opened(path: Path) -> tuple[IO[str], bool]:
+    """Open a file to be added to; tell whether it was made for that."""
+    try:
+        return path.open("x+", encoding="utf-8"), True
+    except FileExistsError:
+        return path.open("a+", encoding="utf-8"), False
 
 
 def _lock(file: IO[str]) -> bool:

@@ -62,7 +62,7 @@ def is_name_too_long(path: Path, *, is_video: bool = False) -> bool:
     """
     temporary = _temporary(path, _LONGEST_WRITER)
     if is_video:  # the writer of videos makes a temporary file of its own
-        temporary = _temporary(temporary, _LONGEST_WRITER)
+        temporary = _temporary(temporary, _LONGEST_WRITER.partition(".")[0])
     folder = next(above for above in path.absolute().parents if os.path.lexists(above))
     try:
         (folder / temporary.name).lstat()

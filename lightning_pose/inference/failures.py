@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from lightning_pose.contracts.errors import (
+    DataError,
     FaultError,
     LitposeError,
     ModelError,
@@ -54,6 +57,17 @@ def gpu_too_small(error: torch.OutOfMemoryError) -> ModelError:
         f"The memory of the GPU is too small for this batch ({error.args[0]}). Take fewer "
         "frames at a time (--batch-size)."
     )
+
+
+@contextmanager
+def disk_told_apart() -> Iterator[None]:
+    """Tell a disk that refuses to read an image, or boxes, from what is wrong with them."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            raise UnreadableError(str(error)) from error
+        raise
 
 
 def not_claimed(claim: Path, error: OSError) -> WriteError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
@@ -12,8 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from lightning_pose.contracts.errors import DataError, UnreadableError, VideoError
+from lightning_pose.contracts.errors import VideoError
 from lightning_pose.data.image_files import decode_image, image_size
+from lightning_pose.inference.failures import disk_told_apart
 from lightning_pose.video.background import in_background
 from lightning_pose.video.batching import RawFrames, checked_batch_size, in_batches
 from lightning_pose.video.info import VideoInfo
@@ -48,7 +48,7 @@ class ImageFolderReader:
         halo: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        with _told_apart():
+        with disk_told_apart():
             height, width = image_size(images[0])
         self.info = VideoInfo(
             path=folder,
@@ -92,7 +92,7 @@ class ImageFolderReader:
     def _decoded(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         expected = (self.info.height, self.info.width)
         for path in self._images:
-            with _told_apart():
+            with disk_told_apart():
                 image = decode_image(path)
             if image.shape[:2] != expected:
                 raise VideoError(
@@ -101,14 +101,3 @@ class ImageFolderReader:
                     "folder must have one size."
                 )
             yield image
-
-
-@contextmanager
-def _told_apart() -> Iterator[None]:
-    """Tell a disk that refuses to read an image from what is wrong with the image."""
-    try:
-        yield
-    except DataError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
-            raise UnreadableError(str(error)) from error
-        raise

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -66,7 +65,7 @@ def predict_files(
         shard: the share of the inputs to predict; None = all. Those that make no session are told
             of in the first.
         on_start: is told of each session as it begins; by any thread. What it raises is what the
-            session failed at.
+            session failed at, if it was to be predicted.
         on_progress: is told how far each session is; by any thread.
     """
     sessions, unusable = by_view(inputs, model.view_names)
@@ -209,8 +208,6 @@ class _Batch:
             error = _told(self._on_start, job.session.inputs)
             if error is not None and ended is None:
                 ended = job.finish(Outcome(inputs=job.session.inputs, failed=error))
-            elif error is not None and ended is not None:
-                ended = replace(ended, failed=ended.failed or error)
             self._running[job.session] = (job, ended)
             there = ended is not None or job.rows is not None
             yield Task(session=job.session, store=None if there else job.store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_pose.contracts.errors import LitposeError, WriteError
-from lightning_pose.contracts.files import is_name_too_long, real_path
+from lightning_pose.contracts.files import is_file, is_name_too_long, real_path
 from lightning_pose.contracts.labels import LabelTable
 from lightning_pose.contracts.metric_table import Metric, MetricTable, write_metric_csv
 from lightning_pose.contracts.predictions import Predictions, write_predictions_csv
@@ -107,9 +108,13 @@ class Products:
     def check_names(self) -> None:
         """Check, before anything is predicted, that the disk takes the names of all files.
 
+        Where some were made before it took them.
+
         Raises:
             WriteError: one is too long for it.
         """
+        if is_file(self.files.note):
+            return
         videos = (self.files.labeled_video, self.files.snippet)
         for path in (self.files.note, *self.wanted()):
             if is_name_too_long(path, is_video=path in videos):
@@ -248,8 +253,8 @@ def write_files(
             place.remove_replaced(missing)
         if missing:
             note.write(place.note)
-    except LitposeError as error:
-        return tuple(place.out / name for name in note.files), error
+    except Exception as error:  # told of with its outcome
+        return tuple(place.out / name for name in note.files), failure_of(error)
     for path, product in missing.items():
         try:
             product.write(rows)
@@ -259,7 +264,8 @@ def write_files(
         except Exception as error:  # told of with its outcome
             failed = failed or failure_of(error)
     if not note.files:
-        place.note.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a later call clears up what is left
+            place.note.unlink()
     return tuple(place.out / name for name in note.files), failed
 
 

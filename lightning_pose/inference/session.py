@@ -21,6 +21,7 @@ from lightning_pose.data.bboxes import (
 )
 from lightning_pose.data.labels import read_labels
 from lightning_pose.data.splits import Split
+from lightning_pose.inference.failures import disk_told_apart
 from lightning_pose.inference.image_folder import ImageFolderReader
 from lightning_pose.inference.inputs import Input, Kind
 from lightning_pose.inference.model import Model
@@ -164,11 +165,14 @@ class Session:
 
         Raises:
             VideoError, DataError: one cannot be read, or its boxes do not suit.
+            UnreadableError: so says the disk.
         """
         readers = tuple(self._reader(item, model) for item in self.inputs)
+        with disk_told_apart():
+            boxes = [read_video_bboxes(path) if path else None for path in self._box_files()]
         return Source(
             readers=readers,
-            boxes=tuple(read_video_bboxes(path) if path else None for path in self._box_files()),
+            boxes=tuple(boxes),
             batch_size=self._batch_size(model),
             unchanged=self._watch.check if self._watch else not_watched,
         )

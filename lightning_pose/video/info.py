@@ -187,16 +187,15 @@ def _open_container(path: Path) -> InputContainer:
         try:
             is_cut_off = lacks_index(path)
         except OSError as gone:
-            reason = gone.strerror or gone
-            raise UnreadableError(f"{path} cannot be read: {reason}.") from gone
+            raise UnreadableError(f"{path} cannot be read: {gone.strerror or gone}.") from gone
         if is_cut_off:
             raise VideoError(
                 f"{path} is cut off: its index (the moov atom, written last) is missing, so no "
                 "player can open it. Copy it again, or mend it with a tool such as untrunc."
             ) from error
-        raise VideoError(
-            f"{path} is not a video that FFmpeg can read ({error.strerror or error})."
-        ) from error
+        kind = UnreadableError if isinstance(error, OSError) else VideoError
+        reason = error.strerror or error
+        raise kind(f"{path} is not a video that FFmpeg can read ({reason}).") from error
 
 
 def _picture_tracks(container: InputContainer) -> list[VideoStream]:
@@ -208,25 +207,26 @@ def _default_stream(container: InputContainer, path: Path) -> VideoStream:
     if not tracks:
         found = "only sound" if container.streams.audio else "no picture track"
         raise VideoError(f"{path} holds {found}; a video was expected.")
-    default = Disposition.default
-    track = next((s for s in tracks if s.disposition & default), tracks[0])
+    track = next((s for s in tracks if s.disposition & Disposition.default), tracks[0])
     if track.codec_context is None:
         raise VideoError(f"{path}: no decoder here knows its picture format; convert it to H.264.")
     return track
 
 
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    packets = 0
-    with contextlib.suppress(FFmpegError, MemoryError):  # what is told below says enough
+    packets, kind = 0, VideoError
+    try:
         for packet in packets_of(container, stream):
             packets += packet.size > 0
             with contextlib.suppress(FFmpegError):
                 for frame in packet.decode():
                     return frame
+    except (FFmpegError, OSError, MemoryError) as error:  # what is told below says enough
+        kind = UnreadableError if isinstance(error, OSError) else VideoError
     name = stream.codec_context.codec.name
     if not packets:
-        raise VideoError(f"{path} holds a {name} track without a single frame.")
-    raise VideoError(
+        raise kind(f"{path} holds a {name} track without a single frame.")
+    raise kind(
         f"Not one frame of {path} can be decoded, though it holds {packets} packets of {name}; "
         "the file is damaged."
     )

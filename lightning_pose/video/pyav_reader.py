@@ -110,6 +110,8 @@ class PyAVReader:
             yield from self._read(segments)
         except OSError as error:
             path, reason = self.info.path, error.strerror or error
+            if error.filename is not None and Path(error.filename) != path:
+                reason = f"{error.filename}: {reason}"
             raise UnreadableError(f"{path} can no longer be read: {reason}.") from error
 
     def _read(self, segments: Sequence[Segment]) -> Iterator[RawFrames]:

@@ -153,4 +153,7 @@ def test_a_disk_without_locks_is_told_from_a_lock_that_is_held(
     (tmp_path / "left").write_text("process 1 on another\n")
     with pytest.raises(NoLocksError, match="No locks available"):
         FileLock(tmp_path / "left", leave_file=False).take()
+    monkeypatch.setattr(Path, "unlink", lambda self, **_: refuse())
+    with pytest.raises(NoLocksError, match="No locks available"):
+        FileLock(tmp_path / "kept", leave_file=False).take()
     assert (tmp_path / "left").exists()  # of one that the locks were there for, perhaps

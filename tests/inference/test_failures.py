@@ -212,7 +212,7 @@ def test_a_video_that_cannot_be_looked_at_in_the_end_keeps_its_rows(
 
 
 def unplugged(*_: object, **__: object) -> Any:
-    raise OSError(errno.EIO, "Input/output error", "gop10.mp4")
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_disk_that_is_gone_while_a_video_is_read_costs_no_rows(

@@ -14,6 +14,7 @@ import pytest
 from lightning_pose.contracts.errors import WriteError
 from lightning_pose.inference.model import Model
 from lightning_pose.inference.outputs import Note
+from lightning_pose.inference.products import Products
 from lightning_pose.inference.row_store import RowStore
 from tests.inference.test_predict_files import Speed, names_in, number_model, predict
 from tests.inference.test_smooth_files import folders, smooth
@@ -162,6 +163,18 @@ def test_a_name_that_is_too_long_costs_its_input_alone(
     failed = first if first.inputs[0].path == longest else second
     assert f"{longest} has too long a name: " in str(failed.failed)
     assert names_in(tmp_path / "out") == {"day_labeled.csv", "day_labeled.litpose.json"}
+
+
+def test_a_long_name_of_which_the_files_are_there_is_fine(
+    model: Model, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = (videos / "day.mp4").rename(videos / f"{'x' * 222}.mp4")
+    with monkeypatch.context() as patch:  # by a process of a shorter number
+        patch.setattr(Products, "check_names", lambda _: None)
+        (outcome,) = predict(model, longest, out=tmp_path / "out")
+        assert outcome.failed is None
+    (outcome,) = predict(model, longest, out=tmp_path / "out")
+    assert outcome.skipped
 
 
 def test_predictions_of_too_long_a_name_are_told_of(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av.error
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,6 +137,49 @@ def test_a_video_that_is_gone_before_it_is_opened_keeps_its_rows(
     (outcome,) = predict_files(number_model(), expand_inputs([video]), out=out, on_start=take_away)
     assert isinstance(outcome.failed, UnreadableError)
     assert list(out.glob(".*rows"))
+
+
+def unplugged(*_: object, **__: object) -> Any:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def unplugged_in_ffmpeg(*_: object, **__: object) -> Any:
+    raise av.error.OSError(errno.EIO, "Input/output error", "v.mp4")
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("lightning_pose.video.info.av.open", unplugged_in_ffmpeg),
+        ("lightning_pose.video.info.packets_of", unplugged_in_ffmpeg),
+        ("lightning_pose.video.info.lacks_index", unplugged),
+        ("lightning_pose.data.bboxes.read_cells", unplugged),
+    ],
+)
+def test_a_disk_that_is_gone_when_a_video_is_opened_costs_no_rows(
+    video: Path,
+    tmp_path: Path,
+    once_some_are_kept: Happening,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    error: Any,
+) -> None:
+    out, away = tmp_path / "out", video.with_name("away")
+    video.with_name("v_bbox.csv").write_text("x,y,h,w\n" + "0,0,40,40\n" * NUM_FRAMES)
+    once_some_are_kept(lambda: video.rename(away))
+    predict(video, out)
+    away.rename(video)
+    os.utime(video, (1, 1))  # what is known of it is looked up again
+    with monkeypatch.context() as patch:
+        if what.endswith("lacks_index"):
+            patch.setattr("lightning_pose.video.info.av.open", unplugged_in_ffmpeg)
+        patch.setattr(what, error)
+        outcome = predict(video, out)
+    assert isinstance(outcome.failed, UnreadableError)
+    assert list(out.glob(".*rows"))
+    outcome = predict(video, out)
+    assert outcome.failed is None
+    assert 0 < outcome.num_predicted < outcome.num_frames
 
 
 def test_images_that_change_leave_no_row(

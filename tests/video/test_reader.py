@@ -172,5 +172,5 @@ def test_the_best_usable_reader_is_taken(corpus: Corpus, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("batch_size", "halo"), [(0, 0), (4, -1)])
 def test_impossible_batches_are_refused(corpus: Corpus, batch_size: int, halo: int) -> None:
-    with pytest.raises(VideoError, match="at least one frame|at least 0 frames"):
+    with pytest.raises(VideoError, match=r"at least one frame|at least 0 frames"):
         open_reader(corpus("plain.mp4"), batch_size=batch_size, halo=halo)
