@@ -68,6 +68,7 @@ class FileLock:
             file.close()  # the one who held it deleted it just now
         if self.leave_file:
             file.truncate(0)
+        file.seek(0, os.SEEK_END)
         file.write(f"{_this_process()}\n")
         file.flush()
         _ours[self.path] = file

@@ -80,13 +80,16 @@ class Session:
 
         Raises:
             UnreadableError: a file is gone or may not be read.
+            VideoError: a label file was written to just now.
             DataError: a label file or a file of boxes cannot be read.
         """
-        calibration, box_files = model.calibration, self._box_files()
+        calibration, box_files = model.calibration, self._box_files
         found = [path for path in box_files if path is not None]
         for path in found:
             check_box_file(path)
+        before = Watch([[item.path] for item in self.inputs if item.kind is Kind.LABELS], [])
         self._watch = Watch([self._files(view) for view in range(len(self.inputs))], found)
+        before.check_content()  # label files were read between the two
         boxes = iter(self._watch.boxes)
         return {
             "source": self._watch.sources,
@@ -169,7 +172,7 @@ class Session:
         """
         readers = tuple(self._reader(item, model) for item in self.inputs)
         with disk_told_apart():
-            boxes = [read_video_bboxes(path) if path else None for path in self._box_files()]
+            boxes = [read_video_bboxes(path) if path else None for path in self._box_files]
         return Source(
             readers=readers,
             boxes=tuple(boxes),
@@ -199,7 +202,9 @@ class Session:
             return [item.path, *(path for path in images if is_file(path))]
         return list(item.images) or [item.path]
 
+    @cached_property
     def _box_files(self) -> list[Path | None]:
+        """Return the boxes of each view, or of label files; what comes later is not used."""
         if self.kind is Kind.LABELS:
             return list(self.settings.bbox_files)
         return [bbox_file_of(item, self.settings) for item in self.inputs]

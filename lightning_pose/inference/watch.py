@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -43,9 +44,12 @@ class Watch:
     def __init__(self, sources: Sequence[Sequence[Path]], boxes: Sequence[Path]) -> None:
         self._sources = [tuple(files) for files in sources]
         self._boxes = tuple(boxes)
-        self._stamps = self._all_stamps()  # first: what is changed meanwhile is another later
-        self.sources = [_fingerprint(files) for files in self._sources]
-        self.boxes = [_fingerprint([path]) for path in self._boxes]
+        every = list(dict.fromkeys(chain(*self._sources, self._boxes)))
+        # First: what is changed meanwhile is another later.
+        self._stamps = {path: _stamp(path) for path in every}
+        self._found = {path: _fingerprint(path) for path in every}
+        self.sources = [_joined([self._found[path] for path in files]) for files in self._sources]
+        self.boxes = [self._found[path] for path in self._boxes]
 
     def check(self, frame_ids: Int[np.ndarray, " n"] | None = None) -> None:
         """Check that all files are the same.
@@ -57,9 +61,11 @@ class Watch:
             VideoError: one was written to, or replaced, meanwhile.
             UnreadableError: one cannot be looked at.
         """
-        looked_at = chain(*(_some(files, frame_ids) for files in self._sources), self._boxes)
-        if any(_stamp(path) != self._stamps[path] for path in looked_at):
-            self.check_content()
+        for path in chain(*(_some(files, frame_ids) for files in self._sources), self._boxes):
+            now = _stamp(path)
+            if now != self._stamps[path]:
+                self._check_content(path)
+                self._stamps[path] = now
 
     def check_content(self) -> None:
         """Check that all files hold what they held.
@@ -67,17 +73,15 @@ class Watch:
         Raises:
             VideoError, UnreadableError: as :meth:`check` does.
         """
-        stamps = self._all_stamps()
-        for files, before in zip(self._sources, self.sources, strict=True):
-            if _fingerprint(files) != before:
-                raise _changed(files)
-        for path, before in zip(self._boxes, self.boxes, strict=True):
-            if _fingerprint([path]) != before:
-                raise _changed([path])
-        self._stamps = stamps
+        for path in self._found:
+            self._check_content(path)
 
-    def _all_stamps(self) -> dict[Path, _Stamp]:
-        return {path: _stamp(path) for path in chain(*self._sources, self._boxes)}
+    def _check_content(self, path: Path) -> None:
+        if _fingerprint(path) != self._found[path]:
+            raise VideoError(
+                f"{path} was changed while it was predicted; nothing of it is kept. Predict it "
+                "again once it stays as it is."
+            )
 
 
 def _some(files: Sequence[Path], frame_ids: Int[np.ndarray, " n"] | None) -> Sequence[Path]:
@@ -94,20 +98,19 @@ def _stamp(path: Path) -> _Stamp:
     return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _fingerprint(files: Sequence[Path]) -> str:
+def _fingerprint(path: Path) -> str:
     try:
-        return sampled_sha256(files)
+        return sampled_sha256(path)
     except OSError as error:
         raise _not_read(error) from error
 
 
+def _joined(fingerprints: Sequence[str]) -> str:
+    """Return one fingerprint of several: of one that one."""
+    if len(fingerprints) == 1:
+        return fingerprints[0]
+    return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()
+
+
 def _not_read(error: OSError) -> UnreadableError:
     return UnreadableError(f"{error.filename} cannot be read: {error.strerror or error}.")
-
-
-def _changed(files: Sequence[Path]) -> VideoError:
-    what = str(files[0]) if len(files) == 1 else f"Of the files in {files[0].parent} one"
-    return VideoError(
-        f"{what} was changed while it was predicted; nothing of it is kept. Predict it again once "
-        "it stays as it is."
-    )

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lightning_pose.contracts.errors import DataError, UnreadableError, VideoError
 from lightning_pose.contracts.predictions import Predictions
+from lightning_pose.inference import session
 from lightning_pose.inference.inputs import Input, expand_inputs
 from lightning_pose.inference.outcome import Outcome
 from lightning_pose.inference.predict_files import predict_files
@@ -191,7 +192,7 @@ def test_images_that_change_leave_no_row(
 
     once_some_are_kept(change)
     outcome = predict(images, tmp_path / "out")
-    assert f"Of the files in {images} one was changed" in str(outcome.failed)
+    assert ".png was changed while it was predicted" in str(outcome.failed)
     assert not list((tmp_path / "out").glob("*"))
     assert not list((tmp_path / "out").glob(".*rows"))
 
@@ -229,6 +230,36 @@ def test_a_label_file_that_changes_is_not_written(
     outcome = predict(labels, tmp_path / "out")
     assert "was changed while it was predicted" in str(outcome.failed)
     assert not list((tmp_path / "out").glob("*.csv"))
+
+
+def test_a_label_file_that_is_saved_while_it_is_read_is_refused(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tmp_path / "labels.csv"
+    head = "scorer,s,s\nbodyparts,number,number\ncoords,x,y\n"
+    labels.write_text(f"{head}images/00.png,1,1\n")
+    read = session.read_labels
+
+    def read_then_save(*args: Any, **kwargs: Any) -> Any:
+        found = read(*args, **kwargs)
+        labels.write_text(f"{head}images/01.png,1,1\n")
+        return found
+
+    monkeypatch.setattr(session, "read_labels", read_then_save)
+    outcome = predict(labels, tmp_path / "out")
+    assert "labels.csv was changed while it was predicted" in str(outcome.failed)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_boxes_that_come_too_late_are_not_used(video: Path, tmp_path: Path) -> None:
+    def put_boxes(_: tuple[Input, ...]) -> None:
+        video.with_name("v_bbox.csv").write_text("x,y,h,w\n" + "9,9,9,9\n" * NUM_FRAMES)
+
+    one, other = tmp_path / "one", tmp_path / "other"
+    predict(video, one)
+    list(predict_files(number_model(), expand_inputs([video]), out=other, on_start=put_boxes))
+    assert (one / "v.csv").read_bytes() == (other / "v.csv").read_bytes()
+    assert "of another model, version or setting" in str(predict(video, other).failed)
 
 
 def test_a_pipe_in_the_place_of_boxes_is_refused(video: Path, tmp_path: Path) -> None:

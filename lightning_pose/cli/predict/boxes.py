@@ -60,7 +60,7 @@ def share_out(
     """
     for file in given:
         if not is_file(file):
-            raise ConfigError(f"--bbox-file {file}: there is no such file.")
+            raise ConfigError(f"--bbox-file {file}: there is no such file, or it may not be read.")
     videos = [item.path for item in inputs if item.kind is not Kind.LABELS]
     if len(given) == len(videos) == len(inputs) == 1:
         return (), {videos[0]: given[0]}
